@@ -1,0 +1,28 @@
+import { randomBytes } from 'node:crypto'
+import { open, rename, unlink } from 'node:fs/promises'
+import { dirname } from 'node:path'
+
+/**
+ * Replaces a file so that a power cut leaves either the old or the new content, never a part. The new file has `mode`
+ * from its first byte on.
+ */
+export async function writeFileAtomic(path: string, content: string | Uint8Array, mode: number): Promise<void> {
+  const fresh = `${path}.${randomBytes(6).toString('hex')}.new`
+  const file = await open(fresh, 'wx', mode)
+  try {
+    await file.writeFile(content)
+    await file.sync()
+  } catch (cause) {
+    await file.close()
+    await unlink(fresh)
+    throw cause
+  }
+  await file.close()
+  await rename(fresh, path)
+  const directory = await open(dirname(path), 'r')
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
+}

@@ -1,0 +1,83 @@
+import type { Clock } from './clock.ts'
+
+export const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+/** What may stand beside a message. Never put a secret or a payload here. */
+export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined>>
+
+/** One event, one line. */
+export interface Log {
+  error(message: string, fields?: LogFields): void
+  warn(message: string, fields?: LogFields): void
+  info(message: string, fields?: LogFields): void
+  debug(message: string, fields?: LogFields): void
+  /** A log whose lines begin with this area's name. */
+  area(name: string): Log
+}
+
+export interface LogOptions {
+  readonly level: LogLevel
+  readonly write: (line: string) => void
+  /** journald reads the severity from a `<3>` prefix (sd-daemon(3)); a terminal wants words. */
+  readonly style: 'journal' | 'words'
+}
+
+const PRIORITY: Readonly<Record<LogLevel, number>> = { error: 3, warn: 4, info: 6, debug: 7 }
+
+/** A log that writes `level area: message key=value ...` lines. The level can be changed while it runs. */
+export function createLog(options: LogOptions): Log & { setLevel(level: LogLevel): void } {
+  let limit = LOG_LEVELS.indexOf(options.level)
+  const write = (level: LogLevel, area: string, message: string, fields: LogFields | undefined) => {
+    if (LOG_LEVELS.indexOf(level) > limit) return
+    const head = options.style === 'journal' ? `<${PRIORITY[level]}>` : `${level.padEnd(5)} `
+    options.write(`${head}${area === '' ? '' : `${area}: `}${oneLine(message)}${formatFields(fields)}\n`)
+  }
+  const at = (area: string): Log => ({
+    error: (message, fields) => write('error', area, message, fields),
+    warn: (message, fields) => write('warn', area, message, fields),
+    info: (message, fields) => write('info', area, message, fields),
+    debug: (message, fields) => write('debug', area, message, fields),
+    area: name => at(name),
+  })
+  return {
+    ...at(''),
+    setLevel(level) {
+      limit = LOG_LEVELS.indexOf(level)
+    },
+  }
+}
+
+function formatFields(fields: LogFields | undefined): string {
+  if (!fields) return ''
+  let text = ''
+  for (const [key, value] of Object.entries(fields)) {
+    if (value === undefined) continue
+    const shown = oneLine(String(value))
+    text += ` ${key}=${/[\s"=]/.test(shown) || shown === '' ? JSON.stringify(shown) : shown}`
+  }
+  return text
+}
+
+/** A peer chooses names and reasons; none of them may forge a second line or drive a terminal. */
+function oneLine(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is removed
+  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ').slice(0, 500)
+}
+
+/** Lets one key through once per period, so that a stranger cannot fill the log. Bounded to `size` keys. */
+export function createRateGate(clock: Clock, periodMs: number, size = 256): (key: string) => boolean {
+  const lastAt = new Map<string, number>()
+  return key => {
+    const now = clock.now()
+    const last = lastAt.get(key)
+    if (last !== undefined && now - last < periodMs) return false
+    lastAt.delete(key)
+    lastAt.set(key, now)
+    if (lastAt.size > size) {
+      const oldest = lastAt.keys().next()
+      if (!oldest.done) lastAt.delete(oldest.value)
+    }
+    return true
+  }
+}

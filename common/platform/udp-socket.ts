@@ -1,0 +1,61 @@
+import { createSocket } from 'node:dgram'
+import { CulvertError, reasonOf, systemCodeOf } from '../errors.ts'
+import type { Endpoint } from '../wire/endpoint.ts'
+
+/** One bound UDP socket. Errors of single datagrams (unreachable, refused) are not reported: UDP promises nothing. */
+export interface UdpSocket extends AsyncDisposable {
+  readonly local: Endpoint
+  send(bytes: Uint8Array, to: Endpoint): void
+  /** Sets the one receiver. It must not throw. */
+  receive(handler: (bytes: Buffer, from: Endpoint) => void): void
+  close(): Promise<void>
+}
+
+export interface UdpOptions {
+  readonly family: 4 | 6
+  readonly address?: string
+  /** 0 = any free port. */
+  readonly port?: number
+  readonly reuseAddress?: boolean
+}
+
+/** Binds a UDP socket; a port in use is the error `port-in-use`. */
+export function openUdpSocket(options: UdpOptions): Promise<UdpSocket> {
+  const socket = createSocket({
+    type: options.family === 4 ? 'udp4' : 'udp6',
+    ipv6Only: options.family === 6,
+    reuseAddr: options.reuseAddress ?? false,
+  })
+  return new Promise((resolve, reject) => {
+    socket.once('error', cause => {
+      const inUse = systemCodeOf(cause) === 'EADDRINUSE'
+      const where = `UDP ${options.address ?? '*'}:${options.port ?? 0}`
+      reject(new CulvertError(inUse ? 'port-in-use' : 'io', `cannot bind ${where}: ${reasonOf(cause)}`, { cause }))
+    })
+    const bindOptions = { port: options.port ?? 0, exclusive: true }
+    socket.bind(options.address === undefined ? bindOptions : { ...bindOptions, address: options.address }, () => {
+      socket.removeAllListeners('error')
+      let closed = false
+      // An ICMP error for an earlier datagram surfaces here; nothing is to be done about it.
+      socket.on('error', () => undefined)
+      const close = (): Promise<void> => {
+        if (closed) return Promise.resolve()
+        closed = true
+        return new Promise(done => socket.close(() => done()))
+      }
+      const { address, port } = socket.address()
+      resolve({
+        local: { address, port },
+        send(bytes, to) {
+          if (!closed) socket.send(bytes, to.port, to.address, () => undefined)
+        },
+        receive(handler) {
+          socket.removeAllListeners('message')
+          socket.on('message', (bytes, from) => handler(bytes, { address: from.address, port: from.port }))
+        },
+        close,
+        [Symbol.asyncDispose]: close,
+      })
+    })
+  })
+}

@@ -1,0 +1,66 @@
+import { BlockList, isIP, isIPv4 } from 'node:net'
+
+/** An IP address (never a name) with a port, 1 to 65535. */
+export interface Endpoint {
+  readonly address: string
+  readonly port: number
+}
+
+/** `192.0.2.1:80` or `[2001:db8::1]:80`. */
+export function formatEndpoint(endpoint: Endpoint): string {
+  return endpoint.address.includes(':')
+    ? `[${endpoint.address}]:${endpoint.port}`
+    : `${endpoint.address}:${endpoint.port}`
+}
+
+/** The endpoint in a text of the form that `formatEndpoint` writes, or undefined. */
+export function parseEndpoint(text: string): Endpoint | undefined {
+  const match = /^(?:\[([0-9a-fA-F:.]{2,45})\]|([0-9.]{7,15})):(\d{1,5})$/.exec(text)
+  if (!match) return undefined
+  const address = match[1] ?? match[2] ?? ''
+  const port = Number(match[3])
+  if (isIP(address) !== (match[1] === undefined ? 4 : 6) || port < 1 || port > 65535) return undefined
+  return { address, port }
+}
+
+export function sameEndpoint(a: Endpoint, b: Endpoint): boolean {
+  return a.port === b.port && a.address === b.address
+}
+
+/** `::ffff:192.0.2.1`, as a dual-stack socket reports an IPv4 peer, without its prefix. */
+export function plainAddress(address: string): string {
+  const match = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)
+  return match?.[1] ?? address
+}
+
+/** Where an address can be reached from. `carrier` is RFC 6598 space, used between a carrier's NAT and its homes. */
+export type AddressScope = 'public' | 'private' | 'carrier' | 'link-local' | 'loopback' | 'unusable'
+
+export function addressScope(address: string): AddressScope {
+  const family = isIP(address)
+  if (family === 0) return 'unusable'
+  const plain = plainAddress(address)
+  const type = isIPv4(plain) ? 'ipv4' : 'ipv6'
+  for (const [scope, list] of SCOPES) {
+    if (list.check(plain, type)) return scope
+  }
+  return 'public'
+}
+
+/** RFC 6890 and its registry, as far as an address can turn up as a candidate. */
+const SCOPES: ReadonlyArray<readonly [AddressScope, BlockList]> = [
+  ['loopback', block('127.0.0.0/8', '::1/128')],
+  ['private', block('10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7')],
+  ['carrier', block('100.64.0.0/10')],
+  ['link-local', block('169.254.0.0/16', 'fe80::/10')],
+  ['unusable', block('0.0.0.0/8', '224.0.0.0/3', '::/128', 'ff00::/8')],
+]
+
+function block(...subnets: readonly string[]): BlockList {
+  const list = new BlockList()
+  for (const subnet of subnets) {
+    const [network = '', prefix] = subnet.split('/')
+    list.addSubnet(network, Number(prefix), network.includes(':') ? 'ipv6' : 'ipv4')
+  }
+  return list
+}
