@@ -1,0 +1,51 @@
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import type { Socket } from 'node:net'
+import type { Clock } from '../../common/platform/clock.ts'
+import type { Random } from '../../common/platform/random.ts'
+import { type PeerId, peerIdToBytes } from '../../common/wire/peer-id.ts'
+
+/** Nonce (16) and HMAC-SHA256 (first 16 bytes), keyed by the peer id that is called. */
+export const KNOCK_BYTES = 32
+const NONCE_BYTES = 16
+
+/** A caller sends its knock together with its first handshake bytes; later than this nobody is calling. */
+export const KNOCK_WAIT_MS = 5_000
+
+/**
+ * The first bytes on a TCP path. They show that the caller knows whom it calls, so that a scanner that finds the open
+ * port gets no answer at all, not even a certificate. It is no proof of identity: the TLS handshake after it is.
+ */
+export function makeKnock(callee: PeerId, random: Random): Uint8Array {
+  const nonce = random.bytes(NONCE_BYTES)
+  return Buffer.concat([nonce, tag(callee, nonce)])
+}
+
+export function isKnockFor(callee: PeerId, knock: Uint8Array): boolean {
+  if (knock.length !== KNOCK_BYTES) return false
+  return timingSafeEqual(tag(callee, knock.subarray(0, NONCE_BYTES)), knock.subarray(NONCE_BYTES))
+}
+
+/** Reads the knock off a fresh connection and leaves what follows unread. False: nobody of ours; close in silence. */
+export function awaitKnock(socket: Socket, callee: PeerId, clock: Clock): Promise<boolean> {
+  return new Promise(resolve => {
+    const settle = (heard: boolean) => {
+      timer.cancel()
+      socket.off('readable', look)
+      socket.off('close', giveUp)
+      resolve(heard)
+    }
+    const giveUp = () => settle(false)
+    const look = () => {
+      const knock: unknown = socket.read(KNOCK_BYTES)
+      if (Buffer.isBuffer(knock)) settle(isKnockFor(callee, knock))
+      else if (socket.readableEnded) settle(false)
+    }
+    const timer = clock.after(KNOCK_WAIT_MS, giveUp)
+    socket.on('readable', look)
+    socket.on('close', giveUp)
+  })
+}
+
+function tag(callee: PeerId, nonce: Uint8Array): Buffer {
+  return createHmac('sha256', peerIdToBytes(callee)).update('culvert/1 knock').update(nonce).digest().subarray(0, 16)
+}

@@ -1,0 +1,25 @@
+import type { TLSSocket } from 'node:tls'
+import type { DirectHow } from '../../common/wire/candidate.ts'
+import type { Endpoint } from '../../common/wire/endpoint.ts'
+import type { PeerId } from '../../common/wire/peer-id.ts'
+
+export type PathKind = 'tcp' | 'udp' | 'relay'
+export type PathTransport = 'tcp' | 'udx' | 'datachannel' | 'pipe'
+export type PathHow = DirectHow | 'relay'
+
+/** What can be told about a path without touching it. */
+export interface PathFacts {
+  readonly kind: PathKind
+  readonly transport: PathTransport
+  readonly how: PathHow
+  /** Undefined where the carrier has no address of its own, as with a relay behind a proxy. */
+  readonly local: Endpoint | undefined
+  readonly remote: Endpoint | undefined
+}
+
+/** One authenticated, encrypted way to one peer: a sealed byte stream, whatever carries it. */
+export interface Path extends PathFacts {
+  readonly peer: PeerId
+  /** TLS to the peer itself. Destroying it frees the carrier beneath. */
+  readonly stream: TLSSocket
+}

@@ -1,0 +1,86 @@
+import type { Socket } from 'node:net'
+import { reasonOf } from '../../common/errors.ts'
+import type { Clock } from '../../common/platform/clock.ts'
+import { createRateGate, type Log } from '../../common/platform/log.ts'
+import { listenTcp } from '../../common/platform/tcp.ts'
+import { addressScope } from '../../common/wire/endpoint.ts'
+import type { PeerId } from '../../common/wire/peer-id.ts'
+import { awaitKnock } from './knock.ts'
+import type { Path } from './path.ts'
+import type { Sealer } from './seal.ts'
+import { endsOf } from './tcp-path.ts'
+
+/** Connections that have not yet proven who they are, in all and from one address. */
+export const MAX_UNPROVEN = 64
+const MAX_UNPROVEN_PER_ADDRESS = 16
+
+export interface PathListenerOptions {
+  readonly port: number
+  readonly ownId: PeerId
+  readonly sealer: Sealer
+  readonly clock: Clock
+  readonly log: Log
+  readonly isTrusted: (peer: PeerId) => boolean
+  readonly onPath: (path: Path) => void
+}
+
+export interface PathListener {
+  readonly port: number
+  close(): Promise<void>
+}
+
+/** Accepts direct TCP paths. Whoever does not know our id is closed in silence; whoever we do not trust, after TLS. */
+export async function listenForPaths(options: PathListenerOptions): Promise<PathListener> {
+  const { ownId, sealer, clock, log, isTrusted, onPath } = options
+  const closing = new AbortController()
+  const mayLog = createRateGate(clock, 60_000)
+  const unproven = new Map<string, number>()
+  let unprovenCount = 0
+
+  const prove = async (socket: Socket, address: string) => {
+    try {
+      if (!(await awaitKnock(socket, ownId, clock))) {
+        socket.destroy()
+        return
+      }
+      const { peer, stream } = await sealer.seal(socket, { role: 'server', accept: isTrusted, signal: closing.signal })
+      onPath({ kind: 'tcp', transport: 'tcp', how: guessHow(address), peer, stream, ...endsOf(socket) })
+    } catch (thrown) {
+      socket.destroy()
+      if (mayLog(address)) log.warn('refused a connection', { from: address, reason: reasonOf(thrown) })
+    }
+  }
+
+  const listener = await listenTcp({
+    port: options.port,
+    onConnection(socket) {
+      const address = socket.remoteAddress ?? ''
+      const mine = unproven.get(address) ?? 0
+      if (unprovenCount >= MAX_UNPROVEN || mine >= MAX_UNPROVEN_PER_ADDRESS) {
+        socket.destroy()
+        return
+      }
+      unprovenCount++
+      unproven.set(address, mine + 1)
+      void prove(socket, address).finally(() => {
+        unprovenCount--
+        const left = (unproven.get(address) ?? 1) - 1
+        if (left > 0) unproven.set(address, left)
+        else unproven.delete(address)
+      })
+    },
+  })
+  return {
+    port: listener.local.port,
+    close() {
+      closing.abort()
+      return listener.close()
+    },
+  }
+}
+
+/** Until the peer's hello says how it came. */
+function guessHow(address: string): Path['how'] {
+  if (address.includes(':') && !address.startsWith('::ffff:')) return 'ipv6'
+  return addressScope(address) === 'public' ? 'public' : 'lan'
+}

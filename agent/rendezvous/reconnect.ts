@@ -1,0 +1,36 @@
+/**
+ * When to try a relay again, as a pure function of what happened.
+ *
+ * The delay is drawn evenly from a window, so that ten thousand agents do not all return in the same instant; the
+ * window is the relay's own wish at first, since it knows how many lines it has.
+ */
+export interface ReconnectState {
+  /** Failed attempts since the line was last up. */
+  readonly failures: number
+  /** The relay's wish from its last welcome or farewell, in ms. */
+  readonly windowMs: number
+}
+
+export const FIRST_WINDOW_MS = 1_000
+/** A relay that comes back must see its agents within 5 s, so for the first ten minutes no window is larger. */
+const SHORT_WINDOW_MS = 4_000
+const LONG_WINDOW_MS = 30_000
+const FAILURES_BEFORE_LONG = 200
+
+export const initialReconnect: ReconnectState = { failures: 0, windowMs: FIRST_WINDOW_MS }
+
+/** Milliseconds to wait; `chance` is drawn from [0, 1). */
+export function reconnectDelayMs(state: ReconnectState, chance: number): number {
+  if (state.failures === 0) return chance * state.windowMs
+  const grown = FIRST_WINDOW_MS * 2 ** Math.min(state.failures, 8)
+  const limit = state.failures > FAILURES_BEFORE_LONG ? LONG_WINDOW_MS : Math.max(SHORT_WINDOW_MS, state.windowMs)
+  return 200 + chance * Math.min(grown, limit)
+}
+
+export function afterFailure(state: ReconnectState): ReconnectState {
+  return { ...state, failures: state.failures + 1 }
+}
+
+export function afterWelcome(windowMs: number): ReconnectState {
+  return { failures: 0, windowMs: Math.min(Math.max(windowMs, 100), 60_000) }
+}

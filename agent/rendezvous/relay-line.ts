@@ -1,0 +1,372 @@
+import { WebSocket } from 'ws'
+import { asCulvertError, CulvertError, reasonOf } from '../../common/errors.ts'
+import type { Clock, Timer } from '../../common/platform/clock.ts'
+import { type KeyPair, signBytes, verifyBytes } from '../../common/platform/ed25519.ts'
+import type { Log } from '../../common/platform/log.ts'
+import type { Random } from '../../common/platform/random.ts'
+import type { Endpoint } from '../../common/wire/endpoint.ts'
+import type { PeerId } from '../../common/wire/peer-id.ts'
+import {
+  type AgentMessage,
+  type CallFailure,
+  decodeRelayMessage,
+  encodeAgentMessage,
+  MAX_RELAY_MESSAGE_BYTES,
+  RELAY_PROTOCOL,
+  type RelayMessage,
+} from '../../common/wire/relay-message.ts'
+import { agentProof, NONCE_BYTES, relayNameOf, relayProof } from '../../common/wire/relay-proof.ts'
+import { afterFailure, afterWelcome, initialReconnect, reconnectDelayMs } from './reconnect.ts'
+import { dialRelay, type RelayAddress } from './relay-dial.ts'
+
+const WELCOME_MS = 10_000
+const CALL_MS = 10_000
+/** A relay that does not answer a ping for this long is dead, whatever its socket says. */
+const PONG_MS = 8_000
+const MAX_CALLS = 64
+
+export type RelayState = 'connecting' | 'connected' | 'refused'
+
+export interface RelayLineOptions {
+  readonly relay: RelayAddress
+  readonly identity: KeyPair
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  /** Names this process, so that a relay can tell a reconnect from a second machine with the same key. */
+  readonly instance: Uint8Array
+  readonly software: string
+  readonly events: RelayLineEvents
+}
+
+export interface RelayLineEvents {
+  onRing(line: RelayLine, from: PeerId, ticket: Uint8Array): void
+  onPresence(line: RelayLine, peer: PeerId, online: boolean): void
+  onChange(line: RelayLine): void
+}
+
+/** The control line to one relay, kept up for as long as the agent runs. */
+export class RelayLine {
+  readonly relay: RelayAddress
+  readonly #options: RelayLineOptions
+  readonly #closing = new AbortController()
+  readonly #calls = new Map<number, (answer: Uint8Array | CulvertError) => void>()
+  readonly #online = new Map<PeerId, boolean>()
+  #watched: readonly PeerId[] = []
+  #socket: WebSocket | undefined
+  #state: RelayState = 'connecting'
+  #lastError: string | null = null
+  #rttMs: number | null = null
+  #stun: readonly Endpoint[] = []
+  #observed: Endpoint | undefined
+  #keepAliveMs = 25_000
+  #reconnect = initialReconnect
+  #retryTimer: Timer | undefined
+  #keepAlive: Timer | undefined
+  #pingSentAt: number | undefined
+  #nextCall = 1
+  #nextPing = 1
+
+  constructor(options: RelayLineOptions) {
+    this.#options = options
+    this.relay = options.relay
+    void this.#connect()
+  }
+
+  get state(): RelayState {
+    return this.#state
+  }
+
+  /** Why the line is down, or was last; null when it never failed since its welcome. */
+  get lastError(): string | null {
+    return this.#lastError
+  }
+
+  get rttMs(): number | null {
+    return this.#rttMs
+  }
+
+  get stun(): readonly Endpoint[] {
+    return this.#state === 'connected' ? this.#stun : []
+  }
+
+  /** Where this agent's connection comes from, as the relay sees it. */
+  get observed(): Endpoint | undefined {
+    return this.#state === 'connected' ? this.#observed : undefined
+  }
+
+  /** Undefined when the relay has not told: not connected, or the peer does not watch us. */
+  presence(peer: PeerId): boolean | undefined {
+    return this.#state === 'connected' ? this.#online.get(peer) : undefined
+  }
+
+  watch(peers: readonly PeerId[]): void {
+    this.#watched = peers
+    this.#send({ type: 'watch', peers })
+  }
+
+  /** Asks the relay to ring a peer; gives the ticket of our end of the pipe. */
+  call(to: PeerId, signal: AbortSignal): Promise<Uint8Array> {
+    if (this.#state !== 'connected' || this.#calls.size >= MAX_CALLS) {
+      return Promise.reject(new CulvertError('relay-unreachable', `relay ${this.relay.url.host} is not connected`))
+    }
+    const call = this.#nextCall++
+    return new Promise((resolve, reject) => {
+      const answer = (result: Uint8Array | CulvertError) => {
+        this.#calls.delete(call)
+        timer.cancel()
+        signal.removeEventListener('abort', abort)
+        if (result instanceof CulvertError) reject(result)
+        else resolve(result)
+      }
+      const abort = () => answer(new CulvertError('aborted', 'the call was aborted', { cause: signal.reason }))
+      const timer = this.#options.clock.after(CALL_MS, () =>
+        answer(new CulvertError('relay-unreachable', `relay ${this.relay.url.host} did not answer a call`)),
+      )
+      signal.addEventListener('abort', abort, { once: true })
+      this.#calls.set(call, answer)
+      this.#send({ type: 'call', call, to })
+    })
+  }
+
+  refuse(ticket: Uint8Array, reason: CallFailure): void {
+    this.#send({ type: 'refuse', ticket, reason })
+  }
+
+  /** Tries again at once, as after a change of the network. */
+  wake(): void {
+    if (this.#closing.signal.aborted) return
+    if (this.#state === 'connected') {
+      this.#ping()
+    } else if (this.#retryTimer) {
+      this.#retryTimer.cancel()
+      this.#retryTimer = undefined
+      void this.#connect()
+    }
+  }
+
+  close(): void {
+    this.#closing.abort()
+    this.#retryTimer?.cancel()
+    this.#drop(undefined)
+  }
+
+  async #connect(): Promise<void> {
+    const { clock, log } = this.#options
+    try {
+      const welcome = await this.#openLine()
+      this.#state = 'connected'
+      this.#lastError = null
+      this.#stun = welcome.stun
+      this.#observed = welcome.observed
+      this.#keepAliveMs = Math.min(Math.max(welcome.keepAliveMs, 5_000), 120_000)
+      this.#reconnect = afterWelcome(welcome.reconnectWindowMs)
+      this.#ping()
+      if (this.#watched.length > 0) this.#send({ type: 'watch', peers: this.#watched })
+      log.info('relay connected', { relay: this.relay.url.host })
+      this.#options.events.onChange(this)
+    } catch (thrown) {
+      if (this.#closing.signal.aborted) return
+      const error = asCulvertError(thrown, 'relay-unreachable', `relay ${this.relay.url.host}`)
+      this.#drop(error)
+      this.#state = error.code === 'relay-refused' || error.code === 'relay-impersonated' ? 'refused' : 'connecting'
+      this.#reconnect = afterFailure(this.#reconnect)
+      if (this.#reconnect.failures === 1) log.warn(error.message)
+      else log.debug(error.message)
+      this.#options.events.onChange(this)
+      this.#retryLater(clock)
+    }
+  }
+
+  #retryLater(clock: Clock): void {
+    if (this.#closing.signal.aborted) return
+    const chance = this.#options.random.integer(0, 1_000_000) / 1_000_000
+    this.#retryTimer?.cancel()
+    this.#retryTimer = clock.after(reconnectDelayMs(this.#reconnect, chance), () => {
+      this.#retryTimer = undefined
+      void this.#connect()
+    })
+  }
+
+  /** Dials, answers the challenge and waits for the welcome. */
+  async #openLine(): Promise<Extract<RelayMessage, { type: 'welcome' }>> {
+    const { identity, random, clock } = this.#options
+    const carrier = await dialRelay(this.relay, clock, this.#closing.signal)
+    // The URL is plain here because `carrier` is already TLS where it has to be.
+    const socket = new WebSocket(`ws://${this.relay.url.host}/v1/agent`, {
+      createConnection: () => carrier,
+      perMessageDeflate: false,
+      maxPayload: MAX_RELAY_MESSAGE_BYTES,
+      handshakeTimeout: WELCOME_MS,
+      followRedirects: false,
+    })
+    this.#socket = socket
+    const agentNonce = random.bytes(NONCE_BYTES)
+    const relayName = relayNameOf(this.relay.url)
+    return new Promise((resolve, reject) => {
+      let challenge: Extract<RelayMessage, { type: 'challenge' }> | undefined
+      const timer = clock.after(WELCOME_MS, () =>
+        reject(new CulvertError('relay-unreachable', `relay ${this.relay.url.host} did not welcome us in time`)),
+      )
+      const step = (message: RelayMessage) => {
+        if (message.type === 'challenge' && !challenge) {
+          if (this.relay.id !== undefined && message.relay !== this.relay.id) {
+            const text = `relay ${this.relay.url.host} says it is ${message.relay}, not the id in the config`
+            throw new CulvertError('relay-impersonated', text)
+          }
+          challenge = message
+          const handshake = {
+            relayId: message.relay,
+            relayName,
+            relayNonce: message.nonce,
+            agentId: identity.id,
+            agentNonce,
+          }
+          this.#send({
+            type: 'hello',
+            protocol: RELAY_PROTOCOL,
+            peer: identity.id,
+            nonce: agentNonce,
+            relayName,
+            signature: signBytes(identity, agentProof(handshake)),
+            software: this.#options.software,
+            instance: this.#options.instance,
+          })
+        } else if (message.type === 'welcome' && challenge) {
+          const { relay: relayId, nonce: relayNonce } = challenge
+          const proof = relayProof({ relayId, relayName, relayNonce, agentId: identity.id, agentNonce })
+          if (!verifyBytes(relayId, proof, message.signature)) {
+            throw new CulvertError('relay-impersonated', `relay ${this.relay.url.host} could not prove its id`)
+          }
+          timer.cancel()
+          resolve(message)
+        } else if (message.type === 'refused') {
+          throw new CulvertError('relay-refused', `relay ${this.relay.url.host} refuses us: ${message.reason}`)
+        } else {
+          this.#handle(message)
+        }
+      }
+      const fail = (thrown: unknown) => {
+        timer.cancel()
+        reject(asCulvertError(thrown, 'relay-unreachable', `relay ${this.relay.url.host}`))
+        if (this.#socket === socket && this.#state === 'connected') this.#lost(reasonOf(thrown))
+        socket.terminate()
+      }
+      socket.binaryType = 'nodebuffer'
+      socket.on('message', data => {
+        try {
+          if (!Buffer.isBuffer(data)) throw new CulvertError('wire-malformed', 'a control message came in pieces')
+          const message = decodeRelayMessage(data)
+          if (message) step(message)
+        } catch (thrown) {
+          fail(thrown)
+        }
+      })
+      socket.on('error', fail)
+      socket.on('close', () => fail(new CulvertError('relay-unreachable', 'the relay closed the line')))
+    })
+  }
+
+  #handle(message: RelayMessage): void {
+    const { events, log } = this.#options
+    this.#armKeepAlive()
+    switch (message.type) {
+      case 'ticket':
+        this.#calls.get(message.call)?.(message.ticket)
+        return
+      case 'call-failed':
+        this.#calls.get(message.call)?.(callFailure(message.reason))
+        return
+      case 'ring':
+        events.onRing(this, message.from, message.ticket)
+        return
+      case 'presence':
+        if (this.#watched.includes(message.peer)) {
+          this.#online.set(message.peer, message.online)
+          events.onPresence(this, message.peer, message.online)
+        }
+        return
+      case 'replaced':
+        if (!message.sameInstance) {
+          log.error(
+            'another machine runs with the same identity; each key belongs to one device: make a new one there',
+            {
+              relay: this.relay.url.host,
+              other: message.by,
+            },
+          )
+        }
+        return
+      case 'going-away':
+        this.#reconnect = afterWelcome(message.reconnectWindowMs)
+        return
+      case 'pong':
+        this.#pong()
+        return
+      default:
+        return
+    }
+  }
+
+  #ping(): void {
+    this.#pingSentAt = this.#options.clock.now()
+    this.#send({ type: 'ping', id: this.#nextPing++ })
+    this.#keepAlive?.cancel()
+    this.#keepAlive = this.#options.clock.after(PONG_MS, () => this.#lost(`no answer to a ping in ${PONG_MS} ms`))
+  }
+
+  #pong(): void {
+    if (this.#pingSentAt === undefined) return
+    this.#rttMs = this.#options.clock.now() - this.#pingSentAt
+    this.#pingSentAt = undefined
+    this.#armKeepAlive()
+  }
+
+  #armKeepAlive(): void {
+    if (this.#state !== 'connected' || this.#pingSentAt !== undefined) return
+    this.#keepAlive?.cancel()
+    this.#keepAlive = this.#options.clock.after(this.#keepAliveMs, () => this.#ping())
+  }
+
+  #lost(reason: string): void {
+    if (this.#state !== 'connected') return
+    const { log, clock, events } = this.#options
+    this.#drop(new CulvertError('relay-unreachable', `relay ${this.relay.url.host}: ${reason}`))
+    this.#state = 'connecting'
+    if (!this.#closing.signal.aborted) log.warn('relay lost', { relay: this.relay.url.host, reason })
+    this.#retryLater(clock)
+    events.onChange(this)
+  }
+
+  #drop(error: CulvertError | undefined): void {
+    this.#keepAlive?.cancel()
+    this.#pingSentAt = undefined
+    this.#online.clear()
+    if (error) this.#lastError = error.message
+    const socket = this.#socket
+    this.#socket = undefined
+    // A socket that is still connecting reports the abort as an error; its listener above takes it.
+    socket?.terminate()
+    const gone = error ?? new CulvertError('aborted', 'the agent stops')
+    for (const answer of [...this.#calls.values()]) answer(gone)
+  }
+
+  #send(message: AgentMessage): void {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(encodeAgentMessage(message), () => undefined)
+  }
+}
+
+function callFailure(reason: CallFailure): CulvertError {
+  switch (reason) {
+    case 'offline':
+      return new CulvertError('peer-offline', 'the peer is not connected to the relay')
+    case 'refused':
+      return new CulvertError('peer-refused', 'the peer refused: this device is not in its peers')
+    case 'busy':
+      return new CulvertError('busy', 'the peer or the relay is busy; try again')
+    case 'over-quota':
+      return new CulvertError('over-quota', 'the relay has no quota left for this device')
+    default:
+      return reason satisfies never
+  }
+}

@@ -1,0 +1,154 @@
+import type { Socket } from 'node:net'
+import { CulvertError } from '../../common/errors.ts'
+import type { Clock } from '../../common/platform/clock.ts'
+import type { KeyPair } from '../../common/platform/ed25519.ts'
+import { createRateGate, type Log } from '../../common/platform/log.ts'
+import type { Random } from '../../common/platform/random.ts'
+import type { Endpoint } from '../../common/wire/endpoint.ts'
+import type { PeerId } from '../../common/wire/peer-id.ts'
+import type { CallFailure } from '../../common/wire/relay-message.ts'
+import { attachPipe } from './pipe.ts'
+import type { RelayAddress } from './relay-dial.ts'
+import { RelayLine, type RelayState } from './relay-line.ts'
+
+/** Our end of a pipe, and the relay that forwards it. */
+export interface OpenPipe {
+  readonly socket: Socket
+  readonly relay: URL
+}
+
+/** A peer rings: take the pipe up, or say why not. */
+export interface IncomingCall {
+  readonly from: PeerId
+  attach(signal: AbortSignal): Promise<OpenPipe>
+  refuse(reason: CallFailure): void
+}
+
+export interface RelayReport {
+  readonly url: string
+  readonly state: RelayState
+  readonly rttMs: number | null
+  readonly lastError: string | null
+}
+
+export interface RendezvousOptions {
+  readonly relays: readonly RelayAddress[]
+  readonly identity: KeyPair
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly software: string
+  readonly isTrusted: (peer: PeerId) => boolean
+  readonly onCall: (call: IncomingCall) => void
+  readonly onPresence: (peer: PeerId, online: boolean) => void
+  readonly onChange: () => void
+}
+
+/** Finds peers: all relays of the config together. */
+export class Rendezvous {
+  readonly #options: RendezvousOptions
+  readonly #lines: readonly RelayLine[]
+  readonly #mayLogStranger: (key: string) => boolean
+
+  constructor(options: RendezvousOptions) {
+    this.#options = options
+    this.#mayLogStranger = createRateGate(options.clock, 60_000)
+    const instance = options.random.bytes(8)
+    const events = {
+      onRing: (line: RelayLine, from: PeerId, ticket: Uint8Array) => this.#ring(line, from, ticket),
+      onPresence: (_line: RelayLine, peer: PeerId, online: boolean) => options.onPresence(peer, online),
+      onChange: () => options.onChange(),
+    }
+    const { identity, clock, random, log, software } = options
+    this.#lines = options.relays.map(
+      relay => new RelayLine({ relay, identity, clock, random, log, software, instance, events }),
+    )
+  }
+
+  report(): readonly RelayReport[] {
+    return this.#lines.map(({ relay, state, rttMs, lastError }) => ({
+      url: relay.url.href.replace(/\/$/, ''),
+      state,
+      rttMs,
+      lastError,
+    }))
+  }
+
+  get connected(): boolean {
+    return this.#lines.some(line => line.state === 'connected')
+  }
+
+  /** Whether a line may still come up by itself, so that a caller had better wait. */
+  get connecting(): boolean {
+    return this.#lines.some(line => line.state === 'connecting')
+  }
+
+  stunServers(): readonly Endpoint[] {
+    return this.#lines.flatMap(line => line.stun)
+  }
+
+  observed(): readonly Endpoint[] {
+    return this.#lines.flatMap(line => line.observed ?? [])
+  }
+
+  /** True when a relay says the peer is there, false when one says it is not, undefined when none knows. */
+  presence(peer: PeerId): boolean | undefined {
+    const told = this.#lines.map(line => line.presence(peer))
+    return told.includes(true) ? true : told.includes(false) ? false : undefined
+  }
+
+  watch(peers: readonly PeerId[]): void {
+    for (const line of this.#lines) line.watch(peers)
+  }
+
+  wake(): void {
+    for (const line of this.#lines) line.wake()
+  }
+
+  /**
+   * Opens a pipe to a peer over the first relay that can. Rejects with `peer-offline`, `peer-refused`, `busy`,
+   * `over-quota` or `relay-unreachable`: the reason of the relay that came furthest.
+   */
+  async call(peer: PeerId, signal: AbortSignal): Promise<OpenPipe> {
+    const lines = this.#lines
+      .filter(line => line.state === 'connected')
+      .sort((a, b) => Number(b.presence(peer) ?? false) - Number(a.presence(peer) ?? false))
+    let reason = new CulvertError('relay-unreachable', this.#whyNoRelay())
+    for (const line of lines) {
+      try {
+        const ticket = await line.call(peer, signal)
+        const socket = await attachPipe(line.relay, ticket, this.#options.clock, signal)
+        return { socket, relay: line.relay.url }
+      } catch (thrown) {
+        if (!(thrown instanceof CulvertError) || thrown.code === 'aborted') throw thrown
+        if (reason.code === 'relay-unreachable' || reason.code === 'peer-offline') reason = thrown
+      }
+    }
+    throw reason
+  }
+
+  close(): void {
+    for (const line of this.#lines) line.close()
+  }
+
+  #whyNoRelay(): string {
+    if (this.#lines.length === 0) return 'no relay is configured; add one under "relays"'
+    return this.#lines.map(line => line.lastError ?? `relay ${line.relay.url.host} is not connected yet`).join('; ')
+  }
+
+  #ring(line: RelayLine, from: PeerId, ticket: Uint8Array): void {
+    const { clock, log, isTrusted, onCall } = this.#options
+    if (!isTrusted(from)) {
+      line.refuse(ticket, 'refused')
+      if (this.#mayLogStranger(from)) {
+        log.warn('a stranger called and was refused; to let it in, add its id to "peers"', { id: from })
+      }
+      return
+    }
+    onCall({
+      from,
+      attach: async signal => ({ socket: await attachPipe(line.relay, ticket, clock, signal), relay: line.relay.url }),
+      refuse: reason => line.refuse(ticket, reason),
+    })
+  }
+}

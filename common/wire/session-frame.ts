@@ -1,0 +1,266 @@
+import { CulvertError, type ErrorCode } from '../errors.ts'
+import { ByteReader, ByteWriter } from './bytes.ts'
+
+/** The session protocol's versions that we speak. */
+export const SESSION_VERSION = 1
+
+/** type u8, flags u8, length u16 (of the payload), stream u32; big-endian. */
+export const FRAME_HEADER_BYTES = 8
+
+/** With its header a full frame is 16,384 bytes: one TLS record, so that a record never carries a torn frame. */
+export const MAX_FRAME_PAYLOAD = 16_384 - FRAME_HEADER_BYTES
+
+/**
+ * Types with bit 0x40 carry one session sequence number each, counted implicitly from the last `resume` of their path.
+ * A frame of an unknown type is skipped by its length, and counted when it has that bit.
+ */
+export const FRAME = {
+  hello: 0x01,
+  resume: 0x02,
+  ack: 0x03,
+  ping: 0x04,
+  pong: 0x05,
+  datagram: 0x06,
+  leave: 0x07,
+  open: 0x40,
+  accept: 0x41,
+  data: 0x42,
+  credit: 0x43,
+  end: 0x44,
+  reset: 0x45,
+  candidates: 0x46,
+  ice: 0x47,
+  bye: 0x48,
+} as const
+
+export type FrameType = (typeof FRAME)[keyof typeof FRAME]
+
+export const SEQUENCED_BIT = 0x40
+
+/** One frame as it came off a path; the payload may be a view into a larger buffer. */
+export interface Frame {
+  readonly type: number
+  readonly flags: number
+  readonly stream: number
+  readonly payload: Buffer
+}
+
+/** Names of services are at most this many bytes of UTF-8. */
+export const MAX_SERVICE_NAME_BYTES = 64
+const MAX_REASON_BYTES = 300
+export const EPOCH_BYTES = 8
+
+/** Opens every path. */
+export interface Hello {
+  readonly minVersion: number
+  readonly maxVersion: number
+  readonly features: number
+  /** Made anew with every session state; another value than before means the peer has lost what it knew. */
+  readonly epoch: Uint8Array
+  /** The epoch that the sender knows of the receiver; zeros when it knows none. */
+  readonly peerEpoch: Uint8Array
+  /** Sequenced frames that the sender has received in this pair of epochs. */
+  readonly received: number
+}
+
+/** One ICE message for the attempt whose number stands in the frame's stream field. */
+export type IceSignal =
+  | { readonly kind: 'offer' | 'answer'; readonly sdp: string }
+  | { readonly kind: 'candidate'; readonly line: string; readonly mid: string }
+  | { readonly kind: 'failed'; readonly reason: string }
+
+/** Writes a whole frame. Throws `wire-malformed` when the payload is too long for one. */
+export function encodeFrame(type: number, stream: number, payload?: Uint8Array, flags = 0): Buffer {
+  const length = payload?.length ?? 0
+  if (length > MAX_FRAME_PAYLOAD) throw new CulvertError('wire-malformed', `a frame of ${length} bytes is too long`)
+  const frame = Buffer.allocUnsafe(FRAME_HEADER_BYTES + length)
+  writeFrameHeader(frame, 0, type, flags, length, stream)
+  if (payload) frame.set(payload, FRAME_HEADER_BYTES)
+  return frame
+}
+
+export function writeFrameHeader(
+  into: Buffer,
+  at: number,
+  type: number,
+  flags: number,
+  length: number,
+  stream: number,
+): void {
+  into[at] = type
+  into[at + 1] = flags
+  into[at + 2] = length >>> 8
+  into[at + 3] = length & 0xff
+  into.writeUInt32BE(stream, at + 4)
+}
+
+export function encodeHello(hello: Hello): Buffer {
+  const writer = new ByteWriter(32 + 2 * EPOCH_BYTES)
+  writer.u16(hello.minVersion).u16(hello.maxVersion).u32(hello.features)
+  writer.bytes(hello.epoch).bytes(hello.peerEpoch).u64(hello.received)
+  return encodeFrame(FRAME.hello, 0, writer.finish())
+}
+
+/** Bytes after the known fields belong to a newer version and are ignored. */
+export function decodeHello(payload: Uint8Array): Hello {
+  const reader = new ByteReader(payload)
+  return {
+    minVersion: reader.u16(),
+    maxVersion: reader.u16(),
+    features: reader.u32(),
+    epoch: reader.bytes(EPOCH_BYTES),
+    peerEpoch: reader.bytes(EPOCH_BYTES),
+    received: reader.u64(),
+  }
+}
+
+/** For `resume` (number of the next sequenced frame on this path) and `ack` (sequenced frames received so far). */
+export function encodeCount(type: number, count: number): Buffer {
+  return encodeFrame(type, 0, new ByteWriter(8).u64(count).finish())
+}
+
+export function decodeCount(payload: Uint8Array): number {
+  return new ByteReader(payload).u64()
+}
+
+/** `open`: the service asked for. */
+export function encodeOpen(stream: number, service: string): Buffer {
+  return encodeFrame(FRAME.open, stream, new ByteWriter(2 + MAX_SERVICE_NAME_BYTES * 4).text(service).finish())
+}
+
+export function decodeOpen(payload: Uint8Array): { readonly service: string } {
+  return { service: new ByteReader(payload).text(MAX_SERVICE_NAME_BYTES) }
+}
+
+/** `credit`: bytes that the receiver takes on top of those allowed before. */
+export function encodeCredit(stream: number, bytes: number): Buffer {
+  return encodeFrame(FRAME.credit, stream, new ByteWriter(4).u32(bytes).finish())
+}
+
+export function decodeCredit(payload: Uint8Array): number {
+  return new ByteReader(payload).u32()
+}
+
+/** `reset`: a code of ours by name, and a sentence. */
+export function encodeReset(stream: number, code: ErrorCode, reason: string): Buffer {
+  const text = Buffer.from(reason, 'utf8')
+    .subarray(0, MAX_REASON_BYTES - 4)
+    .toString('utf8')
+  const writer = new ByteWriter(80 + MAX_REASON_BYTES).text(code).text(text)
+  return encodeFrame(FRAME.reset, stream, writer.finish())
+}
+
+export function decodeReset(payload: Uint8Array): { readonly code: string; readonly reason: string } {
+  const reader = new ByteReader(payload)
+  return { code: reader.text(64), reason: reader.text(MAX_REASON_BYTES) }
+}
+
+const ICE_KINDS = ['offer', 'answer', 'candidate', 'failed'] as const
+
+/** The kind stands in the frame's flags (0 offer, 1 answer, 2 candidate, 3 failed); texts in the payload. */
+export function encodeIce(attempt: number, signal: IceSignal): Buffer {
+  const writer = new ByteWriter(MAX_FRAME_PAYLOAD)
+  switch (signal.kind) {
+    case 'offer':
+    case 'answer':
+      writer.text(signal.sdp)
+      break
+    case 'candidate':
+      writer.text(signal.mid).text(signal.line)
+      break
+    case 'failed':
+      writer.text(signal.reason)
+      break
+    default:
+      signal satisfies never
+  }
+  return encodeFrame(FRAME.ice, attempt, writer.finish(), ICE_KINDS.indexOf(signal.kind))
+}
+
+/** Undefined for a kind that a newer peer knows and we do not. */
+export function decodeIce(frame: Frame): IceSignal | undefined {
+  const reader = new ByteReader(frame.payload)
+  const kind = ICE_KINDS[frame.flags]
+  switch (kind) {
+    case 'offer':
+    case 'answer':
+      return { kind, sdp: reader.text(MAX_FRAME_PAYLOAD) }
+    case 'candidate':
+      return { kind, mid: reader.text(64), line: reader.text(1024) }
+    case 'failed':
+      return { kind, reason: reader.text(MAX_REASON_BYTES) }
+    case undefined:
+      return undefined
+    default:
+      return kind satisfies never
+  }
+}
+
+/**
+ * Cuts a byte stream into frames. Give it each chunk; it calls back once per frame. A payload is a view into the chunk
+ * when the frame lies whole in it, which is the rule (see MAX_FRAME_PAYLOAD). Holds at most one frame.
+ */
+export class FrameParser {
+  readonly #onFrame: (frame: Frame) => void
+  #held: Buffer | undefined
+  #heldLength = 0
+
+  constructor(onFrame: (frame: Frame) => void) {
+    this.#onFrame = onFrame
+  }
+
+  /** Throws `wire-malformed` for a length that no frame may have, and whatever the callback throws. */
+  push(chunk: Buffer): void {
+    let at = 0
+    if (this.#held) {
+      at = this.#fill(chunk)
+      if (this.#held) return
+    }
+    while (chunk.length - at >= FRAME_HEADER_BYTES) {
+      const length = payloadLength(chunk, at)
+      const end = at + FRAME_HEADER_BYTES + length
+      if (end > chunk.length) break
+      this.#emit(chunk, at, end)
+      at = end
+    }
+    if (at < chunk.length) {
+      this.#held = Buffer.allocUnsafe(FRAME_HEADER_BYTES + MAX_FRAME_PAYLOAD)
+      this.#heldLength = chunk.copy(this.#held, 0, at)
+    }
+  }
+
+  /** Completes the held frame from the chunk's beginning; returns how much it took. */
+  #fill(chunk: Buffer): number {
+    const held = this.#held
+    if (!held) return 0
+    let at = 0
+    if (this.#heldLength < FRAME_HEADER_BYTES) {
+      at = chunk.copy(held, this.#heldLength, 0, FRAME_HEADER_BYTES - this.#heldLength)
+      this.#heldLength += at
+      if (this.#heldLength < FRAME_HEADER_BYTES) return at
+    }
+    const whole = FRAME_HEADER_BYTES + payloadLength(held, 0)
+    const took = chunk.copy(held, this.#heldLength, at, at + whole - this.#heldLength)
+    this.#heldLength += took
+    if (this.#heldLength === whole) {
+      this.#held = undefined
+      this.#emit(held, 0, whole)
+    }
+    return at + took
+  }
+
+  #emit(bytes: Buffer, at: number, end: number): void {
+    this.#onFrame({
+      type: bytes[at] ?? 0,
+      flags: bytes[at + 1] ?? 0,
+      stream: bytes.readUInt32BE(at + 4),
+      payload: bytes.subarray(at + FRAME_HEADER_BYTES, end),
+    })
+  }
+}
+
+function payloadLength(bytes: Buffer, at: number): number {
+  const length = bytes.readUInt16BE(at + 2)
+  if (length > MAX_FRAME_PAYLOAD) throw new CulvertError('wire-malformed', `a frame claims ${length} bytes`)
+  return length
+}
