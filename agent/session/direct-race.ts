@@ -1,0 +1,203 @@
+import { asCulvertError } from '../../common/errors.ts'
+import type { Clock } from '../../common/platform/clock.ts'
+import { pause } from '../../common/platform/clock.ts'
+import type { Log } from '../../common/platform/log.ts'
+import type { Random } from '../../common/platform/random.ts'
+import { type Candidate, formatCandidate } from '../../common/wire/candidate.ts'
+import { type Endpoint, formatEndpoint } from '../../common/wire/endpoint.ts'
+import { type PeerId, shortPeerId } from '../../common/wire/peer-id.ts'
+import type { IceSignal } from '../../common/wire/session-frame.ts'
+import { type DatachannelAttempt, type DatachannelPath, startDatachannel } from '../path/datachannel/attempt.ts'
+import type { Path } from '../path/path.ts'
+import type { Sealer } from '../path/seal.ts'
+import { dialTcpPath } from '../path/tcp-path.ts'
+import { udpDelayMs } from './direct-schedule.ts'
+
+/** A hopeless pair of NATs shows no sign of it for 40 s; a good one connects within 1.5 s even at 200 ms. */
+const UDP_ATTEMPT_MS = 3_000
+/** About one good attempt in a hundred dies early of a DTLS fault; a fresh one then works. */
+const UDP_TRIES = 3
+const MAX_DIALS = 32
+
+/** What a race for direct paths needs of its peer. */
+export interface RaceContext {
+  readonly ownId: PeerId
+  readonly peerId: PeerId
+  readonly sealer: Sealer
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  /** Our fixed UDP port and the address outside that the router maps to it. */
+  udp(): { readonly port: number | undefined; readonly mapped: Endpoint | undefined }
+  stunServers(): readonly Endpoint[]
+  /** Takes a finished path over. */
+  attach(path: Path, dialled: boolean): void
+  sendIce(attempt: number, signal: IceSignal): void
+  /** A better path than any UDP one is in use already. */
+  hasTcp(): boolean
+  hasDirect(): boolean
+}
+
+/** The attempts to reach one peer directly: TCP to each of its candidates, and UDP by ICE. */
+export class DirectRace {
+  readonly #context: RaceContext
+  readonly #stop = new AbortController()
+  /** Addresses dialled in this run. */
+  readonly #tried = new Set<string>()
+  readonly #faults = new Map<string, string>()
+  #remote: readonly Candidate[] = []
+  #running: Promise<void> | undefined
+  #attempt: { readonly number: number; readonly udp: DatachannelAttempt } | undefined
+  #nextAttempt: number
+
+  constructor(context: RaceContext) {
+    this.#context = context
+    // Drawn, so that a late signal of an earlier life is never taken for one of this.
+    this.#nextAttempt = context.random.integer(1, 2 ** 31)
+  }
+
+  get running(): boolean {
+    return this.#running !== undefined
+  }
+
+  /** The peer's candidates as last told. */
+  get remote(): readonly Candidate[] {
+    return this.#remote
+  }
+
+  /** Why each way failed the last time, by way. */
+  get faults(): ReadonlyMap<string, string> {
+    return this.#faults
+  }
+
+  set remote(candidates: readonly Candidate[]) {
+    this.#remote = candidates
+  }
+
+  /**
+   * Tries every way at once; resolves when the last of them has ended. While it runs, a further call only adds the
+   * candidates that came since.
+   */
+  run(): Promise<void> {
+    if (this.#stop.signal.aborted) return Promise.resolve()
+    if (!this.#running) this.#tried.clear()
+    const ways = [this.#dialAll()]
+    if (this.#running) ways.push(this.#running)
+    else ways.push(this.#offerUdp())
+    const run = Promise.all(ways).then(() => {
+      if (this.#running === run) this.#running = undefined
+    })
+    this.#running = run
+    return run
+  }
+
+  /** A signal for a UDP attempt came from the peer. */
+  receiveIce(number: number, signal: IceSignal): void {
+    if (this.#attempt?.number === number) {
+      this.#attempt.udp.receive(signal)
+      return
+    }
+    if (signal.kind === 'offer' && !this.#offers()) void this.#answerUdp(number, signal)
+  }
+
+  close(): void {
+    this.#stop.abort()
+    this.#attempt?.udp.abort()
+  }
+
+  /** One side offers, so that two attempts never cross. */
+  #offers(): boolean {
+    return this.#context.ownId < this.#context.peerId
+  }
+
+  async #dialAll(): Promise<void> {
+    const targets = this.#remote.filter(({ kind }) => kind === 'tcp').slice(0, MAX_DIALS)
+    await Promise.all(targets.map(candidate => this.#dial(candidate)))
+  }
+
+  async #dial(candidate: Candidate): Promise<void> {
+    const key = formatEndpoint(candidate.endpoint)
+    if (this.#tried.has(key) || this.#tried.size >= MAX_DIALS || this.#context.hasTcp()) return
+    this.#tried.add(key)
+    const way = formatCandidate(candidate)
+    try {
+      const path = await dialTcpPath(this.#context.peerId, candidate, { ...this.#context, signal: this.#stop.signal })
+      this.#faults.delete(way)
+      if (this.#stop.signal.aborted) path.stream.destroy()
+      else this.#context.attach(path, true)
+    } catch (thrown) {
+      this.#fault(way, thrown)
+    }
+  }
+
+  async #offerUdp(): Promise<void> {
+    if (!this.#offers() || this.#context.hasDirect()) return
+    await pause(this.#context.clock, udpDelayMs(this.#remote), this.#stop.signal)
+    for (let tries = 0; tries < UDP_TRIES; tries++) {
+      if (this.#stop.signal.aborted || this.#context.hasDirect()) return
+      const { clock } = this.#context
+      const startedAt = clock.now()
+      const thrown = await this.#udp(this.#nextAttempt++, 'offerer', undefined)
+      // An attempt that ran out of time shows that this pair has no way; one that broke early is worth another.
+      if (!thrown || clock.now() - startedAt > UDP_ATTEMPT_MS - 200) return
+    }
+  }
+
+  async #answerUdp(number: number, offer: IceSignal): Promise<void> {
+    await this.#udp(number, 'answerer', offer)
+  }
+
+  /** One attempt, sealed and attached; gives what stopped it. */
+  async #udp(number: number, role: 'offerer' | 'answerer', offer: IceSignal | undefined): Promise<unknown> {
+    const { clock, log, sealer, peerId } = this.#context
+    this.#attempt?.udp.abort()
+    const { port, mapped } = this.#context.udp()
+    const udp = startDatachannel({
+      role,
+      stunServers: this.#context.stunServers(),
+      udpPort: port,
+      mappedEndpoint: mapped,
+      send: signal => this.#context.sendIce(number, signal),
+      clock,
+      timeoutMs: UDP_ATTEMPT_MS,
+      signal: this.#stop.signal,
+      log,
+    })
+    const attempt = { number, udp }
+    this.#attempt = attempt
+    let made: DatachannelPath | undefined
+    try {
+      if (offer) udp.receive(offer)
+      made = await udp.done
+      const { stream } = await sealer.seal(made.stream, {
+        role: role === 'offerer' ? 'client' : 'server',
+        expected: peerId,
+        accept: () => true,
+        signal: this.#stop.signal,
+      })
+      stream.once('close', () => made?.close())
+      const { how, local, remote } = made
+      this.#faults.delete('udp')
+      this.#context.attach({ kind: 'udp', transport: 'datachannel', how, local, remote, peer: peerId, stream }, true)
+      return undefined
+    } catch (thrown) {
+      made?.close()
+      this.#fault('udp', thrown)
+      return thrown
+    } finally {
+      if (this.#attempt === attempt) this.#attempt = undefined
+    }
+  }
+
+  #fault(way: string, thrown: unknown): void {
+    if (this.#stop.signal.aborted) return
+    const error = asCulvertError(thrown, 'peer-unreachable', way)
+    if (error.code !== 'aborted') this.#faults.set(way, error.message)
+    if (this.#faults.size > MAX_DIALS * 2) this.#faults.clear()
+    this.#context.log.debug('a direct way failed', {
+      peer: shortPeerId(this.#context.peerId),
+      way,
+      reason: error.message,
+    })
+  }
+}

@@ -1,0 +1,297 @@
+import { asCulvertError, CulvertError } from '../../common/errors.ts'
+import type { Clock, Timer } from '../../common/platform/clock.ts'
+import { ByteReader, ByteWriter } from '../../common/wire/bytes.ts'
+import {
+  decodeCount,
+  decodeHello,
+  encodeCount,
+  encodeFrame,
+  encodeHello,
+  FRAME,
+  type Frame,
+  FrameParser,
+  type Hello,
+  SEQUENCED_BIT,
+  SESSION_VERSION,
+} from '../../common/wire/session-frame.ts'
+import type { Path, PathHow } from '../path/path.ts'
+import type { PathView } from '../path/path-choice.ts'
+import { type Heartbeat, heard, nextCheckMs, pingDue, pinged, sent, startHeartbeat, vitalOf } from './heartbeat.ts'
+import type { Batch } from './send-queue.ts'
+
+/** Bytes handed to TLS and not yet to the kernel; more would only wait there, and be sent again after a move. */
+const WRITE_AHEAD_BYTES = 256 * 1024
+const LEAVE_MS = 1_000
+const MAX_PINGS = 64
+/** Label of the TLS exporter (RFC 8446 §7.5) that names a path alike on both ends. */
+const EXPORTER_LABEL = 'EXPORTER-culvert-path'
+
+/** What a link tells its session. Handlers may throw `wire-malformed`: that ends the link. */
+export interface LinkEvents {
+  /** The peer's hello came: the path is proven in both directions. */
+  onHello(link: PathLink, hello: Hello): void
+  /** A sequenced frame with its number. */
+  onSequenced(link: PathLink, seq: number, frame: Frame): void
+  onAck(link: PathLink, received: number): void
+  onWritable(link: PathLink): void
+  /** Suspect or sound again. */
+  onVital(link: PathLink): void
+  onDown(link: PathLink, reason: CulvertError): void
+}
+
+/** One path in use by a session: hello, frames, heartbeat. It knows nothing of streams. */
+export class PathLink implements PathView {
+  readonly path: Path
+  readonly openedAt: number
+  readonly tieBreaker: string
+  readonly #clock: Clock
+  readonly #events: LinkEvents
+  readonly #busy: () => boolean
+  readonly #parser: FrameParser
+  readonly #pings = new Map<number, { readonly sentAt: number; readonly answer: (rttMs: number | undefined) => void }>()
+  #how: PathHow
+  #ready = false
+  #suspect = false
+  #down = false
+  #beat: Heartbeat
+  #rttMs: number | undefined
+  #timer: Timer | undefined
+  #nextPing = 1
+  /** Number of the next sequenced frame to come, once the peer's `resume` said so. */
+  #receiveSeq: number | undefined
+  /** What the peer will number our next sequenced frame. */
+  #sendSeq: number | undefined
+  /** The next batch to write here; kept by the session. */
+  cursor = 0
+  bytesIn = 0
+  bytesOut = 0
+
+  constructor(path: Path, clock: Clock, events: LinkEvents, busy: () => boolean) {
+    this.path = path
+    this.#how = path.how
+    this.#clock = clock
+    this.#events = events
+    this.#busy = busy
+    this.openedAt = clock.now()
+    this.#beat = startHeartbeat(this.openedAt)
+    this.tieBreaker = path.stream.exportKeyingMaterial(8, EXPORTER_LABEL, Buffer.alloc(0)).toString('hex')
+    this.#parser = new FrameParser(frame => this.#receive(frame))
+    const { stream } = path
+    stream.on('data', (chunk: Buffer) => this.#take(chunk))
+    stream.on('close', () => this.fail(new CulvertError('peer-unreachable', 'the path was closed')))
+    stream.on('end', () => this.fail(new CulvertError('peer-unreachable', 'the peer closed the path')))
+    stream.on('error', cause => this.fail(asCulvertError(cause, 'peer-unreachable', 'the path broke')))
+  }
+
+  get kind() {
+    return this.path.kind
+  }
+
+  get transport() {
+    return this.path.transport
+  }
+
+  /** The dialling side knows how it came; the other one learns it from the hello. */
+  get how(): PathHow {
+    return this.#how
+  }
+
+  get ready(): boolean {
+    return this.#ready && !this.#down
+  }
+
+  get suspect(): boolean {
+    return this.#suspect
+  }
+
+  get down(): boolean {
+    return this.#down
+  }
+
+  get rttMs(): number | undefined {
+    return this.#rttMs
+  }
+
+  get writable(): boolean {
+    return this.ready && this.path.stream.writableLength < WRITE_AHEAD_BYTES
+  }
+
+  get heardAt(): number {
+    return this.#beat.heardAt
+  }
+
+  sayHello(hello: Hello): void {
+    this.#write(encodeHello(hello))
+    this.#beat = sent(this.#beat, this.#clock.now())
+    this.#arm()
+  }
+
+  /** Writes a batch, after a `resume` when the peer would number it wrongly. */
+  writeBatch(batch: Batch): void {
+    if (this.#sendSeq !== batch.firstSeq) this.#write(encodeCount(FRAME.resume, batch.firstSeq))
+    this.#sendSeq = batch.firstSeq + batch.frames
+    this.bytesOut += batch.dataBytes
+    this.#write(batch.bytes)
+    if (this.#beat.awaitingSince === undefined) {
+      this.#beat = sent(this.#beat, this.#clock.now())
+      this.#arm()
+    }
+  }
+
+  writeAck(received: number): void {
+    this.#write(encodeCount(FRAME.ack, received))
+  }
+
+  /** Measures the round trip; undefined when the link goes down first or too many pings wait. */
+  ping(): Promise<number | undefined> {
+    if (this.#down || this.#pings.size >= MAX_PINGS) return Promise.resolve(undefined)
+    return new Promise(resolve => this.#sendPing(resolve))
+  }
+
+  /** To be called when a link gets busy or idle, so that its heartbeat keeps the right pace. */
+  rearm(): void {
+    this.#arm()
+  }
+
+  /** Takes leave: the peer learns at once that this path is not used any more. */
+  leave(): void {
+    if (this.#down) return
+    this.#write(encodeFrame(FRAME.leave, 0))
+    this.path.stream.end()
+    const { stream } = this.path
+    this.#clock.after(LEAVE_MS, () => stream.destroy())
+    this.#close()
+  }
+
+  fail(reason: CulvertError): void {
+    if (this.#down) return
+    this.#close()
+    this.path.stream.destroy()
+    this.#events.onDown(this, reason)
+  }
+
+  #close(): void {
+    this.#down = true
+    this.#timer?.cancel()
+    for (const { answer } of this.#pings.values()) answer(undefined)
+    this.#pings.clear()
+  }
+
+  #take(chunk: Buffer): void {
+    if (this.#down) return
+    const now = this.#clock.now()
+    this.#beat = heard(this.#beat, now)
+    if (this.#suspect) {
+      this.#suspect = false
+      this.#events.onVital(this)
+    }
+    try {
+      this.#parser.push(chunk)
+    } catch (thrown) {
+      this.fail(asCulvertError(thrown, 'wire-malformed', 'the peer sent what we cannot read'))
+    }
+  }
+
+  #receive(frame: Frame): void {
+    if (this.#down) return
+    if (!this.#ready && frame.type !== FRAME.hello) {
+      throw new CulvertError('wire-malformed', 'a path must begin with a hello')
+    }
+    if (frame.type & SEQUENCED_BIT) {
+      if (this.#receiveSeq === undefined) throw new CulvertError('wire-malformed', 'a frame came before its resume')
+      if (frame.type === FRAME.data) this.bytesIn += frame.payload.length
+      this.#events.onSequenced(this, this.#receiveSeq++, frame)
+      return
+    }
+    switch (frame.type) {
+      case FRAME.hello:
+        this.#receiveHello(frame)
+        return
+      case FRAME.resume:
+        this.#receiveSeq = decodeCount(frame.payload)
+        return
+      case FRAME.ack:
+        this.#events.onAck(this, decodeCount(frame.payload))
+        return
+      case FRAME.ping:
+        this.#write(encodeFrame(FRAME.pong, 0, new ByteWriter(4).u32(new ByteReader(frame.payload).u32()).finish()))
+        return
+      case FRAME.pong:
+        this.#receivePong(new ByteReader(frame.payload).u32())
+        return
+      case FRAME.leave:
+        this.fail(new CulvertError('session-closed', 'the peer has left this path'))
+        return
+      default:
+        return
+    }
+  }
+
+  #receiveHello(frame: Frame): void {
+    if (this.#ready) throw new CulvertError('wire-malformed', 'a second hello on one path')
+    const hello = decodeHello(frame.payload)
+    if (hello.minVersion > SESSION_VERSION || hello.maxVersion < SESSION_VERSION) {
+      const theirs = `${hello.minVersion} to ${hello.maxVersion}`
+      const message = `the peer speaks session version ${theirs}, we speak ${SESSION_VERSION}: update the older one`
+      throw new CulvertError('version-unsupported', message)
+    }
+    if (hello.how !== undefined) this.#how = hello.how
+    this.#ready = true
+    this.#events.onHello(this, hello)
+    this.#sendPing(() => undefined)
+  }
+
+  #sendPing(answer: (rttMs: number | undefined) => void): void {
+    const id = this.#nextPing++
+    const sentAt = this.#clock.now()
+    this.#pings.set(id, { sentAt, answer })
+    if (this.#pings.size > MAX_PINGS) {
+      const oldest = this.#pings.keys().next()
+      if (!oldest.done) this.#pings.delete(oldest.value)
+    }
+    this.#write(encodeFrame(FRAME.ping, 0, new ByteWriter(4).u32(id).finish()))
+    this.#beat = pinged(this.#beat, sentAt)
+    this.#arm()
+  }
+
+  #receivePong(id: number): void {
+    const ping = this.#pings.get(id)
+    if (!ping) return
+    this.#pings.delete(id)
+    const sample = this.#clock.now() - ping.sentAt
+    // A smoothed value as in RFC 6298, so that one late answer does not make a path look slow.
+    this.#rttMs = this.#rttMs === undefined ? sample : this.#rttMs + (sample - this.#rttMs) / 8
+    ping.answer(sample)
+  }
+
+  #write(bytes: Buffer): void {
+    if (this.#down || !this.path.stream.writable) return
+    this.path.stream.write(bytes, this.#written)
+  }
+
+  readonly #written = (): void => {
+    if (!this.#down) this.#events.onWritable(this)
+  }
+
+  #arm(): void {
+    if (this.#down) return
+    this.#timer?.cancel()
+    const delay = nextCheckMs(this.#beat, this.#busy(), this.#rttMs ?? 0, this.#clock.now())
+    this.#timer = this.#clock.after(delay, () => this.#check())
+  }
+
+  #check(): void {
+    const now = this.#clock.now()
+    const vital = vitalOf(this.#beat, this.#rttMs ?? 0, now)
+    if (vital === 'dead') {
+      this.fail(new CulvertError('peer-unreachable', `no answer for ${Math.round(now - this.#beat.heardAt)} ms`))
+      return
+    }
+    if (vital === 'suspect' && !this.#suspect) {
+      this.#suspect = true
+      this.#events.onVital(this)
+    }
+    if (this.#ready && pingDue(this.#beat, this.#busy(), now)) this.#sendPing(() => undefined)
+    else this.#arm()
+  }
+}

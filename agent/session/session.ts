@@ -1,0 +1,476 @@
+import { CulvertError, type ErrorCode } from '../../common/errors.ts'
+import type { Clock, Timer } from '../../common/platform/clock.ts'
+import type { Random } from '../../common/platform/random.ts'
+import { type Candidate, decodeCandidates, encodeCandidates } from '../../common/wire/candidate.ts'
+import type { PeerId } from '../../common/wire/peer-id.ts'
+import {
+  decodeCredit,
+  decodeIce,
+  decodeOpen,
+  decodeReset,
+  EPOCH_BYTES,
+  encodeCredit,
+  encodeFrame,
+  encodeIce,
+  encodeOpen,
+  encodeReset,
+  FRAME,
+  type Frame,
+  type Hello,
+  type HelloHow,
+  type IceSignal,
+  SESSION_VERSION,
+} from '../../common/wire/session-frame.ts'
+import type { Path } from '../path/path.ts'
+import { choosePath } from '../path/path-choice.ts'
+import { Acknowledger } from './acknowledger.ts'
+import { Outbox } from './outbox.ts'
+import { PathLink } from './path-link.ts'
+import { remoteCode } from './remote-code.ts'
+import { SendQueue } from './send-queue.ts'
+import { SessionStream, type StreamHost } from './stream.ts'
+import type { WindowBudget } from './window.ts'
+
+/** Streams of one session at a time; with their first windows they may hold 64 MiB. */
+export const MAX_STREAMS = 1024
+/** Unacknowledged bytes after which nothing new is sent: what a move to another path may have to send again. */
+const MAX_UNACKNOWLEDGED_BYTES = 16 * 1024 * 1024
+/** Control frames waiting; a peer that makes us queue more than this is not reading. */
+const MAX_CONTROL_FRAMES = 16 * MAX_STREAMS
+
+/** Flag of a candidates frame: please try to reach these now. */
+const TRY_NOW = 1
+
+export interface SessionEvents {
+  /** The peer opens a stream; the service layer accepts or resets it. */
+  onStream(stream: SessionStream): void
+  onCandidates(candidates: readonly Candidate[], tryNow: boolean): void
+  onIce(attempt: number, signal: IceSignal): void
+  /** A path became ready, suspect, sound or was lost, or another one is in use now. */
+  onPaths(): void
+  /** The number of streams went from or to zero. */
+  onBusy(busy: boolean): void
+  /** The peer has lost the state of this session (a restart): all streams are gone, the paths are new. */
+  onRestart(): void
+  /** Both sides agreed that nothing is going on here any more. */
+  onBye(): void
+}
+
+export interface SessionOptions {
+  readonly ownId: PeerId
+  readonly peerId: PeerId
+  readonly clock: Clock
+  readonly random: Random
+  readonly budget: WindowBudget
+  readonly events: SessionEvents
+}
+
+/**
+ * What two peers share: streams in numbered frames, over one path at a time, outliving paths.
+ *
+ * Every path is ordered and reliable, and each frame is kept until the peer acknowledges it. So moving to another path
+ * is to send there, again, everything not acknowledged; the receiver drops what it has already seen.
+ */
+export class Session implements StreamHost {
+  readonly clock: Clock
+  readonly budget: WindowBudget
+  readonly #options: SessionOptions
+  readonly #epoch: Uint8Array
+  #peerEpoch: Uint8Array = new Uint8Array(EPOCH_BYTES)
+  #links: readonly PathLink[] = []
+  #active: PathLink | undefined
+  #queue = new SendQueue()
+  readonly #outbox = new Outbox()
+  readonly #acknowledger: Acknowledger
+  readonly #streams = new Map<number, SessionStream>()
+  #nextStream: number
+  #lastPeerStream = 0
+  #hold = false
+  #saidBye = false
+  #closed = false
+  #pumpDue: NodeJS.Immediate | undefined
+  #retryPump: Timer | undefined
+  /** User bytes of links that are gone, by kind. */
+  #past = { directIn: 0, directOut: 0, relayIn: 0, relayOut: 0 }
+
+  constructor(options: SessionOptions) {
+    this.#options = options
+    this.clock = options.clock
+    this.budget = options.budget
+    this.#epoch = options.random.bytes(EPOCH_BYTES)
+    // Odd numbers for the smaller id, so that both can open streams without asking.
+    this.#nextStream = options.ownId < options.peerId ? 1 : 2
+    this.#acknowledger = new Acknowledger(options.clock, () => this.#schedule())
+  }
+
+  get links(): readonly PathLink[] {
+    return this.#links
+  }
+
+  /** The path that carries what we send. */
+  get active(): PathLink | undefined {
+    return this.#active
+  }
+
+  get streamCount(): number {
+    return this.#streams.size
+  }
+
+  /** User bytes so far; those over relays are also in the totals. */
+  get traffic() {
+    const sum = { ...this.#past }
+    for (const link of this.#links) addTraffic(sum, link)
+    return {
+      bytesIn: sum.directIn + sum.relayIn,
+      bytesOut: sum.directOut + sum.relayOut,
+      relayBytesIn: sum.relayIn,
+      relayBytesOut: sum.relayOut,
+    }
+  }
+
+  /** While held, user bytes wait for a direct path instead of going over a relay. */
+  set hold(hold: boolean) {
+    if (this.#hold === hold) return
+    this.#hold = hold
+    this.#schedule()
+  }
+
+  get held(): boolean {
+    return this.#hold
+  }
+
+  /** Takes a path into use as soon as the peer's hello came over it. */
+  attach(path: Path, dialled: boolean): PathLink {
+    const busy = () => this.#streams.size > 0
+    const link = new PathLink(
+      path,
+      this.clock,
+      {
+        onHello: (from, hello) => this.#onHello(from, hello),
+        onSequenced: (_from, seq, frame) => this.#onSequenced(seq, frame),
+        onAck: (_from, received) => this.#onAck(received),
+        onWritable: from => {
+          if (from === this.#active) this.#pump()
+        },
+        onVital: () => this.#choose(),
+        onDown: from => this.#onDown(from),
+      },
+      busy,
+    )
+    this.#links = [...this.#links, link]
+    link.sayHello({
+      minVersion: SESSION_VERSION,
+      maxVersion: SESSION_VERSION,
+      features: 0,
+      epoch: this.#epoch,
+      peerEpoch: this.#peerEpoch,
+      received: this.#acknowledger.received,
+      how: dialled ? (path.how satisfies HelloHow) : undefined,
+    })
+    return link
+  }
+
+  /** Opens a stream; it may be written to at once. Throws `busy` when too many are open. */
+  openStream(service: string): SessionStream {
+    if (this.#closed) throw new CulvertError('session-closed', 'the session is closed')
+    if (this.#streams.size >= MAX_STREAMS) {
+      throw new CulvertError('busy', `${MAX_STREAMS} streams to this peer are open already`)
+    }
+    const stream = new SessionStream(this.#nextStream, service, this)
+    this.#nextStream += 2
+    this.#saidBye = false
+    this.#add(stream)
+    this.#control(encodeOpen(stream.id, service))
+    return stream
+  }
+
+  sendCandidates(candidates: readonly Candidate[], tryNow: boolean): void {
+    this.#control(encodeFrame(FRAME.candidates, 0, encodeCandidates(candidates), tryNow ? TRY_NOW : 0))
+  }
+
+  sendIce(attempt: number, signal: IceSignal): void {
+    this.#control(encodeIce(attempt, signal))
+  }
+
+  /** Proposes to end the idle session; `onBye` follows when the peer agrees. */
+  sendBye(): void {
+    if (this.#streams.size > 0 || this.#saidBye) return
+    this.#saidBye = true
+    this.#control(encodeFrame(FRAME.bye, 0))
+  }
+
+  /** One round trip over the path in use, in ms; undefined when there is none or it breaks. */
+  async ping(): Promise<number | undefined> {
+    return this.#active?.ping()
+  }
+
+  /** Closes links that are not needed; the session itself goes on. */
+  drop(links: readonly PathLink[]): void {
+    for (const link of links) {
+      link.leave()
+      this.#forgetLink(link)
+    }
+    this.#choose()
+  }
+
+  /** Ends everything at once; streams fail with this reason. */
+  close(reason: CulvertError): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#endStreams(reason)
+    // What is queued (resets among it) still goes out with the leave.
+    this.#pump()
+    this.#acknowledger.stop()
+    this.#retryPump?.cancel()
+    for (const link of this.#links) link.leave()
+    this.#links = []
+    this.#active = undefined
+  }
+
+  // -- StreamHost
+
+  rttMs(): number {
+    return this.#active?.rttMs ?? 0
+  }
+
+  wantsToSend(stream: SessionStream): void {
+    this.#outbox.ready(stream)
+    this.#schedule()
+  }
+
+  sendCredit(stream: SessionStream, bytes: number): void {
+    this.#control(encodeCredit(stream.id, bytes))
+  }
+
+  sendAccept(stream: SessionStream): void {
+    this.#control(encodeFrame(FRAME.accept, stream.id))
+  }
+
+  sendReset(stream: SessionStream, code: ErrorCode, reason: string): void {
+    if (this.#streams.has(stream.id)) this.#control(encodeReset(stream.id, code, reason))
+  }
+
+  forget(stream: SessionStream): void {
+    this.#outbox.remove(stream)
+    if (this.#streams.delete(stream.id) && this.#streams.size === 0) this.#busyChanged()
+  }
+
+  // -- sending
+
+  #control(frame: Buffer): void {
+    if (this.#outbox.controlCount >= MAX_CONTROL_FRAMES) {
+      for (const link of this.#links) {
+        link.fail(new CulvertError('busy', 'the peer takes no frames'))
+      }
+      return
+    }
+    this.#outbox.control(frame)
+    this.#schedule()
+  }
+
+  /** Many small events of one turn of the event loop become one write. */
+  #schedule(): void {
+    this.#pumpDue ??= setImmediate(() => {
+      this.#pumpDue = undefined
+      this.#pump()
+    })
+  }
+
+  #pump(): void {
+    const link = this.#active
+    if (!link) return
+    if (this.#acknowledger.due) link.writeAck(this.#acknowledger.take())
+    while (link.writable) {
+      const batch = this.#nextBatch(link)
+      if (!batch) return
+      link.writeBatch(batch)
+      link.cursor = batch.ordinal + 1
+    }
+  }
+
+  /** What is to be sent again on this link first, then what is new. */
+  #nextBatch(link: PathLink) {
+    if (link.cursor < this.#queue.headOrdinal) link.cursor = this.#queue.headOrdinal
+    const again = this.#queue.at(link.cursor)
+    if (again) return again
+    if (this.#queue.bytes >= MAX_UNACKNOWLEDGED_BYTES) return undefined
+    const fresh = this.#outbox.next(this.#hold && link.kind === 'relay')
+    return fresh ? this.#queue.push(fresh.bytes, fresh.frames, fresh.dataBytes) : undefined
+  }
+
+  // -- receiving
+
+  #onHello(link: PathLink, hello: Hello): void {
+    if (!sameBytes(hello.epoch, this.#peerEpoch)) {
+      const fresh = this.#peerEpoch.every(byte => byte === 0)
+      this.#peerEpoch = hello.epoch
+      if (!fresh) this.#restart(link)
+    }
+    // A peer that greets another epoch of ours, or none, has nothing of what we sent.
+    const received = sameBytes(hello.peerEpoch, this.#epoch) ? hello.received : 0
+    this.#queue.acknowledge(received)
+    link.cursor = this.#queue.headOrdinal
+    this.#choose()
+  }
+
+  /** The peer began anew: what was under way is lost, and both count from zero. */
+  #restart(survivor: PathLink): void {
+    this.#endStreams(new CulvertError('session-closed', 'the peer restarted'))
+    this.#outbox.clear()
+    this.#queue = new SendQueue()
+    this.#acknowledger.restart()
+    this.#lastPeerStream = 0
+    this.#saidBye = false
+    for (const link of this.#links) {
+      if (link === survivor) continue
+      link.leave()
+      this.#forgetLink(link)
+    }
+    this.#options.events.onRestart()
+  }
+
+  #onAck(received: number): void {
+    this.#queue.acknowledge(received)
+    this.#schedule()
+  }
+
+  #onSequenced(seq: number, frame: Frame): void {
+    const { received } = this.#acknowledger
+    if (seq > received) throw new CulvertError('wire-malformed', `frame ${seq} came when ${received} was due`)
+    if (seq < received) {
+      // Sent again after a move; the sender must learn that it can forget it.
+      this.#acknowledger.repeat()
+      return
+    }
+    this.#acknowledger.count(frame.payload.length)
+    this.#dispatch(frame)
+  }
+
+  #dispatch(frame: Frame): void {
+    const { events } = this.#options
+    const stream = this.#streams.get(frame.stream)
+    switch (frame.type) {
+      case FRAME.data:
+        if (stream && !stream.receiveData(frame.payload)) {
+          throw new CulvertError('wire-malformed', `the peer sent more than its credit on stream ${frame.stream}`)
+        }
+        return
+      case FRAME.credit:
+        stream?.receiveCredit(decodeCredit(frame.payload))
+        return
+      case FRAME.open:
+        this.#onOpen(frame)
+        return
+      case FRAME.accept:
+        stream?.receiveAccept()
+        return
+      case FRAME.end:
+        stream?.receiveEnd()
+        return
+      case FRAME.reset: {
+        const { code, reason } = decodeReset(frame.payload)
+        stream?.receiveReset(remoteCode(code), reason)
+        return
+      }
+      case FRAME.candidates:
+        events.onCandidates(decodeCandidates(frame.payload), (frame.flags & TRY_NOW) !== 0)
+        return
+      case FRAME.ice: {
+        const signal = decodeIce(frame)
+        if (signal) events.onIce(frame.stream, signal)
+        return
+      }
+      case FRAME.bye:
+        this.#onBye()
+        return
+      default:
+        return
+    }
+  }
+
+  #onOpen(frame: Frame): void {
+    const { service } = decodeOpen(frame.payload)
+    const theirs = this.#options.ownId < this.#options.peerId ? 0 : 1
+    if (frame.stream % 2 !== theirs || frame.stream <= this.#lastPeerStream) {
+      throw new CulvertError('wire-malformed', `the peer opened stream ${frame.stream}, which is not its to open`)
+    }
+    this.#lastPeerStream = frame.stream
+    if (this.#streams.size >= MAX_STREAMS) {
+      this.#control(encodeReset(frame.stream, 'busy', `${MAX_STREAMS} streams are open already`))
+      return
+    }
+    this.#saidBye = false
+    const stream = new SessionStream(frame.stream, service, this)
+    this.#add(stream)
+    this.#options.events.onStream(stream)
+  }
+
+  #onBye(): void {
+    if (this.#streams.size > 0) return
+    if (this.#saidBye) {
+      this.#options.events.onBye()
+      return
+    }
+    this.sendBye()
+    this.#pump()
+    this.#options.events.onBye()
+  }
+
+  // -- paths
+
+  #onDown(link: PathLink): void {
+    this.#forgetLink(link)
+    this.#choose()
+  }
+
+  #forgetLink(link: PathLink): void {
+    this.#links = this.#links.filter(other => other !== link)
+    addTraffic(this.#past, link)
+  }
+
+  /** Sends on the best path from now on; after a change, what the peer has not acknowledged goes again. */
+  #choose(): void {
+    if (this.#closed) return
+    const best = choosePath(this.#links)
+    if (best !== this.#active) {
+      this.#active = best
+      if (best) {
+        best.cursor = this.#queue.headOrdinal
+        this.#acknowledger.repeat()
+      }
+    }
+    this.#options.events.onPaths()
+    this.#schedule()
+  }
+
+  #add(stream: SessionStream): void {
+    this.#streams.set(stream.id, stream)
+    if (this.#streams.size === 1) this.#busyChanged()
+  }
+
+  #busyChanged(): void {
+    for (const link of this.#links) link.rearm()
+    this.#options.events.onBusy(this.#streams.size > 0)
+  }
+
+  #endStreams(reason: CulvertError): void {
+    for (const stream of [...this.#streams.values()]) stream.receiveReset(reason.code, reason.message)
+  }
+}
+
+function addTraffic(
+  sum: { directIn: number; directOut: number; relayIn: number; relayOut: number },
+  link: PathLink,
+): void {
+  if (link.kind === 'relay') {
+    sum.relayIn += link.bytesIn
+    sum.relayOut += link.bytesOut
+  } else {
+    sum.directIn += link.bytesIn
+    sum.directOut += link.bytesOut
+  }
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0
+}

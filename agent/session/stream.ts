@@ -1,0 +1,253 @@
+import { Duplex } from 'node:stream'
+import { CulvertError, type ErrorCode } from '../../common/errors.ts'
+import type { Clock } from '../../common/platform/clock.ts'
+import {
+  BASE_WINDOW_BYTES,
+  creditDue,
+  granted,
+  grown,
+  growthWanted,
+  INITIAL_WINDOW_BYTES,
+  initialWindow,
+  marked,
+  type Window,
+  type WindowBudget,
+} from './window.ts'
+
+/** Bytes a stream takes from its writer before it makes it wait. */
+const SEND_BUFFER_BYTES = 256 * 1024
+
+/** What a stream needs of its session. */
+export interface StreamHost {
+  readonly clock: Clock
+  readonly budget: WindowBudget
+  rttMs(): number
+  /** The stream has something to send: bytes, or its end. */
+  wantsToSend(stream: SessionStream): void
+  sendCredit(stream: SessionStream, bytes: number): void
+  sendAccept(stream: SessionStream): void
+  sendReset(stream: SessionStream, code: ErrorCode, reason: string): void
+  forget(stream: SessionStream): void
+}
+
+/** One ordered byte stream to a service, with its own flow control: a slow reader stalls nobody else. */
+export class SessionStream extends Duplex {
+  readonly id: number
+  readonly service: string
+  readonly #host: StreamHost
+  /** Ours to send. */
+  #credit = INITIAL_WINDOW_BYTES
+  #queue: Buffer[] = []
+  #queueAt = 0
+  #queuedBytes = 0
+  #waiting: (() => void) | undefined
+  #finishing: (() => void) | undefined
+  #endSent = false
+  /** Theirs to send. */
+  #window: Window
+  #extraWindow = 0
+  #receivedBytes = 0
+  #endReceived = false
+  #resetByPeer = false
+  #accepted: { resolve(): void; reject(error: CulvertError): void } | undefined
+  #acceptance: Promise<void> | undefined
+
+  constructor(id: number, service: string, host: StreamHost) {
+    super({ allowHalfOpen: true, readableHighWaterMark: 16 * 1024, writableHighWaterMark: 64 * 1024, emitClose: true })
+    this.id = id
+    this.service = service
+    this.#host = host
+    this.#window = initialWindow(host.clock.now())
+    // The one who uses the stream listens as well; this keeps a stream that nobody took yet from ending the process.
+    this.on('error', () => undefined)
+  }
+
+  /** Resolves when the other side has connected its service; rejects with why it did not. */
+  accepted(): Promise<void> {
+    this.#acceptance ??= new Promise((resolve, reject) => {
+      if (this.destroyed) reject(this.#ending())
+      else this.#accepted = { resolve, reject }
+    })
+    return this.#acceptance
+  }
+
+  /** The offering side says that its service is connected. */
+  accept(): void {
+    this.#host.sendAccept(this)
+    this.#widen(BASE_WINDOW_BYTES - INITIAL_WINDOW_BYTES)
+  }
+
+  /** Ends the stream at once in both directions and tells the other side why. */
+  reset(code: ErrorCode, reason: string): void {
+    if (this.destroyed) return
+    this.destroy(new CulvertError(code, reason))
+  }
+
+  // -- what the session's scheduler asks
+
+  /** Bytes that may go out now. */
+  get sendableBytes(): number {
+    return Math.min(this.#credit, this.#queuedBytes)
+  }
+
+  /** All bytes are out and the writer has ended. */
+  get endDue(): boolean {
+    return this.#finishing !== undefined && this.#queuedBytes === 0 && !this.#endSent
+  }
+
+  /** Moves up to `limit` bytes into `target`; returns how many. */
+  takeInto(target: Buffer, at: number, limit: number): number {
+    const wanted = Math.min(limit, this.sendableBytes)
+    let taken = 0
+    while (taken < wanted) {
+      const head = this.#queue[0]
+      if (!head) break
+      const copied = head.copy(target, at + taken, this.#queueAt, this.#queueAt + wanted - taken)
+      taken += copied
+      this.#queueAt += copied
+      if (this.#queueAt === head.length) {
+        this.#queue.shift()
+        this.#queueAt = 0
+      }
+    }
+    this.#queuedBytes -= taken
+    this.#credit -= taken
+    if (this.#waiting && this.#queuedBytes < SEND_BUFFER_BYTES) {
+      const resume = this.#waiting
+      this.#waiting = undefined
+      resume()
+    }
+    return taken
+  }
+
+  endTaken(): void {
+    this.#endSent = true
+    const done = this.#finishing
+    this.#finishing = undefined
+    done?.()
+    this.#leaveWhenDone()
+  }
+
+  // -- what came from the peer
+
+  /** False when the peer sent more than it was allowed: the session ends it. */
+  receiveData(bytes: Buffer): boolean {
+    this.#receivedBytes += bytes.length
+    if (this.#receivedBytes > this.#window.grantedBytes) return false
+    if (this.#endReceived || this.destroyed) return true
+    this.push(bytes)
+    this.#giveCredit()
+    return true
+  }
+
+  receiveCredit(bytes: number): void {
+    this.#credit = Math.min(this.#credit + bytes, 0xffff_ffff)
+    if (this.sendableBytes > 0) this.#host.wantsToSend(this)
+  }
+
+  receiveAccept(): void {
+    this.#accepted?.resolve()
+    this.#accepted = undefined
+    this.#widen(BASE_WINDOW_BYTES - INITIAL_WINDOW_BYTES)
+  }
+
+  receiveEnd(): void {
+    if (this.#endReceived) return
+    this.#endReceived = true
+    this.push(null)
+    this.#leaveWhenDone()
+  }
+
+  receiveReset(code: ErrorCode, reason: string): void {
+    this.#resetByPeer = true
+    this.destroy(new CulvertError(code, reason))
+  }
+
+  // -- Duplex
+
+  override _read(): void {
+    this.#giveCredit()
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    this.#enqueue(chunk)
+    this.#settleWrite(done)
+  }
+
+  override _writev(chunks: ReadonlyArray<{ readonly chunk: Buffer }>, done: (error?: Error | null) => void): void {
+    for (const { chunk } of chunks) this.#enqueue(chunk)
+    this.#settleWrite(done)
+  }
+
+  override _final(done: (error?: Error | null) => void): void {
+    this.#finishing = done
+    this.#host.wantsToSend(this)
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    const clean = this.#endSent && this.#endReceived
+    if (!clean && !this.#resetByPeer) {
+      const code = error instanceof CulvertError ? error.code : 'stream-reset'
+      this.#host.sendReset(this, code, error?.message ?? 'closed by the other side')
+    }
+    this.#queue = []
+    this.#queuedBytes = 0
+    this.#accepted?.reject(error instanceof CulvertError ? error : this.#ending())
+    this.#accepted = undefined
+    this.#acceptance?.catch(() => undefined)
+    this.#host.budget.give(this.#extraWindow)
+    this.#extraWindow = 0
+    this.#host.forget(this)
+    const waiting = this.#waiting ?? this.#finishing
+    this.#waiting = undefined
+    this.#finishing = undefined
+    waiting?.()
+    done(error)
+  }
+
+  #ending(): CulvertError {
+    return new CulvertError('stream-reset', `the stream to ${this.service} was closed before it was accepted`)
+  }
+
+  #enqueue(chunk: Buffer): void {
+    if (chunk.length === 0) return
+    this.#queue.push(chunk)
+    this.#queuedBytes += chunk.length
+  }
+
+  #settleWrite(done: () => void): void {
+    if (this.#queuedBytes < SEND_BUFFER_BYTES) done()
+    else this.#waiting = done
+    if (this.sendableBytes > 0) this.#host.wantsToSend(this)
+  }
+
+  #giveCredit(): void {
+    if (this.#endReceived || this.destroyed) return
+    const { clock } = this.#host
+    const consumed = this.#receivedBytes - this.readableLength
+    const now = clock.now()
+    const wanted = growthWanted(this.#window, consumed, this.#host.rttMs(), now)
+    if (wanted > 0) this.#window = grown(this.#window, this.#takeBudget(wanted))
+    this.#window = marked(this.#window, consumed, now)
+    const due = creditDue(this.#window, consumed)
+    if (due === 0) return
+    this.#window = granted(this.#window, due)
+    this.#host.sendCredit(this, due)
+  }
+
+  #widen(bytes: number): void {
+    if (this.#window.sizeBytes >= BASE_WINDOW_BYTES || this.destroyed) return
+    this.#window = grown(this.#window, this.#takeBudget(bytes))
+    this.#giveCredit()
+  }
+
+  #takeBudget(bytes: number): number {
+    const got = this.#host.budget.take(bytes)
+    this.#extraWindow += got
+    return got
+  }
+
+  #leaveWhenDone(): void {
+    if (this.#endSent && this.#endReceived) this.#host.forget(this)
+  }
+}

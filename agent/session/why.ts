@@ -1,0 +1,76 @@
+import type { CulvertError } from '../../common/errors.ts'
+import type { PathFacts } from '../path/path.ts'
+import type { PeerState } from './peer.ts'
+
+/** What the explanation of one peer's path is drawn from. */
+export interface WhyInput {
+  readonly state: PeerState
+  readonly path: PathFacts | undefined
+  /** Why each direct way failed the last time, by way. */
+  readonly faults: ReadonlyMap<string, string>
+  readonly trying: boolean
+  readonly lastError: CulvertError | undefined
+  readonly hasRelay: boolean
+  readonly portMappingProblem: string | null
+  readonly udpBlocked: boolean
+}
+
+export interface Why {
+  readonly why: string
+  /** What would make it better; null when nothing has to be. */
+  readonly remedy: string | null
+}
+
+const HOW_WORDS: Readonly<Record<PathFacts['how'], string>> = {
+  lan: 'both are on the same network',
+  public: 'one side has a public address',
+  ipv6: 'both have IPv6',
+  mapped: 'a router maps a port to one side',
+  punched: 'both routers let answers to outgoing packets in',
+  relay: 'a relay forwards sealed bytes',
+}
+
+/** Why the peer is reached the way it is, in words that a router's owner understands. */
+export function explain(input: WhyInput): Why {
+  const { state, path } = input
+  if (path && path.kind !== 'relay') {
+    return { why: `direct over ${path.kind.toUpperCase()}: ${HOW_WORDS[path.how]}`, remedy: null }
+  }
+  if (path) return explainRelayed(input)
+  switch (state) {
+    case 'refused':
+      return {
+        why: 'the peer refuses this device',
+        remedy: 'add the id of this device (culvert id) to "peers" on the other side',
+      }
+    case 'offline':
+      return { why: 'the peer is not connected to any relay that this device uses', remedy: 'start culvert there' }
+    case 'idle':
+      return { why: 'nothing is being exchanged; the path is made when it is needed', remedy: null }
+    case 'connecting':
+    case 'connected':
+      return input.lastError
+        ? { why: input.lastError.message, remedy: remedyOf(input) }
+        : { why: 'a path is being made', remedy: null }
+    default:
+      return state satisfies never
+  }
+}
+
+function explainRelayed(input: WhyInput): Why {
+  if (input.trying && input.faults.size === 0)
+    return { why: 'relayed while direct paths are being tried', remedy: null }
+  const ways = [...input.faults].map(([way, fault]) => `${way}: ${fault}`)
+  const shown = ways.length > 3 ? [...ways.slice(0, 3), `${ways.length - 3} more`] : ways
+  const why = input.udpBlocked
+    ? `relayed: this network lets no UDP out${shown.length > 0 ? `; ${shown.join('; ')}` : ''}`
+    : `relayed: no direct way was found${shown.length > 0 ? `: ${shown.join('; ')}` : ''}`
+  return { why, remedy: remedyOf(input) }
+}
+
+function remedyOf(input: WhyInput): string | null {
+  if (input.portMappingProblem) return input.portMappingProblem
+  if (!input.hasRelay) return 'add a relay under "relays"'
+  if (input.path) return 'turn on UPnP in the router of either side, or forward a TCP port to one of the devices'
+  return null
+}
