@@ -7,7 +7,12 @@ import { type Candidate, formatCandidate } from '../../common/wire/candidate.ts'
 import { type Endpoint, formatEndpoint } from '../../common/wire/endpoint.ts'
 import { type PeerId, shortPeerId } from '../../common/wire/peer-id.ts'
 import type { IceSignal } from '../../common/wire/session-frame.ts'
-import { type DatachannelAttempt, type DatachannelPath, startDatachannel } from '../path/datachannel/attempt.ts'
+import {
+  type AttemptStage,
+  type DatachannelAttempt,
+  type DatachannelPath,
+  startDatachannel,
+} from '../path/datachannel/attempt.ts'
 import type { Path } from '../path/path.ts'
 import type { Sealer } from '../path/seal.ts'
 import { dialTcpPath } from '../path/tcp-path.ts'
@@ -135,11 +140,9 @@ export class DirectRace {
     await pause(this.#context.clock, udpDelayMs(this.#remote), this.#stop.signal)
     for (let tries = 0; tries < UDP_TRIES; tries++) {
       if (this.#stop.signal.aborted || this.#context.hasDirect()) return
-      const { clock } = this.#context
-      const startedAt = clock.now()
-      const thrown = await this.#udp(this.#nextAttempt++, 'offerer', undefined)
-      // An attempt that ran out of time shows that this pair has no way; one that broke early is worth another.
-      if (!thrown || clock.now() - startedAt > UDP_ATTEMPT_MS - 200) return
+      const stage = await this.#udp(this.#nextAttempt++, 'offerer', undefined)
+      // Where no packet came through there is no way for this pair; what broke later is worth another attempt.
+      if (stage === 'open' || stage === 'signalling' || stage === 'checking') return
     }
   }
 
@@ -147,13 +150,14 @@ export class DirectRace {
     await this.#udp(number, 'answerer', offer)
   }
 
-  /** One attempt, sealed and attached; gives what stopped it. */
-  async #udp(number: number, role: 'offerer' | 'answerer', offer: IceSignal | undefined): Promise<unknown> {
+  /** One attempt, sealed and attached; gives how far it came. */
+  async #udp(number: number, role: 'offerer' | 'answerer', offer: IceSignal | undefined): Promise<AttemptStage> {
     const { clock, log, sealer, peerId } = this.#context
     this.#attempt?.udp.abort()
     const { port, mapped } = this.#context.udp()
     const udp = startDatachannel({
       role,
+      peer: peerId,
       stunServers: this.#context.stunServers(),
       udpPort: port,
       mappedEndpoint: mapped,
@@ -179,11 +183,11 @@ export class DirectRace {
       const { how, local, remote } = made
       this.#faults.delete('udp')
       this.#context.attach({ kind: 'udp', transport: 'datachannel', how, local, remote, peer: peerId, stream }, true)
-      return undefined
+      return 'open'
     } catch (thrown) {
       made?.close()
       this.#fault('udp', thrown)
-      return thrown
+      return made ? 'securing' : udp.stage
     } finally {
       if (this.#attempt === attempt) this.#attempt = undefined
     }

@@ -1,0 +1,110 @@
+import { connect, type Socket } from 'node:net'
+import { asCulvertError, CulvertError, reasonOf } from '../../common/errors.ts'
+import { type Clock, deadline } from '../../common/platform/clock.ts'
+import { createRateGate, type Log } from '../../common/platform/log.ts'
+import { type PeerId, shortPeerId } from '../../common/wire/peer-id.ts'
+import { type Address, formatAddress } from '../config/address.ts'
+import type { SessionStream } from '../session/stream.ts'
+import { join } from './join.ts'
+
+/** A service of this machine that takes longer to accept a connection is as good as down. */
+const CONNECT_MS = 10_000
+
+/** What is offered under one name. */
+export interface Service {
+  readonly name: string
+  readonly target: Address
+  readonly allow: readonly string[]
+}
+
+export interface ServicesOptions {
+  readonly clock: Clock
+  readonly log: Log
+  readonly mayUse: (peer: PeerId, allow: readonly string[]) => boolean
+}
+
+/** The services this agent offers: who may use which, and where it runs. */
+export class Services {
+  readonly #options: ServicesOptions
+  readonly #mayLog: (key: string) => boolean
+  #services: ReadonlyMap<string, Service> = new Map()
+
+  constructor(options: ServicesOptions) {
+    this.#options = options
+    this.#mayLog = createRateGate(options.clock, 60_000)
+  }
+
+  set offered(services: readonly Service[]) {
+    this.#services = new Map(services.map(service => [service.name, service]))
+  }
+
+  list(): readonly Service[] {
+    return [...this.#services.values()]
+  }
+
+  /** A member opened a stream: connect it, or say why not. */
+  async serve(peer: PeerId, stream: SessionStream): Promise<void> {
+    const { log, clock, mayUse } = this.#options
+    const service = this.#services.get(stream.service)
+    if (!service) {
+      stream.reset('service-unknown', 'this device offers no service of that name')
+      return
+    }
+    if (!mayUse(peer, service.allow)) {
+      stream.reset(
+        'not-authorized',
+        `the service ${service.name} is not for this peer; its owner can add it to "allow"`,
+      )
+      if (this.#mayLog(`${peer} ${service.name}`)) {
+        log.warn('refused a service', { peer: shortPeerId(peer), service: service.name })
+      }
+      return
+    }
+    try {
+      const local = await dialService(service, clock, stream)
+      stream.accept()
+      join(stream, local)
+    } catch (thrown) {
+      const error = asCulvertError(thrown, 'service-unavailable', `the service ${service.name} failed`)
+      stream.reset(error.code, error.message)
+      if (this.#mayLog(service.name))
+        log.warn('a service does not answer', { service: service.name, reason: error.message })
+    }
+  }
+}
+
+function dialService(service: Service, clock: Clock, stream: SessionStream): Promise<Socket> {
+  const { target } = service
+  const gone = new AbortController()
+  const limit = deadline(clock, CONNECT_MS, gone.signal)
+  const leave = () => gone.abort()
+  stream.once('close', leave)
+  return new Promise<Socket>((resolve, reject) => {
+    const common = { allowHalfOpen: true, noDelay: true } as const
+    const socket =
+      target.kind === 'unix'
+        ? connect({ ...common, path: target.path })
+        : connect({ ...common, host: target.host, port: target.port })
+    const fail = (why: string, cause?: unknown) => {
+      settle()
+      socket.on('error', () => undefined)
+      socket.destroy()
+      const message = `the service ${service.name} at ${formatAddress(target)} does not answer: ${why}`
+      reject(new CulvertError('service-unavailable', message, { cause }))
+    }
+    const onError = (cause: Error) => fail(reasonOf(cause), cause)
+    const onAbort = () => fail(gone.signal.aborted ? 'nobody waits any more' : `no answer in ${CONNECT_MS} ms`)
+    const settle = () => {
+      limit.done()
+      socket.off('error', onError)
+      limit.signal.removeEventListener('abort', onAbort)
+      stream.off('close', leave)
+    }
+    socket.once('error', onError)
+    limit.signal.addEventListener('abort', onAbort, { once: true })
+    socket.once('connect', () => {
+      settle()
+      resolve(socket)
+    })
+  })
+}
