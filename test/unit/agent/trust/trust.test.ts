@@ -1,0 +1,60 @@
+import test from 'ava'
+import { createTrust } from '../../../../agent/trust/trust.ts'
+import { keyPairFromSeed } from '../../../../common/platform/ed25519.ts'
+
+const id = (seed: number) => keyPairFromSeed(new Uint8Array(32).fill(seed)).id
+const [OWN, LAPTOP, PHONE, STRANGER] = [id(1), id(2), id(3), id(4)]
+const trust = () => createTrust({ laptop: { id: LAPTOP, keep: true }, phone: { id: PHONE, keep: false } }, OWN)
+
+test('knows a trusted peer by its name and by its id', t => {
+  t.is(trust().idOf('laptop'), LAPTOP)
+  t.is(trust().idOf(LAPTOP), LAPTOP)
+  t.is(trust().nameOf(PHONE), 'phone')
+  t.true(trust().isTrusted(PHONE))
+  t.deepEqual(trust().peers()[0], { id: LAPTOP, name: 'laptop', keep: true })
+})
+
+test('knows nothing of a stranger, even by a well-formed id', t => {
+  t.is(trust().idOf(STRANGER), undefined)
+  t.is(trust().idOf('constructor'), undefined)
+  t.is(trust().idOf('__proto__'), undefined)
+  t.is(trust().idOf(LAPTOP.slice(0, 10)), undefined)
+  t.is(trust().nameOf(STRANGER), undefined)
+  t.false(trust().isTrusted(STRANGER))
+})
+
+test('never counts itself among its peers', t => {
+  const peers = { me: { id: OWN, keep: false } }
+  const own = createTrust(peers, OWN)
+  t.deepEqual(own.peers(), [])
+  t.false(own.isTrusted(OWN))
+  t.is(own.idOf('me'), undefined)
+  t.deepEqual(own.update(peers), { added: [], removed: [] })
+})
+
+test('a service is open to those on its list, and to no stranger', t => {
+  const table: readonly (readonly [allow: readonly string[], laptop: boolean, phone: boolean])[] = [
+    [['*'], true, true],
+    [['peer:laptop'], true, false],
+    [['peer:phone', 'peer:laptop'], true, true],
+    [['role:family'], false, false],
+    [['laptop'], false, false],
+    [[], false, false],
+  ]
+  for (const [allow, laptop, phone] of table) {
+    t.is(trust().mayUse(LAPTOP, allow), laptop, `laptop by ${allow.join(' ')}`)
+    t.is(trust().mayUse(PHONE, allow), phone, `phone by ${allow.join(' ')}`)
+    t.false(trust().mayUse(STRANGER, allow))
+    t.false(trust().mayUse(OWN, allow))
+  }
+})
+
+test('an update tells who came and who went, and holds at once', t => {
+  const changing = trust()
+  const change = changing.update({ notebook: { id: LAPTOP, keep: false }, tv: { id: STRANGER, keep: false } })
+  t.deepEqual(change, { added: [STRANGER], removed: [PHONE] })
+  t.is(changing.nameOf(LAPTOP), 'notebook')
+  t.is(changing.idOf('laptop'), undefined)
+  t.false(changing.mayUse(LAPTOP, ['peer:laptop']))
+  t.false(changing.isTrusted(PHONE))
+})
