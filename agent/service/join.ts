@@ -10,6 +10,7 @@ export function join(stream: SessionStream, local: Duplex): void {
   local.on('error', () => undefined)
   stream.on('error', () => undefined)
   local.pipe(stream)
+  if (local instanceof Socket) gather(local)
   stream.pipe(local)
   local.once('close', () => {
     if (!stream.writableEnded || !stream.readableEnded) stream.reset('stream-reset', 'the local connection was reset')
@@ -18,6 +19,27 @@ export function join(stream: SessionStream, local: Duplex): void {
     if (stream.errored) resetLocal(local)
     else if (!local.writableEnded) local.end()
   })
+}
+
+/**
+ * Makes all writes of one turn of the event loop one system call. Frames come in 16 KiB at a time, and writing each by
+ * itself costs a third of the receiving side's processor time.
+ */
+function gather(local: Socket): void {
+  let corked = false
+  const write = local.write.bind(local)
+  const uncork = () => {
+    corked = false
+    local.uncork()
+  }
+  local.write = ((...args: Parameters<typeof write>) => {
+    if (!corked) {
+      corked = true
+      local.cork()
+      setImmediate(uncork)
+    }
+    return write(...args)
+  }) as typeof local.write
 }
 
 function resetLocal(local: Duplex): void {

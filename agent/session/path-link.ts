@@ -19,8 +19,11 @@ import type { PathView } from '../path/path-choice.ts'
 import { type Heartbeat, heard, nextCheckMs, pingDue, pinged, sent, startHeartbeat, vitalOf } from './heartbeat.ts'
 import type { Batch } from './send-queue.ts'
 
-/** Bytes handed to TLS and not yet to the kernel; more would only wait there, and be sent again after a move. */
-const WRITE_AHEAD_BYTES = 256 * 1024
+/**
+ * One write at a time: what waits in TLS behind another write is copied into one buffer there, and has to be sent again
+ * after a move. Measured: a third less processor time on the sending side than with 256 KiB ahead.
+ */
+const WRITE_AHEAD_BYTES = 1
 const LEAVE_MS = 1_000
 const MAX_PINGS = 64
 /** Label of the TLS exporter (RFC 8446 §7.5) that names a path alike on both ends. */
