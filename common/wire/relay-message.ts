@@ -2,6 +2,7 @@ import { decode, encode } from '@msgpack/msgpack'
 import { CulvertError, reasonOf } from '../errors.ts'
 import type { Endpoint } from './endpoint.ts'
 import { formatEndpoint, parseEndpoint } from './endpoint.ts'
+import { nestsDeeperThan } from './msgpack-depth.ts'
 import { PEER_ID_BYTES, type PeerId, peerIdFromBytes, peerIdToBytes } from './peer-id.ts'
 import { NONCE_BYTES } from './relay-proof.ts'
 
@@ -78,6 +79,8 @@ const LIMITS = {
   maxMapLength: 32,
   maxExtLength: 0,
 }
+/** Ours nest two deep, a map with lists; newer messages get some room. */
+const MAX_DEPTH = 4
 
 export function encodeAgentMessage(message: AgentMessage): Uint8Array {
   switch (message.type) {
@@ -224,6 +227,7 @@ function fieldsOf(bytes: Uint8Array) {
 
 function decodeMap(bytes: Uint8Array): ReadonlyMap<string, unknown> {
   if (bytes.length > MAX_RELAY_MESSAGE_BYTES) throw malformed('message', `has ${bytes.length} bytes`)
+  if (nestsDeeperThan(bytes, MAX_DEPTH)) throw malformed('message', `nests more than ${MAX_DEPTH} deep`)
   let value: unknown
   try {
     value = decode(bytes, LIMITS)
