@@ -63,7 +63,8 @@ export class ByteReader {
   }
 }
 
-const UTF8 = new TextDecoder('utf-8', { fatal: true })
+/** A byte order mark is a character like any other, else two byte strings would be one name. */
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** Writes big-endian fields into a buffer of a fixed size. */
 export class ByteWriter {

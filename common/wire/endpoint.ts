@@ -15,11 +15,11 @@ export function formatEndpoint(endpoint: Endpoint): string {
 
 /** The endpoint in a text of the form that `formatEndpoint` writes, or undefined. */
 export function parseEndpoint(text: string): Endpoint | undefined {
-  const match = /^(?:\[([0-9a-fA-F:.]{2,45})\]|([0-9.]{7,15})):(\d{1,5})$/.exec(text)
+  const match = /^(?:\[([0-9a-fA-F:.]{2,45})\]|([0-9.]{7,15})):([1-9]\d{0,4})$/.exec(text)
   if (!match) return undefined
   const address = match[1] ?? match[2] ?? ''
   const port = Number(match[3])
-  if (isIP(address) !== (match[1] === undefined ? 4 : 6) || port < 1 || port > 65535) return undefined
+  if (isIP(address) !== (match[1] === undefined ? 4 : 6) || port > 65535) return undefined
   return { address, port }
 }
 

@@ -47,7 +47,11 @@ export interface Frame {
 
 /** Names of services are at most this many bytes of UTF-8. */
 export const MAX_SERVICE_NAME_BYTES = 64
+const MAX_CODE_BYTES = 64
 const MAX_REASON_BYTES = 300
+const MAX_SDP_BYTES = MAX_FRAME_PAYLOAD - 2
+const MAX_ICE_LINE_BYTES = 1024
+const MAX_ICE_MID_BYTES = 64
 export const EPOCH_BYTES = 8
 
 /** Opens every path. */
@@ -61,7 +65,12 @@ export interface Hello {
   readonly peerEpoch: Uint8Array
   /** Sequenced frames that the sender has received in this pair of epochs. */
   readonly received: number
+  /** How the sender made this path; undefined when it was the one that was called. */
+  readonly how: HelloHow | undefined
 }
+
+const HOWS = [undefined, 'lan', 'public', 'ipv6', 'mapped', 'punched', 'relay'] as const
+export type HelloHow = Exclude<(typeof HOWS)[number], undefined>
 
 /** One ICE message for the attempt whose number stands in the frame's stream field. */
 export type IceSignal =
@@ -95,9 +104,9 @@ export function writeFrameHeader(
 }
 
 export function encodeHello(hello: Hello): Buffer {
-  const writer = new ByteWriter(32 + 2 * EPOCH_BYTES)
+  const writer = new ByteWriter(17 + 2 * EPOCH_BYTES)
   writer.u16(hello.minVersion).u16(hello.maxVersion).u32(hello.features)
-  writer.bytes(hello.epoch).bytes(hello.peerEpoch).u64(hello.received)
+  writer.bytes(hello.epoch).bytes(hello.peerEpoch).u64(hello.received).u8(HOWS.indexOf(hello.how))
   return encodeFrame(FRAME.hello, 0, writer.finish())
 }
 
@@ -108,10 +117,16 @@ export function decodeHello(payload: Uint8Array): Hello {
     minVersion: reader.u16(),
     maxVersion: reader.u16(),
     features: reader.u32(),
-    epoch: reader.bytes(EPOCH_BYTES),
+    epoch: ownEpoch(reader.bytes(EPOCH_BYTES)),
     peerEpoch: reader.bytes(EPOCH_BYTES),
     received: reader.u64(),
+    how: HOWS[reader.u8()],
   }
+}
+
+function ownEpoch(epoch: Uint8Array): Uint8Array {
+  if (epoch.some(byte => byte !== 0)) return epoch
+  throw new CulvertError('wire-malformed', 'the epoch of a hello is zero, which means none')
 }
 
 /** For `resume` (number of the next sequenced frame on this path) and `ack` (sequenced frames received so far). */
@@ -123,9 +138,14 @@ export function decodeCount(payload: Uint8Array): number {
   return new ByteReader(payload).u64()
 }
 
-/** `open`: the service asked for. */
+/** `open`: the service asked for. Throws `service-unknown` for a name that no service can have. */
 export function encodeOpen(stream: number, service: string): Buffer {
-  return encodeFrame(FRAME.open, stream, new ByteWriter(2 + MAX_SERVICE_NAME_BYTES * 4).text(service).finish())
+  const length = Buffer.byteLength(service, 'utf8')
+  if (length > MAX_SERVICE_NAME_BYTES) {
+    const message = `a service name of ${length} bytes; none has more than ${MAX_SERVICE_NAME_BYTES}`
+    throw new CulvertError('service-unknown', message)
+  }
+  return encodeFrame(FRAME.open, stream, new ByteWriter(2 + MAX_SERVICE_NAME_BYTES).text(service).finish())
 }
 
 export function decodeOpen(payload: Uint8Array): { readonly service: string } {
@@ -141,40 +161,53 @@ export function decodeCredit(payload: Uint8Array): number {
   return new ByteReader(payload).u32()
 }
 
-/** `reset`: a code of ours by name, and a sentence. */
+/** `reset`: a code of ours by name, and a sentence, cut to 300 bytes. */
 export function encodeReset(stream: number, code: ErrorCode, reason: string): Buffer {
-  const text = Buffer.from(reason, 'utf8')
-    .subarray(0, MAX_REASON_BYTES - 4)
-    .toString('utf8')
-  const writer = new ByteWriter(80 + MAX_REASON_BYTES).text(code).text(text)
+  const writer = new ByteWriter(4 + MAX_CODE_BYTES + MAX_REASON_BYTES).text(code).text(cut(reason))
   return encodeFrame(FRAME.reset, stream, writer.finish())
+}
+
+/** At most 300 bytes of UTF-8: a longer text would cost us the path. */
+function cut(text: string): string {
+  const bytes = Buffer.from(text, 'utf8')
+  // A character torn at the cut comes out as a replacement character, which takes up to two bytes more than its rest.
+  return bytes.length <= MAX_REASON_BYTES ? text : bytes.subarray(0, MAX_REASON_BYTES - 2).toString('utf8')
 }
 
 export function decodeReset(payload: Uint8Array): { readonly code: string; readonly reason: string } {
   const reader = new ByteReader(payload)
-  return { code: reader.text(64), reason: reader.text(MAX_REASON_BYTES) }
+  return { code: reader.text(MAX_CODE_BYTES), reason: reader.text(MAX_REASON_BYTES) }
 }
 
 const ICE_KINDS = ['offer', 'answer', 'candidate', 'failed'] as const
 
-/** The kind stands in the frame's flags (0 offer, 1 answer, 2 candidate, 3 failed); texts in the payload. */
+/**
+ * The kind stands in the frame's flags (0 offer, 1 answer, 2 candidate, 3 failed); texts in the payload. Throws
+ * `wire-malformed` for texts that the peer would not take.
+ */
 export function encodeIce(attempt: number, signal: IceSignal): Buffer {
   const writer = new ByteWriter(MAX_FRAME_PAYLOAD)
   switch (signal.kind) {
     case 'offer':
     case 'answer':
-      writer.text(signal.sdp)
+      writer.text(fitting(signal.sdp, MAX_SDP_BYTES))
       break
     case 'candidate':
-      writer.text(signal.mid).text(signal.line)
+      writer.text(fitting(signal.mid, MAX_ICE_MID_BYTES)).text(fitting(signal.line, MAX_ICE_LINE_BYTES))
       break
     case 'failed':
-      writer.text(signal.reason)
+      writer.text(cut(signal.reason))
       break
     default:
       signal satisfies never
   }
   return encodeFrame(FRAME.ice, attempt, writer.finish(), ICE_KINDS.indexOf(signal.kind))
+}
+
+function fitting(text: string, maxBytes: number): string {
+  const length = Buffer.byteLength(text, 'utf8')
+  if (length > maxBytes) throw new CulvertError('wire-malformed', `an ICE text of ${length} bytes; at most ${maxBytes}`)
+  return text
 }
 
 /** Undefined for a kind that a newer peer knows and we do not. */
@@ -184,9 +217,9 @@ export function decodeIce(frame: Frame): IceSignal | undefined {
   switch (kind) {
     case 'offer':
     case 'answer':
-      return { kind, sdp: reader.text(MAX_FRAME_PAYLOAD) }
+      return { kind, sdp: reader.text(MAX_SDP_BYTES) }
     case 'candidate':
-      return { kind, mid: reader.text(64), line: reader.text(1024) }
+      return { kind, mid: reader.text(MAX_ICE_MID_BYTES), line: reader.text(MAX_ICE_LINE_BYTES) }
     case 'failed':
       return { kind, reason: reader.text(MAX_REASON_BYTES) }
     case undefined:
