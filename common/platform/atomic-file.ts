@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { open, rename, unlink } from 'node:fs/promises'
+import { open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /**
@@ -10,15 +10,17 @@ export async function writeFileAtomic(path: string, content: string | Uint8Array
   const fresh = `${path}.${randomBytes(6).toString('hex')}.new`
   const file = await open(fresh, 'wx', mode)
   try {
-    await file.writeFile(content)
-    await file.sync()
+    try {
+      await file.writeFile(content)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(fresh, path)
   } catch (cause) {
-    await file.close()
-    await unlink(fresh)
+    await rm(fresh, { force: true })
     throw cause
   }
-  await file.close()
-  await rename(fresh, path)
   const directory = await open(dirname(path), 'r')
   try {
     await directory.sync()

@@ -59,25 +59,31 @@ function formatFields(fields: LogFields | undefined): string {
   return text
 }
 
-/** A peer chooses names and reasons; none of them may forge a second line or drive a terminal. */
+/** A peer chooses names and reasons; none of them may forge a second line, drive a terminal or turn its text around. */
 function oneLine(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is removed
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ').slice(0, 500)
+  return text.replace(UNPRINTABLE, ' ').slice(0, MAX_TEXT_CHARS)
 }
 
-/** Lets one key through once per period, so that a stranger cannot fill the log. Bounded to `size` keys. */
-export function createRateGate(clock: Clock, periodMs: number, size = 256): (key: string) => boolean {
-  const lastAt = new Map<string, number>()
+const MAX_TEXT_CHARS = 500
+/** Control characters, line separators, and the marks that reverse the order of what is shown (UAX #9). */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is removed
+const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]+/g
+
+/**
+ * Lets one key through once per period, and at most `limit` keys in any period, so that no number of strangers can fill
+ * the log.
+ */
+export function createRateGate(clock: Clock, periodMs: number, limit = 20): (key: string) => boolean {
+  /** Oldest first. */
+  const passedAt = new Map<string, number>()
   return key => {
     const now = clock.now()
-    const last = lastAt.get(key)
-    if (last !== undefined && now - last < periodMs) return false
-    lastAt.delete(key)
-    lastAt.set(key, now)
-    if (lastAt.size > size) {
-      const oldest = lastAt.keys().next()
-      if (!oldest.done) lastAt.delete(oldest.value)
+    for (const [passed, at] of passedAt) {
+      if (now - at < periodMs) break
+      passedAt.delete(passed)
     }
+    if (passedAt.has(key) || passedAt.size >= limit) return false
+    passedAt.set(key, now)
     return true
   }
 }
