@@ -72,13 +72,11 @@ export class Outbox {
     let frames = 0
     let dataBytes = 0
     for (const stream of this.#turn) {
-      // Taking it out and putting it back moves it to the end of the line.
-      this.#turn.delete(stream)
       const room = size - at - FRAME_HEADER_BYTES
-      if (room < 0) {
-        this.#turn.add(stream)
-        break
-      }
+      // Who finds the batch full stays at the head of the line.
+      if (room < 0 || (room === 0 && stream.sendableBytes > 0)) break
+      // Taking it out and putting it back moves it to the end.
+      this.#turn.delete(stream)
       const taken = stream.takeInto(bytes, at + FRAME_HEADER_BYTES, Math.min(room, MAX_FRAME_PAYLOAD))
       if (taken > 0) {
         writeFrameHeader(bytes, at, FRAME.data, 0, taken, stream.id)
@@ -88,7 +86,6 @@ export class Outbox {
       }
       if (stream.sendableBytes > 0) {
         this.#turn.add(stream)
-        if (room - taken <= FRAME_HEADER_BYTES) break
       } else if (stream.endDue) {
         stream.endTaken()
         this.#control.push(encodeFrame(FRAME.end, stream.id))

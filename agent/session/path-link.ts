@@ -24,6 +24,8 @@ import type { Batch } from './send-queue.ts'
  * after a move. Measured: a third less processor time on the sending side than with 256 KiB ahead.
  */
 const WRITE_AHEAD_BYTES = 1
+/** More than one batch: an answer to a ping may wait behind that. */
+const MAX_UNWRITTEN_BYTES = 256 * 1024
 const LEAVE_MS = 1_000
 const MAX_PINGS = 64
 /** Label of the TLS exporter (RFC 8446 §7.5) that names a path alike on both ends. */
@@ -217,7 +219,7 @@ export class PathLink implements PathView {
         this.#events.onAck(this, decodeCount(frame.payload))
         return
       case FRAME.ping:
-        this.#write(encodeFrame(FRAME.pong, 0, new ByteWriter(4).u32(new ByteReader(frame.payload).u32()).finish()))
+        this.#answerPing(new ByteReader(frame.payload).u32())
         return
       case FRAME.pong:
         this.#receivePong(new ByteReader(frame.payload).u32())
@@ -255,6 +257,12 @@ export class PathLink implements PathView {
     this.#write(encodeFrame(FRAME.ping, 0, new ByteWriter(4).u32(id).finish()))
     this.#beat = pinged(this.#beat, sentAt)
     this.#arm()
+  }
+
+  /** A peer that asks and does not read gets no answer: what we owe it must not pile up here. */
+  #answerPing(id: number): void {
+    if (this.path.stream.writableLength > MAX_UNWRITTEN_BYTES) return
+    this.#write(encodeFrame(FRAME.pong, 0, new ByteWriter(4).u32(id).finish()))
   }
 
   #receivePong(id: number): void {

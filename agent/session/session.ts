@@ -170,17 +170,21 @@ export class Session implements StreamHost {
     return link
   }
 
-  /** Opens a stream; it may be written to at once. Throws `busy` when too many are open. */
+  /**
+   * Opens a stream; it may be written to at once. Throws `busy` when too many are open, and `service-unknown` for a name
+   * that no service can have.
+   */
   openStream(service: string): SessionStream {
     if (this.#closed) throw new CulvertError('session-closed', 'the session is closed')
     if (this.#streams.size >= MAX_STREAMS) {
       throw new CulvertError('busy', `${MAX_STREAMS} streams to this peer are open already`)
     }
+    const open = encodeOpen(this.#nextStream, service)
     const stream = new SessionStream(this.#nextStream, service, this)
     this.#nextStream += 2
     this.#saidBye = false
     this.#add(stream)
-    this.#control(encodeOpen(stream.id, service))
+    this.#control(open)
     return stream
   }
 
@@ -279,7 +283,8 @@ export class Session implements StreamHost {
   #pump(): void {
     const link = this.#active
     if (!link) return
-    if (this.#acknowledger.due) link.writeAck(this.#acknowledger.take())
+    // Behind what waits already it would only pile up with a peer that does not read; each write's end comes back here.
+    if (this.#acknowledger.due && link.writable) link.writeAck(this.#acknowledger.take())
     while (link.writable) {
       const batch = this.#nextBatch(link)
       if (!batch) return
