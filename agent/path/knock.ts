@@ -31,6 +31,7 @@ export function awaitKnock(socket: Socket, callee: PeerId, clock: Clock): Promis
     const settle = (heard: boolean) => {
       timer.cancel()
       socket.off('readable', look)
+      socket.off('end', giveUp)
       socket.off('close', giveUp)
       resolve(heard)
     }
@@ -38,10 +39,11 @@ export function awaitKnock(socket: Socket, callee: PeerId, clock: Clock): Promis
     const look = () => {
       const knock: unknown = socket.read(KNOCK_BYTES)
       if (Buffer.isBuffer(knock)) settle(isKnockFor(callee, knock))
-      else if (socket.readableEnded) settle(false)
     }
     const timer = clock.after(KNOCK_WAIT_MS, giveUp)
     socket.on('readable', look)
+    // A half-open socket that only sent its end would else hold its place until the time is over.
+    socket.on('end', giveUp)
     socket.on('close', giveUp)
   })
 }
