@@ -18,6 +18,11 @@ export function nameFromHost(hostname: string): string {
   return isName(fitting) ? fitting : 'culvert'
 }
 
+/** True for what may stand for a peer: its name or its id. */
+export function isPeerText(text: string): boolean {
+  return isName(text) || parsePeerId(text) !== undefined
+}
+
 /** What a forward leads to and `connect` opens. `peer` is a name or a peer id. */
 export interface PeerService {
   readonly peer: string
@@ -27,6 +32,5 @@ export interface PeerService {
 /** The two parts of `PEER/SERVICE`, or undefined. */
 export function parsePeerService(text: string): PeerService | undefined {
   const [peer = '', service = '', ...rest] = text.split('/')
-  const isPeer = isName(peer) || parsePeerId(peer) !== undefined
-  return rest.length === 0 && isPeer && isName(service) ? { peer, service } : undefined
+  return rest.length === 0 && isPeerText(peer) && isName(service) ? { peer, service } : undefined
 }

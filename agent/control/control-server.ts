@@ -1,0 +1,249 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { asCulvertError, CulvertError, reasonOf } from '../../common/errors.ts'
+import type { Clock } from '../../common/platform/clock.ts'
+import type { Log } from '../../common/platform/log.ts'
+import { parseAddress } from '../config/address.ts'
+import { isPeerText, parsePeerService } from '../config/name.ts'
+import { errorBody, httpStatusOf } from './control-error.ts'
+import { listenOnSocketFile } from './control-socket.ts'
+import type { ControlTarget } from './control-target.ts'
+import { feedStatus } from './status-feed.ts'
+import { StreamDesk } from './stream-desk.ts'
+
+/** Every body that a client may send is a short JSON object. */
+const BODY_BYTES_LIMIT = 64 * 1024
+const CONNECTIONS_LIMIT = 1024
+const REQUEST_TIMEOUT_MS = 10_000
+/** The token of the `Upgrade` header; `101` carries the stream's number in `Culvert-Stream`. */
+export const STREAM_PROTOCOL = 'culvert-stream'
+
+export interface ControlServerOptions {
+  readonly socketPath: string
+  readonly target: ControlTarget
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export interface ControlServer extends AsyncDisposable {
+  /** Cuts every connection and removes the socket. */
+  close(): Promise<void>
+}
+
+/**
+ * The control socket: HTTP on a unix socket that only its owner may open.
+ *
+ *   GET    /v1/status                         the status
+ *   GET    /v1/status/watch                   one status per line, at once and after every change
+ *   GET    /v1/connect/PEER/SERVICE           Upgrade: culvert-stream; after 101 raw bytes, either way with half-close
+ *   GET    /v1/streams/NUMBER                 waits until that stream is done and tells how it ended
+ *   POST   /v1/ping      { peer }             one round trip
+ *   POST   /v1/forwards  { listen, to }       opens a forward
+ *   DELETE /v1/forwards  { listen }           closes it
+ *
+ * Until 101 a client keeps its sending side open: closing it means that it is gone.
+ */
+export async function startControlServer(options: ControlServerOptions): Promise<ControlServer> {
+  const { target, log, clock } = options
+  const desk = new StreamDesk()
+  const server = createServer({ maxHeaderSize: 8192, requestTimeout: REQUEST_TIMEOUT_MS, keepAliveTimeout: 5_000 })
+  server.maxConnections = CONNECTIONS_LIMIT
+  const sockets = new Set<Duplex>()
+  server.on('connection', socket => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
+  server.on('request', (request, response) => {
+    answer({ target, desk, clock }, request, response).catch((thrown: unknown) => refuse(response, thrown, log))
+  })
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex) => {
+    socket.on('error', () => undefined)
+    openStream(target, desk, request, socket).catch((thrown: unknown) => refuseUpgrade(socket, thrown, log))
+  })
+  server.on('clientError', (_error, socket) => socket.destroy())
+  await listenOnSocketFile(server, options.socketPath)
+  server.on('error', thrown => log.error(`control socket: ${reasonOf(thrown)}`))
+  const close = async () => {
+    const closed = new Promise<void>(resolve => server.close(() => resolve()))
+    desk.cutAll()
+    for (const socket of sockets) socket.destroy()
+    await closed
+  }
+  return { close, [Symbol.asyncDispose]: close }
+}
+
+interface Offer {
+  readonly target: ControlTarget
+  readonly desk: StreamDesk
+  readonly clock: Clock
+}
+
+async function answer(offer: Offer, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { target } = offer
+  const path = request.url ?? ''
+  switch (`${request.method} ${path}`) {
+    case 'GET /v1/status':
+      return reply(response, target.status())
+    case 'GET /v1/status/watch':
+      response.writeHead(200, { 'content-type': 'application/x-ndjson' })
+      return feedStatus(target, response, offer.clock)
+    case 'POST /v1/ping':
+      return reply(response, await ping(target, await readBody(request), goneSignal(response)))
+    case 'POST /v1/forwards':
+      return reply(response, await addForward(target, await readBody(request)))
+    case 'DELETE /v1/forwards':
+      return reply(response, { removed: await removeForward(target, await readBody(request)) })
+  }
+  const number = /^\/v1\/streams\/(\d{1,15})$/.exec(path)?.[1]
+  if (request.method === 'GET' && number !== undefined) return reply(response, await endOfStream(offer.desk, number))
+  throw new CulvertError('usage', `the agent has no ${request.method} ${path.slice(0, 100)}`)
+}
+
+async function ping(target: ControlTarget, body: unknown, signal: AbortSignal) {
+  const peer = textIn(body, 'peer')
+  if (!isPeerText(peer)) throw new CulvertError('usage', `${JSON.stringify(peer.slice(0, 80))} is no peer's name or id`)
+  return target.ping(peer, signal)
+}
+
+async function addForward(target: ControlTarget, body: unknown) {
+  const listen = textIn(body, 'listen')
+  const to = textIn(body, 'to')
+  if (!parseAddress(listen)) throw noListen(listen)
+  if (!parsePeerService(to)) throw new CulvertError('usage', `${JSON.stringify(to.slice(0, 80))} is not PEER/SERVICE`)
+  return target.addForward(listen, to)
+}
+
+async function removeForward(target: ControlTarget, body: unknown): Promise<boolean> {
+  const listen = textIn(body, 'listen')
+  if (!parseAddress(listen)) throw noListen(listen)
+  return target.removeForward(listen)
+}
+
+async function endOfStream(desk: StreamDesk, number: string) {
+  const end = await desk.endOf(number)
+  if (!end) throw new CulvertError('usage', `no stream has the number ${number}`)
+  return end.ended ? { ended: true } : { ended: false, ...errorBody(end.error) }
+}
+
+function noListen(listen: string): CulvertError {
+  const shown = JSON.stringify(listen.slice(0, 80))
+  return new CulvertError('usage', `${shown} is no address to listen on; write tcp://HOST:PORT or unix:/PATH`)
+}
+
+async function openStream(
+  target: ControlTarget,
+  desk: StreamDesk,
+  request: IncomingMessage,
+  socket: Duplex,
+): Promise<void> {
+  const route = /^\/v1\/connect\/([^/]+)\/([^/]+)$/.exec(request.url ?? '')
+  const to = route ? parsePeerService(`${route[1]}/${route[2]}`) : undefined
+  if (request.method !== 'GET' || !to || request.headers.upgrade?.toLowerCase() !== STREAM_PROTOCOL) {
+    throw new CulvertError('usage', `ask for GET /v1/connect/PEER/SERVICE with "Upgrade: ${STREAM_PROTOCOL}"`)
+  }
+  const gone = watchForEnd(socket)
+  let stream: Duplex
+  try {
+    stream = await target.connect(to.peer, to.service, gone.signal)
+  } finally {
+    gone.stop()
+  }
+  const { id, start } = desk.join(socket, stream)
+  if (socket.destroyed) return
+  const head = [
+    'HTTP/1.1 101 Switching Protocols',
+    'Connection: Upgrade',
+    `Upgrade: ${STREAM_PROTOCOL}`,
+    `Culvert-Stream: ${id}`,
+  ]
+  socket.write(`${head.join('\r\n')}\r\n\r\n`)
+  start()
+}
+
+/** A signal that aborts when a socket that nobody reads yet is closed. What it sends meanwhile stays in its buffer. */
+function watchForEnd(socket: Duplex): { readonly signal: AbortSignal; stop(): void } {
+  const controller = new AbortController()
+  const abort = () => controller.abort(new CulvertError('aborted', 'the local program went away'))
+  const look = () => {
+    if (socket.readableLength === 0) abort()
+  }
+  // With nothing buffered, 'readable' tells of the end.
+  socket.on('readable', look)
+  socket.once('close', abort)
+  const stop = () => {
+    socket.off('readable', look)
+    socket.off('close', abort)
+  }
+  return { signal: controller.signal, stop }
+}
+
+function goneSignal(response: ServerResponse): AbortSignal {
+  const controller = new AbortController()
+  response.once('close', () => controller.abort(new CulvertError('aborted', 'the local program went away')))
+  return controller.signal
+}
+
+async function readBody(request: IncomingMessage): Promise<unknown> {
+  const text = await readText(request)
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new CulvertError('usage', 'the body is no JSON', { cause })
+  }
+}
+
+async function readText(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = []
+  let length = 0
+  try {
+    // Left intact when it is too long, so that the refusal can still be sent.
+    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+      if (!Buffer.isBuffer(chunk)) continue
+      length += chunk.length
+      if (length > BODY_BYTES_LIMIT) throw new CulvertError('usage', `a body has at most ${BODY_BYTES_LIMIT} bytes`)
+      chunks.push(chunk)
+    }
+  } catch (thrown) {
+    throw asCulvertError(thrown, 'aborted', 'the local program went away')
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+function textIn(body: unknown, key: string): string {
+  const value: unknown =
+    typeof body === 'object' && body !== null && Object.hasOwn(body, key) ? Reflect.get(body, key) : undefined
+  if (typeof value !== 'string') throw new CulvertError('usage', `the body needs "${key}" as a text`)
+  return value
+}
+
+function reply(response: ServerResponse, body: unknown, status = 200): void {
+  if (response.destroyed) return
+  const text = `${JSON.stringify(body)}\n`
+  response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) })
+  response.end(text)
+}
+
+function refuse(response: ServerResponse, thrown: unknown, log: Log): void {
+  const error = asOwnError(thrown, log)
+  if (response.headersSent) response.destroy()
+  // What is left of a body that was too long is not read, so the connection cannot be used again.
+  else reply(response.setHeader('connection', 'close'), errorBody(error), httpStatusOf(error.code))
+}
+
+function refuseUpgrade(socket: Duplex, thrown: unknown, log: Log): void {
+  const error = asOwnError(thrown, log)
+  const body = `${JSON.stringify(errorBody(error))}\n`
+  const head = [
+    `HTTP/1.1 ${httpStatusOf(error.code)} Refused`,
+    'Connection: close',
+    'Content-Type: application/json',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+  ]
+  if (socket.destroyed) return
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy())
+}
+
+function asOwnError(thrown: unknown, log: Log): CulvertError {
+  if (!(thrown instanceof CulvertError)) log.error(`control socket: ${reasonOf(thrown)}`)
+  return asCulvertError(thrown, 'internal', 'the agent failed')
+}

@@ -1,0 +1,76 @@
+import type { FilteringBehaviour, MappingBehaviour } from '../nat/behaviour.ts'
+import type { PathHow, PathKind, PathTransport } from '../path/path.ts'
+import type { PeerState } from '../session/peer.ts'
+
+/** What `culvert status --json` prints: the names are a contract with whoever reads them. Endpoints are `ip:port`. */
+export interface AgentStatus {
+  readonly peer: { readonly id: string; readonly name: string }
+  readonly version: string
+  readonly uptimeS: number
+  readonly relays: readonly RelayStatus[]
+  readonly nat: NatStatus
+  readonly peers: readonly PeerStatus[]
+  readonly services: readonly { readonly name: string; readonly target: string }[]
+  readonly forwards: readonly ForwardStatus[]
+}
+
+export interface RelayStatus {
+  readonly url: string
+  readonly state: 'connected' | 'connecting' | 'refused'
+  readonly rttMs: number | null
+  readonly lastError: string | null
+}
+
+export interface NatStatus {
+  readonly udp: {
+    readonly mapping: MappingBehaviour
+    readonly filtering: FilteringBehaviour
+    readonly address: string | null
+  }
+  readonly tcp: { readonly mapping: MappingBehaviour; readonly address: string | null }
+  /** The router's outside address is itself behind a carrier's NAT. */
+  readonly carrierNat: boolean
+  readonly portMapping: {
+    readonly protocol: 'upnp' | 'nat-pmp' | 'pcp' | 'none'
+    readonly tcp: string | null
+    readonly udp: string | null
+    /** The mapping was seen to work from outside. */
+    readonly verified: boolean
+    readonly problem: string | null
+  }
+}
+
+export interface PathStatus {
+  readonly kind: PathKind
+  readonly transport: PathTransport
+  readonly how: PathHow
+  readonly local: string | null
+  readonly remote: string | null
+  readonly rttMs: number | null
+  readonly sinceS: number
+}
+
+export interface PeerStatus {
+  readonly id: string
+  readonly name: string
+  readonly state: PeerState
+  /** The path that carries the session now. */
+  readonly path: PathStatus | null
+  /** Paths that are up besides. */
+  readonly standby: readonly PathStatus[]
+  /** One sentence: why this path, or why none. */
+  readonly why: string
+  /** One sentence: what would make it better. */
+  readonly remedy: string | null
+  readonly streams: number
+  readonly bytesIn: number
+  readonly bytesOut: number
+  readonly relayBytesIn: number
+  readonly relayBytesOut: number
+}
+
+export interface ForwardStatus {
+  readonly listen: string
+  readonly to: string
+  readonly state: 'listening' | 'failed'
+}

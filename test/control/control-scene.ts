@@ -1,0 +1,105 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Duplex, duplexPair } from 'node:stream'
+import type { ExecutionContext } from 'ava'
+import { createControlClient } from '../../agent/control/control-client.ts'
+import { startControlServer } from '../../agent/control/control-server.ts'
+import type { ControlTarget } from '../../agent/control/control-target.ts'
+import { CulvertError } from '../../common/errors.ts'
+import { systemClock } from '../../common/platform/clock.ts'
+import { createLog } from '../../common/platform/log.ts'
+import { SAMPLE_STATUS } from '../unit/agent/control/sample-status.ts'
+
+/** What the driver's services do: `echo` gives back, `hold` hands its far end to the test, `never` does not answer. */
+export interface Driver extends ControlTarget {
+  change(): void
+  readonly far: Duplex[]
+  readonly aborted: Promise<void>
+}
+
+export function createDriver(): Driver {
+  const listeners = new Set<() => void>()
+  const forwards = new Map<string, string>()
+  const far: Duplex[] = []
+  const abortion = Promise.withResolvers<void>()
+  let changes = 0
+  return {
+    far,
+    aborted: abortion.promise,
+    change() {
+      changes++
+      for (const listener of listeners) listener()
+    },
+    status: () => ({ ...SAMPLE_STATUS, uptimeS: changes }),
+    onChange(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    connect(peer, service, signal) {
+      if (peer !== 'laptop') return Promise.reject(new CulvertError('peer-unknown', `no peer is called ${peer}`))
+      if (service === 'secret') return Promise.reject(new CulvertError('not-authorized', 'laptop does not let us'))
+      if (service === 'bug') return Promise.reject(new TypeError('x is not a function'))
+      if (service === 'never') {
+        return new Promise((_resolve, reject) => {
+          signal.addEventListener('abort', () => {
+            abortion.resolve()
+            reject(new CulvertError('aborted', 'stopped'))
+          })
+        })
+      }
+      const [near, remote] = duplexPair({ allowHalfOpen: true })
+      remote.on('error', () => undefined)
+      remote.once('close', () => {
+        const isWhole = remote.readableEnded && remote.writableFinished
+        if (!isWhole) near.destroy(new CulvertError('stream-reset', 'laptop cut the stream'))
+      })
+      if (service === 'echo') remote.pipe(remote)
+      else far.push(remote)
+      return Promise.resolve(near)
+    },
+    ping: peer =>
+      peer === 'laptop'
+        ? Promise.resolve({
+            rttMs: 3,
+            path: { kind: 'tcp', transport: 'tcp', how: 'lan', local: '10.0.0.1:1', remote: '10.0.0.2:2' },
+          })
+        : Promise.reject(new CulvertError('peer-offline', `${peer} is at no relay`)),
+    addForward(listen, to) {
+      if (forwards.has(listen)) return Promise.reject(new CulvertError('port-in-use', `${listen} is taken`))
+      forwards.set(listen, to)
+      return Promise.resolve({ listen, to })
+    },
+    removeForward: listen => Promise.resolve(forwards.delete(listen)),
+  }
+}
+
+export async function createScene(t: ExecutionContext) {
+  const home = await mkdtemp(join(tmpdir(), 'culvert-control-'))
+  const socketPath = join(home, 'run', 'agent.sock')
+  const driver = createDriver()
+  const lines: string[] = []
+  const log = createLog({ level: 'debug', style: 'words', write: line => lines.push(line) })
+  const server = await startControlServer({ socketPath, target: driver, clock: systemClock, log })
+  t.teardown(async () => {
+    await server.close()
+    await rm(home, { recursive: true })
+  })
+  return { home, socketPath, driver, server, lines, log, client: createControlClient(socketPath) }
+}
+
+/** Everything that a raw request gets back until the connection closes. */
+export function rawRequest(socketPath: string, text: string | Uint8Array): Promise<string> {
+  return new Promise(resolve => {
+    let answer = ''
+    const socket = connect({ path: socketPath, allowHalfOpen: true })
+    socket.on('data', chunk => {
+      answer += chunk.toString('latin1')
+    })
+    socket.on('error', () => undefined)
+    socket.on('end', () => socket.end())
+    socket.on('close', () => resolve(answer))
+    socket.write(text)
+  })
+}
