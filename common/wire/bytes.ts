@@ -38,7 +38,8 @@ export class ByteReader {
   /** A copy, so that a small field does not keep a large packet alive. */
   bytes(length: number): Uint8Array {
     const start = this.#take(length)
-    return this.#bytes.slice(start, start + length)
+    // Not `slice`: a Buffer's gives a view.
+    return new Uint8Array(this.#bytes.subarray(start, start + length))
   }
 
   /** UTF-8 text with a u16 length before it, at most `maxBytes`. Invalid UTF-8 is malformed. */
