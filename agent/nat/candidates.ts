@@ -1,0 +1,74 @@
+import type { InterfaceAddress } from '../../common/platform/network-interfaces.ts'
+import { type Candidate, type DirectHow, MAX_CANDIDATES } from '../../common/wire/candidate.ts'
+import { addressScope, type Endpoint, sameEndpoint } from '../../common/wire/endpoint.ts'
+import { isVirtualInterface } from './interface-kind.ts'
+
+/** What is known about where we can be reached. */
+export interface CandidateSources {
+  readonly addresses: readonly InterfaceAddress[]
+  readonly tcpPort: number
+  /** Given only when a socket of ours takes strangers' datagrams there. */
+  readonly udpPort?: number
+  /** Port mappings that may be told to others. */
+  readonly mapped: { readonly tcp: Endpoint | null; readonly udp: Endpoint | null }
+  /** An outside address, not on this machine, behind which everything seems to come in at its own port. */
+  readonly open: string | undefined
+}
+
+/** Ours: a machine with many addresses of one sort must not crowd out its mapping. */
+const MAX_PER_RANK = 8
+
+/** Lower is better: what is cheap and likely comes first, what nobody else can be behind last. */
+const RANK = { lan: 0, public: 1, ipv6: 2, mapped: 3, open: 4, linkLocal: 5, bridge: 6, loopback: 7 } as const
+type Rank = keyof typeof RANK
+
+interface Ranked {
+  readonly rank: Rank
+  readonly candidate: Candidate
+}
+
+/** Where peers may reach us, best first, at most 32. Loopback only on a machine that has nothing else. */
+export function candidatesOf(sources: CandidateSources): readonly Candidate[] {
+  const ranked: Ranked[] = []
+  const add = (rank: Rank, kind: 'tcp' | 'udp', how: DirectHow, endpoint: Endpoint) => {
+    const known = ranked.some(({ candidate }) => candidate.kind === kind && sameEndpoint(candidate.endpoint, endpoint))
+    const full = ranked.filter(other => other.rank === rank).length >= MAX_PER_RANK
+    if (!known && !full) ranked.push({ rank, candidate: { kind, how, endpoint } })
+  }
+  const addAddress = (rank: Rank, how: DirectHow, address: string) => {
+    add(rank, 'tcp', how, { address, port: sources.tcpPort })
+    if (sources.udpPort !== undefined) add(rank, 'udp', how, { address, port: sources.udpPort })
+  }
+  const alone = sources.addresses.every(({ loopback }) => loopback)
+  for (const address of sources.addresses) {
+    const place = placeOf(address)
+    if (place && (place.rank !== 'loopback' || alone)) addAddress(place.rank, place.how, address.address)
+  }
+  if (sources.mapped.tcp) add('mapped', 'tcp', 'mapped', sources.mapped.tcp)
+  if (sources.mapped.udp) add('mapped', 'udp', 'mapped', sources.mapped.udp)
+  if (sources.open !== undefined) addAddress('open', 'public', sources.open)
+  return ranked
+    .toSorted((a, b) => RANK[a.rank] - RANK[b.rank])
+    .map(({ candidate }) => candidate)
+    .slice(0, MAX_CANDIDATES)
+}
+
+function placeOf(entry: InterfaceAddress): { readonly rank: Rank; readonly how: DirectHow } | undefined {
+  const scope = addressScope(entry.address)
+  if (entry.loopback || scope === 'loopback') return { rank: 'loopback', how: 'lan' }
+  if (isVirtualInterface(entry.interfaceName)) return { rank: 'bridge', how: 'lan' }
+  switch (scope) {
+    case 'private':
+    // Two homes of one carrier may reach each other there, and its NAT often has no way back to itself.
+    case 'carrier':
+      return { rank: 'lan', how: 'lan' }
+    case 'public':
+      return entry.family === 6 ? { rank: 'ipv6', how: 'ipv6' } : { rank: 'public', how: 'public' }
+    case 'link-local':
+      return { rank: 'linkLocal', how: 'lan' }
+    case 'unusable':
+      return undefined
+    default:
+      return scope satisfies never
+  }
+}

@@ -1,0 +1,52 @@
+import type { DefaultGateway } from './default-gateway.ts'
+
+/** The protocols by which a router opens a port when asked. */
+export type MapperProtocol = 'upnp' | 'nat-pmp' | 'pcp'
+
+/** One entry in the router's table that leads to us. */
+export interface PortMapping {
+  readonly protocol: 'tcp' | 'udp'
+  readonly internalPort: number
+  readonly externalPort: number
+  /** Seconds; 0 = until it is deleted or the router restarts. */
+  readonly leaseS: number
+}
+
+/** What we ask for; the router may grant another external port or lease. */
+export interface MappingWish {
+  readonly protocol: 'tcp' | 'udp'
+  readonly internalPort: number
+  readonly externalPort: number
+  readonly leaseS: number
+  /** Shown in the router's own pages. */
+  readonly description: string
+}
+
+/** Why a router did not do what was asked; `message` says it in words, with the remedy. */
+export interface MappingRefusal {
+  readonly kind: 'refused' | 'no-answer' | 'aborted'
+  readonly message: string
+}
+
+export type MapOutcome = { readonly kind: 'granted'; readonly mapping: PortMapping } | MappingRefusal
+
+/** One router that answered, and how to speak to it. No call rejects for what the router or the network does. */
+export interface MappingGateway {
+  readonly protocol: MapperProtocol
+  readonly address: string
+  /** The router's outside address; undefined when it does not know one. */
+  externalAddress(signal: AbortSignal): Promise<{ readonly kind: 'address'; readonly address: string } | MappingRefusal>
+  /** Makes a mapping or prolongs the one that is ours. */
+  map(wish: MappingWish, signal: AbortSignal): Promise<MapOutcome>
+  /** Removes a mapping; one that is gone already counts as removed. */
+  unmap(mapping: PortMapping, signal: AbortSignal): Promise<boolean>
+  /** Asks, as cheaply as the protocol allows, whether the router still knows this mapping. */
+  check(mapping: PortMapping, signal: AbortSignal): Promise<'kept' | 'lost' | 'no-answer'>
+}
+
+/** One protocol: finds its gateway, if there is one. */
+export interface PortMapper {
+  readonly protocol: MapperProtocol
+  /** Looks for a gateway, the default one first. Undefined when nobody answered in time. */
+  find(gateways: readonly DefaultGateway[], signal: AbortSignal): Promise<MappingGateway | undefined>
+}
