@@ -24,6 +24,21 @@ const CALL_MS = 10_000
 /** A relay that does not answer a ping for this long is dead, whatever its socket says. */
 const PONG_MS = 8_000
 const MAX_CALLS = 64
+/** The callee's answer to a ring takes a round trip, and a slow device a moment. */
+const REFUSAL_MS = 10_000
+
+/** A call that the relay put through. */
+export interface PlacedCall {
+  /** Of our end of the pipe. */
+  readonly ticket: Uint8Array
+  /** Aborts, with the reason, when the callee refuses after all. */
+  readonly failure: AbortSignal
+}
+
+interface Call {
+  answer(ticket: Uint8Array): void
+  fail(error: CulvertError): void
+}
 
 export type RelayState = 'connecting' | 'connected' | 'refused'
 
@@ -50,7 +65,7 @@ export class RelayLine {
   readonly relay: RelayAddress
   readonly #options: RelayLineOptions
   readonly #closing = new AbortController()
-  readonly #calls = new Map<number, (answer: Uint8Array | CulvertError) => void>()
+  readonly #calls = new Map<number, Call>()
   readonly #online = new Map<PeerId, boolean>()
   #watched: readonly PeerId[] = []
   #socket: WebSocket | undefined
@@ -105,26 +120,36 @@ export class RelayLine {
     this.#send({ type: 'watch', peers })
   }
 
-  /** Asks the relay to ring a peer; gives the ticket of our end of the pipe. */
-  call(to: PeerId, signal: AbortSignal): Promise<Uint8Array> {
+  /** Asks the relay to ring a peer. */
+  call(to: PeerId, signal: AbortSignal): Promise<PlacedCall> {
     if (this.#state !== 'connected' || this.#calls.size >= MAX_CALLS) {
       return Promise.reject(new CulvertError('relay-unreachable', `relay ${this.relay.url.host} is not connected`))
     }
     const call = this.#nextCall++
+    const { clock } = this.#options
     return new Promise((resolve, reject) => {
-      const answer = (result: Uint8Array | CulvertError) => {
+      const failure = new AbortController()
+      const end = () => {
         this.#calls.delete(call)
         timer.cancel()
         signal.removeEventListener('abort', abort)
-        if (result instanceof CulvertError) reject(result)
-        else resolve(result)
       }
-      const abort = () => answer(new CulvertError('aborted', 'the call was aborted', { cause: signal.reason }))
-      const timer = this.#options.clock.after(CALL_MS, () =>
-        answer(new CulvertError('relay-unreachable', `relay ${this.relay.url.host} did not answer a call`)),
+      const fail = (error: CulvertError) => {
+        end()
+        failure.abort(error)
+        reject(error)
+      }
+      const abort = () => fail(new CulvertError('aborted', 'the call was aborted', { cause: signal.reason }))
+      let timer = clock.after(CALL_MS, () =>
+        fail(new CulvertError('relay-unreachable', `relay ${this.relay.url.host} did not answer a call`)),
       )
+      const answer = (ticket: Uint8Array) => {
+        timer.cancel()
+        timer = clock.after(REFUSAL_MS, end)
+        resolve({ ticket, failure: failure.signal })
+      }
       signal.addEventListener('abort', abort, { once: true })
-      this.#calls.set(call, answer)
+      this.#calls.set(call, { answer, fail })
       this.#send({ type: 'call', call, to })
     })
   }
@@ -272,10 +297,10 @@ export class RelayLine {
     this.#armKeepAlive()
     switch (message.type) {
       case 'ticket':
-        this.#calls.get(message.call)?.(message.ticket)
+        this.#calls.get(message.call)?.answer(message.ticket)
         return
       case 'call-failed':
-        this.#calls.get(message.call)?.(callFailure(message.reason))
+        this.#calls.get(message.call)?.fail(callFailure(message.reason))
         return
       case 'ring':
         events.onRing(this, message.from, message.ticket)
@@ -348,7 +373,7 @@ export class RelayLine {
     // A socket that is still connecting reports the abort as an error; its listener above takes it.
     socket?.terminate()
     const gone = error ?? new CulvertError('aborted', 'the agent stops')
-    for (const answer of [...this.#calls.values()]) answer(gone)
+    for (const call of [...this.#calls.values()]) call.fail(gone)
   }
 
   #send(message: AgentMessage): void {

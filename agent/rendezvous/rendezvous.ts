@@ -15,6 +15,8 @@ import { RelayLine, type RelayState } from './relay-line.ts'
 export interface OpenPipe {
   readonly socket: Socket
   readonly relay: URL
+  /** Aborts, with the reason, when the peer refuses the call. */
+  readonly failure?: AbortSignal
 }
 
 /** A peer rings: take the pipe up, or say why not. */
@@ -116,9 +118,7 @@ export class Rendezvous {
     let reason = new CulvertError('relay-unreachable', this.#whyNoRelay())
     for (const line of lines) {
       try {
-        const ticket = await line.call(peer, signal)
-        const socket = await attachPipe(line.relay, ticket, this.#options.clock, signal)
-        return { socket, relay: line.relay.url }
+        return await this.#callOver(line, peer, signal)
       } catch (thrown) {
         if (!(thrown instanceof CulvertError) || thrown.code === 'aborted') throw thrown
         if (reason.code === 'relay-unreachable' || reason.code === 'peer-offline') reason = thrown
@@ -129,6 +129,17 @@ export class Rendezvous {
 
   close(): void {
     for (const line of this.#lines) line.close()
+  }
+
+  async #callOver(line: RelayLine, peer: PeerId, signal: AbortSignal): Promise<OpenPipe> {
+    const { ticket, failure } = await line.call(peer, signal)
+    try {
+      const socket = await attachPipe(line.relay, ticket, this.#options.clock, AbortSignal.any([signal, failure]))
+      return { socket, relay: line.relay.url, failure }
+    } catch (thrown) {
+      // The relay closes the pipe of a refused call; the refusal says more than that.
+      throw failure.aborted ? failure.reason : thrown
+    }
   }
 
   #whyNoRelay(): string {

@@ -24,6 +24,14 @@ const UDP_ATTEMPT_MS = 3_000
 const UDP_TRIES = 3
 const MAX_DIALS = 32
 
+/** What our side of a UDP attempt starts from. */
+export interface UdpSituation {
+  readonly port: number | undefined
+  readonly mapped: Endpoint | undefined
+  /** Packets come in only from where ours went to. */
+  readonly filtered: boolean
+}
+
 /** What a race for direct paths needs of its peer. */
 export interface RaceContext {
   readonly ownId: PeerId
@@ -33,7 +41,8 @@ export interface RaceContext {
   readonly random: Random
   readonly log: Log
   /** Our fixed UDP port and the address outside that the router maps to it. */
-  udp(): { readonly port: number | undefined; readonly mapped: Endpoint | undefined }
+  /** Undefined when this machine makes no UDP paths. */
+  udp(): UdpSituation | undefined
   stunServers(): readonly Endpoint[]
   /** Takes a finished path over. */
   attach(path: Path, dialled: boolean): void
@@ -50,7 +59,7 @@ export class DirectRace {
   /** Addresses dialled in this run. */
   readonly #tried = new Set<string>()
   readonly #faults = new Map<string, string>()
-  #remote: readonly Candidate[] = []
+  #remote: readonly Candidate[] | undefined
   #running: Promise<void> | undefined
   #attempt: { readonly number: number; readonly udp: DatachannelAttempt } | undefined
   #nextAttempt: number
@@ -65,9 +74,14 @@ export class DirectRace {
     return this.#running !== undefined
   }
 
+  /** The peer has told its candidates: before that, a race that found nothing says nothing. */
+  get informed(): boolean {
+    return this.#remote !== undefined
+  }
+
   /** The peer's candidates as last told. */
   get remote(): readonly Candidate[] {
-    return this.#remote
+    return this.#remote ?? []
   }
 
   /** Why each way failed the last time, by way. */
@@ -102,7 +116,7 @@ export class DirectRace {
       this.#attempt.udp.receive(signal)
       return
     }
-    if (signal.kind === 'offer' && !this.#offers()) void this.#answerUdp(number, signal)
+    if (signal.kind === 'offer' && !this.#offers() && this.#context.udp()) void this.#answerUdp(number, signal)
   }
 
   close(): void {
@@ -116,7 +130,7 @@ export class DirectRace {
   }
 
   async #dialAll(): Promise<void> {
-    const targets = this.#remote.filter(({ kind }) => kind === 'tcp').slice(0, MAX_DIALS)
+    const targets = this.remote.filter(({ kind }) => kind === 'tcp').slice(0, MAX_DIALS)
     await Promise.all(targets.map(candidate => this.#dial(candidate)))
   }
 
@@ -136,8 +150,8 @@ export class DirectRace {
   }
 
   async #offerUdp(): Promise<void> {
-    if (!this.#offers() || this.#context.hasDirect()) return
-    await pause(this.#context.clock, udpDelayMs(this.#remote), this.#stop.signal)
+    if (!this.#offers() || !this.#context.udp() || this.#context.hasDirect()) return
+    await pause(this.#context.clock, udpDelayMs(this.remote), this.#stop.signal)
     for (let tries = 0; tries < UDP_TRIES; tries++) {
       if (this.#stop.signal.aborted || this.#context.hasDirect()) return
       const stage = await this.#udp(this.#nextAttempt++, 'offerer', undefined)
@@ -154,13 +168,14 @@ export class DirectRace {
   async #udp(number: number, role: 'offerer' | 'answerer', offer: IceSignal | undefined): Promise<AttemptStage> {
     const { clock, log, sealer, peerId } = this.#context
     this.#attempt?.udp.abort()
-    const { port, mapped } = this.#context.udp()
+    const { port, mapped, filtered } = this.#context.udp() ?? { port: undefined, mapped: undefined, filtered: true }
     const udp = startDatachannel({
       role,
       peer: peerId,
       stunServers: this.#context.stunServers(),
       udpPort: port,
       mappedEndpoint: mapped,
+      filtered,
       send: signal => this.#context.sendIce(number, signal),
       clock,
       timeoutMs: UDP_ATTEMPT_MS,

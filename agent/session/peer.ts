@@ -10,7 +10,7 @@ import { isDirect, superfluousPaths } from '../path/path-choice.ts'
 import type { Sealer } from '../path/seal.ts'
 import { endsOf } from '../path/tcp-path.ts'
 import type { IncomingCall, OpenPipe, Rendezvous } from '../rendezvous/rendezvous.ts'
-import { DirectRace } from './direct-race.ts'
+import { DirectRace, type UdpSituation } from './direct-race.ts'
 import { directRetryMs, recallMs } from './direct-schedule.ts'
 import { Session } from './session.ts'
 import type { SessionStream } from './stream.ts'
@@ -39,7 +39,7 @@ export interface PeerContext {
   readonly rendezvous: () => Rendezvous
   readonly candidates: () => readonly Candidate[]
   readonly stunServers: () => readonly Endpoint[]
-  readonly udp: () => { readonly port: number | undefined; readonly mapped: Endpoint | undefined }
+  readonly udp: () => UdpSituation | undefined
   readonly onStream: (peer: Peer, stream: SessionStream) => void
   readonly onChange: () => void
 }
@@ -371,7 +371,14 @@ export class Peer {
   }
 
   #afterRace(race: DirectRace): void {
-    if (race !== this.#race || this.#hasDirect() || !this.#session?.active || this.#retryTimer) return
+    if (race !== this.#race || !this.#session?.active || this.#retryTimer) return
+    // One that waits for the peer's hello counts: it becomes ready in a moment, or its end is told by `onPaths`.
+    if (this.#session.links.some(isDirect)) return
+    if (!race.informed) {
+      // The candidates are on their way and begin another race; without them, as from an older peer, the clock does.
+      this.#retryLater()
+      return
+    }
     this.#directFailures++
     // The offering side knows now; the other one waits for as long as an offer may still come.
     if (this.#context.ownId < this.id) {
@@ -475,15 +482,19 @@ export class Peer {
   }
 
   async #sealPipe(pipe: OpenPipe, role: 'client' | 'server'): Promise<void> {
-    const { sealer } = this.#context
-    const { stream } = await sealer.seal(pipe.socket, {
-      role,
-      expected: this.id,
-      accept: () => true,
-      signal: this.#stop.signal,
-    })
-    const ends = endsOf(pipe.socket)
-    this.attach({ kind: 'relay', transport: 'pipe', how: 'relay', ...ends, peer: this.id, stream }, role === 'client')
+    const { failure } = pipe
+    try {
+      const { stream } = await this.#context.sealer.seal(pipe.socket, {
+        role,
+        expected: this.id,
+        accept: () => true,
+        signal: failure ? AbortSignal.any([this.#stop.signal, failure]) : this.#stop.signal,
+      })
+      const ends = endsOf(pipe.socket)
+      this.attach({ kind: 'relay', transport: 'pipe', how: 'relay', ...ends, peer: this.id, stream }, role === 'client')
+    } catch (thrown) {
+      throw failure?.aborted ? failure.reason : thrown
+    }
   }
 
   #wake(): void {

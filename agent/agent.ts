@@ -1,0 +1,184 @@
+import { CulvertError } from '../common/errors.ts'
+import { systemClock } from '../common/platform/clock.ts'
+import type { Log, LogLevel } from '../common/platform/log.ts'
+import { listInterfaceAddresses } from '../common/platform/network-interfaces.ts'
+import { systemRandom } from '../common/platform/random.ts'
+import type { AgentConfig } from './config/agent-config.ts'
+import { loadConfig } from './config/load-config.ts'
+import { startControlServer } from './control/control-server.ts'
+import { loadOrCreateIdentity } from './identity/identity.ts'
+import { openStablePorts, type StablePorts } from './identity/stable-ports.ts'
+import { type NatReport, startNat } from './nat/nat.ts'
+import { resolveStunHosts } from './nat/stun-hosts.ts'
+import { closeAllDatachannels } from './path/datachannel/attempt.ts'
+import { createSealer } from './path/seal.ts'
+import { listenForPaths, type PathListener, type PathListenerOptions } from './path/tcp-listener.ts'
+import { relayAddresses } from './rendezvous/relay-addresses.ts'
+import { Rendezvous } from './rendezvous/rendezvous.ts'
+import { RunningAgent } from './running-agent.ts'
+import { Forwards } from './service/forwards.ts'
+import { Services } from './service/services.ts'
+import type { UdpSituation } from './session/direct-race.ts'
+import type { PeerContext } from './session/peer.ts'
+import { Peers } from './session/peers.ts'
+import { WindowBudget } from './session/window.ts'
+import { createTrust } from './trust/trust.ts'
+import { VERSION } from './version.ts'
+
+/** Memory that the streams of all peers may promise beyond their first window. */
+const WINDOW_BUDGET_BYTES = 64 * 1024 * 1024
+
+export interface AgentContext {
+  readonly configPath: string
+  readonly log: Log & { setLevel(level: LogLevel): void }
+  /** Ends the agent. */
+  readonly signal: AbortSignal
+  /** Registers what is to be done when the config shall be read again. */
+  readonly reload: (listener: () => void) => void
+}
+
+/** Puts the stages together, in the order of the data flow, and takes them apart in reverse when the signal aborts. */
+export async function runAgent(config: AgentConfig, context: AgentContext): Promise<void> {
+  const { log, signal } = context
+  const clock = systemClock
+  const random = systemRandom
+  await using cleanup = new AsyncDisposableStack()
+
+  const identity = await loadOrCreateIdentity(config.stateDir, { log })
+  const ports = await openStablePorts(config.stateDir, { random, log })
+  const trust = createTrust(config.peers, identity.id)
+
+  const sealer = createSealer(identity, clock)
+  const listener = await listen(config, ports, {
+    ownId: identity.id,
+    sealer,
+    clock,
+    log: log.area('path'),
+    isTrusted: id => trust.isTrusted(id),
+    onPath: path => peers.attach(path),
+  })
+  cleanup.defer(() => listener.close())
+  const udpPort = config.listen.udp || ports.port('udp')
+
+  const nat = await startNat({
+    clock,
+    random,
+    log: log.area('nat'),
+    tcpPort: listener.port,
+    udpPort,
+    portMapping: config.nat.portMapping,
+    interfaces: listInterfaceAddresses,
+    ownId: identity.id,
+  })
+  cleanup.defer(() => nat.close())
+
+  const rendezvousOf = (relays: AgentConfig['relays']) =>
+    new Rendezvous({
+      relays: relayAddresses(relays, process.env),
+      identity,
+      clock,
+      random,
+      log: log.area('relay'),
+      software: `culvert/${VERSION}`,
+      isTrusted: id => trust.isTrusted(id),
+      onCall: call => peers.answer(call),
+      onPresence: (id, online) => peers.get(id)?.onPresence(online),
+      onChange: () => agent.onRelayChange(),
+    })
+
+  const services = new Services({ clock, log: log.area('service'), mayUse: (id, allow) => trust.mayUse(id, allow) })
+  const peerContext: PeerContext = {
+    ownId: identity.id,
+    sealer,
+    clock,
+    random,
+    log: log.area('peer'),
+    budget: new WindowBudget(WINDOW_BUDGET_BYTES),
+    graceMs: () => agent.config.relay.graceMs,
+    rendezvous: () => agent.rendezvous,
+    candidates: () => nat.candidates(),
+    stunServers: () => agent.stunServers,
+    udp: () => udpSituation(udpPort, nat.report()),
+    onStream: (peer, stream) => void services.serve(peer.id, stream),
+    onChange: () => agent.changed(),
+  }
+  const peers = new Peers(peerContext)
+  const forwards = new Forwards({
+    clock,
+    log: log.area('forward'),
+    open: (peer, service, gone) => agent.open(peer, service, gone),
+  })
+  const agent: RunningAgent = new RunningAgent({
+    identity,
+    clock,
+    log,
+    config,
+    trust,
+    nat,
+    peers,
+    services,
+    forwards,
+    rendezvousOf,
+    resolveStun: resolveStunHosts,
+    startedAt: clock.now(),
+  })
+  cleanup.defer(() => closeAllDatachannels())
+  cleanup.defer(() => agent.close())
+
+  await agent.start()
+  const control = await startControlServer({
+    socketPath: config.controlSocket,
+    target: agent,
+    clock,
+    log: log.area('control'),
+  })
+  cleanup.use(control)
+
+  context.reload(() => {
+    loadConfig(context.configPath).then(
+      loaded => {
+        log.setLevel(loaded.config.log.level)
+        return agent.reconfigure(loaded.config)
+      },
+      (thrown: unknown) => log.error('the config was not taken over', { reason: String(thrown) }),
+    )
+  })
+  log.info('agent ready', { id: identity.id, name: config.name, tcp: listener.port, udp: udpPort })
+  await aborted(signal)
+  log.info('agent stops')
+}
+
+function udpSituation(port: number, { udp, portMapping }: NatReport): UdpSituation {
+  const open = udp.filtering === 'none' || udp.filtering === 'endpoint-independent'
+  return { port, mapped: portMapping.udp ?? undefined, filtered: !open }
+}
+
+/** Listens on the configured port, or on the kept one; a kept one that is taken is replaced. */
+async function listen(
+  config: AgentConfig,
+  ports: StablePorts,
+  options: Omit<PathListenerOptions, 'port'>,
+): Promise<PathListener> {
+  if (config.listen.tcp !== 0) return listenForPaths({ ...options, port: config.listen.tcp })
+  for (let tries = 0; ; tries++) {
+    try {
+      return await listenForPaths({ ...options, port: ports.port('tcp') })
+    } catch (thrown) {
+      if (tries === 4 || !(thrown instanceof CulvertError) || thrown.code !== 'port-in-use') throw thrown
+      await ports.replace('tcp')
+    }
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    // The timer keeps the process alive: every other one lets it go.
+    const alive = setInterval(() => undefined, 2 ** 30)
+    const end = () => {
+      clearInterval(alive)
+      resolve()
+    }
+    if (signal.aborted) end()
+    else signal.addEventListener('abort', end, { once: true })
+  })
+}

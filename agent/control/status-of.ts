@@ -1,0 +1,102 @@
+import { formatEndpoint } from '../../common/wire/endpoint.ts'
+import { formatAddress } from '../config/address.ts'
+import type { Nat } from '../nat/nat.ts'
+import type { Rendezvous } from '../rendezvous/rendezvous.ts'
+import type { Forwards } from '../service/forwards.ts'
+import type { Services } from '../service/services.ts'
+import type { PathLink } from '../session/path-link.ts'
+import type { Peer } from '../session/peer.ts'
+import { explain } from '../session/why.ts'
+import type { AgentStatus, NatStatus, PathStatus, PeerStatus } from './status.ts'
+
+/** The living parts that a status is read from. */
+export interface StatusSources {
+  readonly id: string
+  readonly name: string
+  readonly version: string
+  readonly startedAt: number
+  readonly rendezvous: Rendezvous
+  readonly nat: Nat
+  readonly peers: readonly Peer[]
+  readonly nameOf: (peer: Peer) => string
+  readonly services: Services
+  readonly forwards: Forwards
+}
+
+/** What `culvert status` tells, as of `now` (monotonic, ms). */
+export function statusOf(sources: StatusSources, now: number): AgentStatus {
+  const nat = natStatus(sources.nat)
+  return {
+    peer: { id: sources.id, name: sources.name },
+    version: sources.version,
+    uptimeS: Math.round((now - sources.startedAt) / 1000),
+    relays: sources.rendezvous.report().map(relay => ({ ...relay, rttMs: rounded(relay.rttMs) })),
+    nat,
+    peers: sources.peers.map(peer => peerStatus(peer, sources, nat, now)),
+    services: sources.services.list().map(({ name, target }) => ({ name, target: formatAddress(target) })),
+    forwards: sources.forwards.report().map(({ listen, to, state }) => ({
+      listen,
+      to,
+      state: state === 'listening' ? 'listening' : 'failed',
+    })),
+  }
+}
+
+function natStatus(nat: Nat): NatStatus {
+  const { udp, tcp, carrierNat, portMapping } = nat.report()
+  const text = (endpoint: Parameters<typeof formatEndpoint>[0] | null) => (endpoint ? formatEndpoint(endpoint) : null)
+  return {
+    udp: { ...udp, address: text(udp.address) },
+    tcp: { ...tcp, address: text(tcp.address) },
+    carrierNat,
+    portMapping: { ...portMapping, tcp: text(portMapping.tcp), udp: text(portMapping.udp) },
+  }
+}
+
+function peerStatus(peer: Peer, sources: StatusSources, nat: NatStatus, now: number): PeerStatus {
+  const { session } = peer
+  const active = session?.active
+  const { why, remedy } = explain({
+    state: peer.state,
+    path: active ? { kind: active.kind, transport: active.transport, how: active.how, ...endsOf(active) } : undefined,
+    faults: peer.race?.faults ?? new Map(),
+    trying: peer.race?.running ?? false,
+    lastError: peer.lastError,
+    hasRelay: sources.rendezvous.report().length > 0,
+    portMappingProblem: nat.portMapping.problem,
+    udpBlocked: nat.udp.mapping === 'blocked',
+  })
+  return {
+    id: peer.id,
+    name: sources.nameOf(peer),
+    state: peer.state,
+    path: active ? pathStatus(active, now) : null,
+    standby: session?.links.filter(link => link !== active && link.ready).map(link => pathStatus(link, now)) ?? [],
+    why,
+    remedy,
+    streams: session?.streamCount ?? 0,
+    ...peer.traffic,
+  }
+}
+
+function endsOf({ path: { local, remote } }: PathLink) {
+  return { local, remote }
+}
+
+/** How one path is told in `status` and `ping`. */
+export function pathStatus(link: PathLink, now: number): PathStatus {
+  const { local, remote } = link.path
+  return {
+    kind: link.kind,
+    transport: link.transport,
+    how: link.how,
+    local: local ? formatEndpoint(local) : null,
+    remote: remote ? formatEndpoint(remote) : null,
+    rttMs: rounded(link.rttMs ?? null),
+    sinceS: Math.round((now - link.openedAt) / 1000),
+  }
+}
+
+function rounded(ms: number | null): number | null {
+  return ms === null ? null : Math.round(ms * 100) / 100
+}

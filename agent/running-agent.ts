@@ -1,0 +1,243 @@
+import type { Duplex } from 'node:stream'
+import { asCulvertError, CulvertError, reasonOf } from '../common/errors.ts'
+import type { Clock } from '../common/platform/clock.ts'
+import type { KeyPair } from '../common/platform/ed25519.ts'
+import type { Log } from '../common/platform/log.ts'
+import type { Endpoint } from '../common/wire/endpoint.ts'
+import { formatAddress, parseAddress } from './config/address.ts'
+import type { AgentConfig } from './config/agent-config.ts'
+import { parsePeerService } from './config/name.ts'
+import type { ControlTarget, ForwardReply, PingReply } from './control/control-target.ts'
+import type { AgentStatus } from './control/status.ts'
+import { pathStatus, statusOf } from './control/status-of.ts'
+import type { Nat } from './nat/nat.ts'
+import type { Rendezvous } from './rendezvous/rendezvous.ts'
+import type { Forwards } from './service/forwards.ts'
+import type { Services } from './service/services.ts'
+import type { Peer } from './session/peer.ts'
+import type { Peers } from './session/peers.ts'
+import type { SessionStream } from './session/stream.ts'
+import type { Trust } from './trust/trust.ts'
+import { VERSION } from './version.ts'
+
+export interface AgentParts {
+  readonly identity: KeyPair
+  readonly clock: Clock
+  readonly log: Log
+  readonly config: AgentConfig
+  readonly trust: Trust
+  readonly nat: Nat
+  readonly peers: Peers
+  readonly services: Services
+  readonly forwards: Forwards
+  readonly rendezvousOf: (relays: AgentConfig['relays']) => Rendezvous
+  readonly resolveStun: (hosts: readonly string[]) => Promise<readonly Endpoint[]>
+  /** Monotonic, ms. */
+  readonly startedAt: number
+}
+
+/** The parts of an agent at work: what the control socket asks of it, and what a change of the config means. */
+export class RunningAgent implements ControlTarget {
+  readonly #parts: AgentParts
+  readonly #listeners = new Set<() => void>()
+  #config: AgentConfig
+  #rendezvous: Rendezvous
+  #configuredStun: readonly Endpoint[] = []
+  #stunServers: readonly Endpoint[] = []
+  #closed = false
+
+  constructor(parts: AgentParts) {
+    this.#parts = parts
+    this.#config = parts.config
+    this.#rendezvous = parts.rendezvousOf(parts.config.relays)
+  }
+
+  get config(): AgentConfig {
+    return this.#config
+  }
+
+  get rendezvous(): Rendezvous {
+    return this.#rendezvous
+  }
+
+  /** Of the relays that are connected, and of the config. */
+  get stunServers(): readonly Endpoint[] {
+    return this.#stunServers
+  }
+
+  async start(): Promise<void> {
+    const { nat, peers, trust } = this.#parts
+    nat.onChange(() => {
+      peers.onNetworkChange()
+      this.changed()
+    })
+    this.#offer()
+    peers.update(trust.peers())
+    await Promise.all(this.#config.forwards.map(forward => this.#forward(forward.listen, forward.to, true)))
+    void this.#resolveStun()
+  }
+
+  /** A relay came or went, or told new STUN servers. */
+  onRelayChange(): void {
+    if (this.#closed) return
+    this.#tellStunServers()
+    this.changed()
+  }
+
+  changed(): void {
+    for (const listener of this.#listeners) listener()
+  }
+
+  async reconfigure(next: AgentConfig): Promise<void> {
+    const { trust, peers, log } = this.#parts
+    const before = this.#config
+    this.#config = next
+    trust.update(next.peers)
+    this.#offer()
+    if (JSON.stringify(before.relays) !== JSON.stringify(next.relays)) {
+      this.#rendezvous.close()
+      this.#rendezvous = this.#parts.rendezvousOf(next.relays)
+    }
+    peers.update(trust.peers())
+    await this.#reconcileForwards(before, next)
+    await this.#resolveStun()
+    const later = (['stateDir', 'controlSocket', 'listen', 'name'] as const).filter(
+      key => JSON.stringify(before[key]) !== JSON.stringify(next[key]),
+    )
+    log.info('config read again', later.length > 0 ? { takesEffectAfterRestart: later.join(',') } : undefined)
+    this.changed()
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#parts.peers.close()
+    this.#rendezvous.close()
+    await this.#parts.forwards.close()
+  }
+
+  // -- ControlTarget
+
+  status(): AgentStatus {
+    const { identity, trust, nat, peers, services, forwards, startedAt, clock } = this.#parts
+    return statusOf(
+      {
+        id: identity.id,
+        name: this.#config.name,
+        version: VERSION,
+        startedAt,
+        rendezvous: this.#rendezvous,
+        nat,
+        peers: peers.list(),
+        nameOf: peer => trust.nameOf(peer.id) ?? peer.id,
+        services,
+        forwards,
+      },
+      clock.now(),
+    )
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  async connect(peer: string, service: string, signal: AbortSignal): Promise<Duplex> {
+    const stream = await this.open(peer, service, signal)
+    const abort = () => stream.reset('aborted', 'the local program went away')
+    signal.addEventListener('abort', abort, { once: true })
+    try {
+      await stream.accepted()
+      return stream
+    } finally {
+      signal.removeEventListener('abort', abort)
+    }
+  }
+
+  async ping(peer: string, signal: AbortSignal): Promise<PingReply> {
+    const session = await this.#peer(peer).ready(signal)
+    const { active } = session
+    const rttMs = await active?.ping()
+    if (!active || rttMs === undefined) {
+      throw new CulvertError('peer-unreachable', `the path to ${peer} was lost before the answer came`)
+    }
+    const { kind, transport, how, local, remote } = pathStatus(active, this.#parts.clock.now())
+    return { rttMs, path: { kind, transport, how, local, remote } }
+  }
+
+  addForward(listen: string, to: string): Promise<ForwardReply> {
+    return this.#forward(listen, to, false)
+  }
+
+  removeForward(listen: string): Promise<boolean> {
+    const address = parseAddress(listen)
+    return this.#parts.forwards.remove(address ? formatAddress(address) : listen)
+  }
+
+  /** A stream to a service of a peer, which need not have been accepted yet. */
+  open(peer: string, service: string, signal: AbortSignal): Promise<SessionStream> {
+    return this.#peer(peer).openStream(service, signal)
+  }
+
+  #peer(nameOrId: string): Peer {
+    const { trust, peers } = this.#parts
+    const id = trust.idOf(nameOrId)
+    const peer = id === undefined ? undefined : peers.get(id)
+    if (peer) return peer
+    const known = trust.peers().map(({ name }) => name)
+    const list = known.length > 0 ? `; known are ${known.slice(0, 10).join(', ')}` : '; none is configured yet'
+    throw new CulvertError('peer-unknown', `no peer is called "${nameOrId}"${list}`)
+  }
+
+  #offer(): void {
+    this.#parts.services.offered = Object.entries(this.#config.services).flatMap(([name, { target, allow }]) => {
+      const address = parseAddress(target)
+      return address ? [{ name, target: address, allow }] : []
+    })
+  }
+
+  async #forward(listen: string, to: string, keepTrying: boolean): Promise<ForwardReply> {
+    const address = parseAddress(listen)
+    if (!address) {
+      throw new CulvertError('usage', `"${listen}" is no address to listen on; write tcp://HOST:PORT or unix:/PATH`)
+    }
+    const target = parsePeerService(to)
+    if (!target) throw new CulvertError('usage', `"${to}" names no service; write PEER/SERVICE`)
+    if (!keepTrying) this.#peer(target.peer)
+    await this.#parts.forwards.add({ listen: address, ...target }, keepTrying)
+    this.changed()
+    return { listen: formatAddress(address), to }
+  }
+
+  async #reconcileForwards(before: AgentConfig, next: AgentConfig): Promise<void> {
+    const key = (forward: { listen: string; to: string }) => `${forward.listen} ${forward.to}`
+    const kept = new Set(next.forwards.map(key))
+    const had = new Set(before.forwards.map(key))
+    for (const forward of before.forwards) {
+      if (!kept.has(key(forward))) await this.removeForward(forward.listen)
+    }
+    for (const forward of next.forwards) {
+      if (had.has(key(forward))) continue
+      try {
+        await this.#forward(forward.listen, forward.to, true)
+      } catch (thrown) {
+        this.#parts.log.error('a forward was not taken over', { listen: forward.listen, reason: reasonOf(thrown) })
+      }
+    }
+  }
+
+  async #resolveStun(): Promise<void> {
+    try {
+      this.#configuredStun = await this.#parts.resolveStun(this.#config.nat.stun)
+    } catch (thrown) {
+      this.#parts.log.warn(asCulvertError(thrown, 'io', 'STUN servers do not resolve').message)
+    }
+    if (!this.#closed) this.#tellStunServers()
+  }
+
+  #tellStunServers(): void {
+    const servers = [...this.#rendezvous.stunServers(), ...this.#configuredStun]
+    if (servers.length === 0 || JSON.stringify(servers) === JSON.stringify(this.#stunServers)) return
+    this.#stunServers = servers
+    this.#parts.nat.setStunServers(servers)
+  }
+}

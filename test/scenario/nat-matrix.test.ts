@@ -1,0 +1,109 @@
+import { writeFile } from 'node:fs/promises'
+import type { SiteKind } from '../lab/site-kind.ts'
+import { rootTest } from '../lab/root-test.ts'
+import { echoService, transferBothWays } from './transfer.ts'
+import { World } from './world.ts'
+
+const MIB = 1024 * 1024
+
+const KINDS = [
+  'none',
+  'firewall',
+  'eim-eif',
+  'eim-adf',
+  'eim-apdf',
+  'edm',
+  'carrier',
+  'udp-blocked',
+  'https-only',
+] as const satisfies readonly SiteKind[]
+type Kind = (typeof KINDS)[number]
+
+/**
+ * The path each pair must end on: t = direct TCP, u = direct UDP, r = relay. Rows and columns in the order of KINDS.
+ *
+ * none: whoever can open a TCP connection to any port reaches it. https-only: may reach nothing but ports 80 and 443.
+ * A hard NAT (edm) and a NAT or firewall that filters by port (firewall, eim-apdf, carrier) find no common port.
+ */
+const EXPECTED: Readonly<Record<Kind, string>> = {
+  none: 't t t t t t t t r',
+  firewall: '. u u u u r u r r',
+  'eim-eif': '. . u u u u u r r',
+  'eim-adf': '. . . u u u u r r',
+  'eim-apdf': '. . . . u r u r r',
+  edm: '. . . . . r r r r',
+  carrier: '. . . . . . u r r',
+  'udp-blocked': '. . . . . . . r r',
+  'https-only': '. . . . . . . . r',
+}
+
+const WORDS = { t: 'tcp', u: 'udp', r: 'relay' } as const
+
+const short = (kind: Kind) => kind.replaceAll('-', '')
+
+rootTest('every pair of NAT kinds carries 8 MiB both ways, on the path that the table says', async t => {
+  t.timeout(600_000)
+  const names = KINDS.flatMap(kind => [`${short(kind)}a`, `${short(kind)}b`])
+  const sites = Object.fromEntries(
+    KINDS.flatMap(kind => [[`${short(kind)}a`, kind] as const, [`${short(kind)}b`, kind]]),
+  )
+  await using world = await World.start({ lab: { sites }, agents: {} })
+  const target = await world.serve('echo', echoService)
+  for (const name of names) await world.prepare(name)
+  await Promise.all(names.map(name => world.startAgent(name, { config: { services: { echo: { target } } } })))
+  await Promise.all(
+    names.map(name => world.agent(name).waitFor('the relay', ({ relays }) => relays[0]?.state === 'connected')),
+  )
+
+  const rows: string[] = []
+  for (const [row, from] of KINDS.entries()) {
+    const expected = EXPECTED[from].split(' ')
+    const line: string[] = []
+    for (const [column, to] of KINDS.entries()) {
+      if (column < row) {
+        line.push('')
+        continue
+      }
+      const want = WORDS[(expected[column] ?? 'r') as keyof typeof WORDS]
+      const a = world.agent(`${short(from)}a`)
+      const peer = `${short(to)}b`
+      const startedAt = performance.now()
+      const { socket } = await a.client.connect(peer, 'echo')
+      const connected = a.waitForPeer(peer, `on ${want}`, ({ path }) => path?.kind === want, 10_000)
+      const sealed = connected.then(() => performance.now() - startedAt)
+      sealed.catch(() => undefined)
+      const { sent, received, bytes } = await transferBothWays(socket, 8 * MIB)
+      t.is(received, sent, `${from} x ${to}`)
+      t.is(bytes, 8 * MIB)
+      try {
+        const ms = await sealed
+        const { path } = await a.peer(peer)
+        t.is(path?.kind, want, `${from} x ${to}`)
+        line.push(`${path?.kind}/${path?.how} ${Math.round(ms)}`)
+      } catch (thrown) {
+        t.fail(`${from} x ${to}: ${String(thrown)}`)
+        line.push('FAILED')
+      }
+    }
+    rows.push([from, ...line].join('\t'))
+  }
+  const table = [['', ...KINDS].join('\t'), ...rows].join('\n')
+  t.log(`kind/how and ms from the first request to that path\n${table}`)
+  if (process.env['CULVERT_MATRIX']) await writeFile(process.env['CULVERT_MATRIX'], `${table}\n`)
+})
+
+rootTest('two hard NATs connect directly when one of them has UPnP', async t => {
+  await using world = await World.start({
+    lab: { sites: { alice: 'edm', bob: { kind: 'edm', upnp: true } } },
+    agents: { alice: {}, bob: {} },
+  })
+  await world
+    .agent('bob')
+    .waitFor('a mapped port', ({ nat }) => nat.portMapping.tcp !== null && nat.portMapping.udp !== null)
+  const alice = world.agent('alice')
+  await alice.client.ping('bob')
+  const status = await alice.waitForPeer('bob', 'direct', ({ path }) => path !== null && path.kind !== 'relay')
+  const [bob] = status.peers
+  t.is(bob?.path?.how, 'mapped')
+  t.log(`${bob?.path?.kind}/${bob?.path?.how} ${bob?.path?.remote}`)
+})

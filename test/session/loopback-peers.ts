@@ -1,0 +1,131 @@
+import { createSealer } from '../../agent/path/seal.ts'
+import { listenForPaths } from '../../agent/path/tcp-listener.ts'
+import { Rendezvous } from '../../agent/rendezvous/rendezvous.ts'
+import type { Peer, PeerContext } from '../../agent/session/peer.ts'
+import { Peers } from '../../agent/session/peers.ts'
+import type { SessionStream } from '../../agent/session/stream.ts'
+import { WindowBudget } from '../../agent/session/window.ts'
+import { systemClock } from '../../common/platform/clock.ts'
+import { generateKeyPair, type KeyPair } from '../../common/platform/ed25519.ts'
+import { createLog } from '../../common/platform/log.ts'
+import { systemRandom } from '../../common/platform/random.ts'
+import type { PeerId } from '../../common/wire/peer-id.ts'
+import { relayOptionsOf } from '../../relay/options.ts'
+import { type Relay, startRelay } from '../../relay/relay.ts'
+
+/** A real relay on a free loopback port, in this process, without STUN. */
+export async function startLoopbackRelay(options: Readonly<Record<string, unknown>> = {}): Promise<Relay> {
+  const parsed = relayOptionsOf({
+    listen: '127.0.0.1:0',
+    stun: false,
+    admin: null,
+    stateDir: '/nonexistent',
+    ...options,
+  })
+  if (!parsed.ok) throw new Error(JSON.stringify(parsed.faults))
+  const log = createLog({ level: 'error', style: 'words', write: () => undefined })
+  return startRelay(parsed.options, { clock: systemClock, random: systemRandom, log, key: generateKeyPair() })
+}
+
+export interface LoopbackPeer extends AsyncDisposable {
+  readonly key: KeyPair
+  readonly peers: Peers
+  readonly rendezvous: Rendezvous
+  /** The log's lines so far. */
+  readonly lines: readonly string[]
+  peer(id: PeerId): Peer
+  /** Resolves at the next change for which this holds. */
+  until(holds: () => boolean): Promise<void>
+}
+
+export interface LoopbackPeerOptions {
+  readonly key?: KeyPair
+  readonly relay: { readonly port: number; readonly id?: PeerId }
+  readonly trusts: readonly PeerId[]
+  /** Offers its TCP listener on 127.0.0.1 as a candidate. Default: relay paths only. */
+  readonly direct?: boolean
+  readonly keep?: boolean
+  readonly graceMs?: number
+  readonly onStream?: (stream: SessionStream, peer: Peer) => void
+}
+
+/** The agent's own rendezvous, path and session stages, put together without NAT, config and control. */
+export async function startLoopbackPeer(options: LoopbackPeerOptions): Promise<LoopbackPeer> {
+  const key = options.key ?? generateKeyPair()
+  const lines: string[] = []
+  const log = createLog({ level: 'debug', style: 'words', write: line => lines.push(line) })
+  const sealer = createSealer(key, systemClock)
+  const trusted = new Set(options.trusts)
+  const watchers = new Set<() => void>()
+  const changed = () => {
+    for (const watcher of watchers) watcher()
+  }
+  const listener = await listenForPaths({
+    port: 0,
+    ownId: key.id,
+    sealer,
+    clock: systemClock,
+    log,
+    isTrusted: id => trusted.has(id),
+    onPath: path => peers.attach(path),
+  })
+  const rendezvous = new Rendezvous({
+    relays: [{ url: new URL(`http://127.0.0.1:${options.relay.port}`), id: options.relay.id, proxy: undefined }],
+    identity: key,
+    clock: systemClock,
+    random: systemRandom,
+    log,
+    software: 'test',
+    isTrusted: id => trusted.has(id),
+    onCall: call => peers.answer(call),
+    onPresence: (id, online) => peers.get(id)?.onPresence(online),
+    onChange: changed,
+  })
+  const context: PeerContext = {
+    ownId: key.id,
+    sealer,
+    clock: systemClock,
+    random: systemRandom,
+    log,
+    budget: new WindowBudget(64 << 20),
+    graceMs: () => options.graceMs ?? 0,
+    rendezvous: () => rendezvous,
+    candidates: () =>
+      options.direct
+        ? [{ kind: 'tcp', how: 'lan', endpoint: { address: '127.0.0.1', port: listener.port } } as const]
+        : [],
+    stunServers: () => [],
+    udp: () => undefined,
+    onStream: (peer, stream) => options.onStream?.(stream, peer),
+    onChange: changed,
+  }
+  const peers = new Peers(context)
+  peers.update(options.trusts.map(id => ({ id, name: id.slice(0, 10), keep: options.keep ?? false })))
+  return {
+    key,
+    peers,
+    rendezvous,
+    lines,
+    peer(id) {
+      const found = peers.get(id)
+      if (!found) throw new Error(`no peer ${id}`)
+      return found
+    },
+    until(holds) {
+      return new Promise(resolve => {
+        const look = () => {
+          if (!holds()) return
+          watchers.delete(look)
+          resolve()
+        }
+        watchers.add(look)
+        look()
+      })
+    },
+    async [Symbol.asyncDispose]() {
+      peers.close()
+      rendezvous.close()
+      await listener.close()
+    },
+  }
+}

@@ -1,0 +1,103 @@
+import test from 'ava'
+import type { SessionStream } from '../../agent/session/stream.ts'
+import { CulvertError } from '../../common/errors.ts'
+import { generateKeyPair } from '../../common/platform/ed25519.ts'
+import { transferBothWays } from '../scenario/transfer.ts'
+import { type LoopbackPeerOptions, startLoopbackPeer, startLoopbackRelay } from './loopback-peers.ts'
+
+const never = new AbortController().signal
+
+const echo = (stream: SessionStream) => {
+  stream.accept()
+  stream.pipe(stream)
+}
+
+/** Two peers that trust each other, on one relay. */
+async function startPair(options: Partial<LoopbackPeerOptions> = {}) {
+  const relay = await startLoopbackRelay()
+  const keys = [generateKeyPair(), generateKeyPair()] as const
+  const at = { port: relay.http.port }
+  const a = await startLoopbackPeer({ relay: at, key: keys[0], trusts: [keys[1].id], onStream: echo, ...options })
+  const b = await startLoopbackPeer({ relay: at, key: keys[1], trusts: [keys[0].id], onStream: echo, ...options })
+  await Promise.all([a, b].map(peer => peer.until(() => peer.rendezvous.connected)))
+  return {
+    relay,
+    a,
+    b,
+    async [Symbol.asyncDispose]() {
+      await a[Symbol.asyncDispose]()
+      await b[Symbol.asyncDispose]()
+      await relay[Symbol.asyncDispose]()
+    },
+  }
+}
+
+test('two peers find each other through a relay and use it when there is nothing else', async t => {
+  await using pair = await startPair()
+  const { a, b } = pair
+  const stream = await a.peer(b.key.id).openStream('echo', never)
+  const { sent, received } = await transferBothWays(stream, 8 << 20)
+  t.is(received, sent)
+  const peer = a.peer(b.key.id)
+  t.is(peer.session?.active?.kind, 'relay')
+  t.is(peer.traffic.relayBytesOut, 8 << 20)
+})
+
+test('a session moves from the relay to a direct path in the middle of a transfer', async t => {
+  await using pair = await startPair({ direct: true })
+  const { a, b } = pair
+  const peer = a.peer(b.key.id)
+  const stream = await peer.openStream('echo', never)
+  const { sent, received } = await transferBothWays(stream, 64 << 20)
+  t.is(received, sent)
+  t.is(peer.session?.active?.kind, 'tcp')
+})
+
+test('with time to wait, no user byte goes over the relay when a direct path can be had', async t => {
+  await using pair = await startPair({ direct: true, graceMs: 5_000 })
+  const { a, b } = pair
+  const peer = a.peer(b.key.id)
+  const stream = await peer.openStream('echo', never)
+  const { sent, received } = await transferBothWays(stream, 1 << 20)
+  t.is(received, sent)
+  t.is(peer.traffic.relayBytesIn + peer.traffic.relayBytesOut, 0)
+  t.is(peer.traffic.bytesOut, 1 << 20)
+})
+
+test('a peer that nobody knows is refused, and shows in the log once', async t => {
+  await using pair = await startPair()
+  const { b, relay } = pair
+  await using stranger = await startLoopbackPeer({ relay: { port: relay.http.port }, trusts: [b.key.id] })
+  await stranger.until(() => stranger.rendezvous.connected)
+  for (let i = 0; i < 3; i++) {
+    const error = await t.throwsAsync(stranger.peer(b.key.id).openStream('echo', never), { instanceOf: CulvertError })
+    t.is(error?.code, 'peer-refused')
+  }
+  t.is(b.lines.filter(line => line.includes('a stranger called')).length, 1)
+  t.is(stranger.peer(b.key.id).state, 'refused')
+})
+
+test('a peer that is not connected to the relay is offline, at once', async t => {
+  const absent = generateKeyPair()
+  const relay = await startLoopbackRelay()
+  await using a = await startLoopbackPeer({ relay: { port: relay.http.port }, trusts: [absent.id] })
+  const error = await t.throwsAsync(a.peer(absent.id).openStream('echo', never), { instanceOf: CulvertError })
+  t.is(error?.code, 'peer-offline')
+  await relay[Symbol.asyncDispose]()
+})
+
+test('a kept peer is connected without anybody asking', async t => {
+  await using pair = await startPair({ keep: true, direct: true })
+  const { a, b } = pair
+  await a.until(() => a.peer(b.key.id).session?.active?.kind === 'tcp')
+  t.is(a.peer(b.key.id).state, 'connected')
+})
+
+test('a relay that is not the one in the config is refused', async t => {
+  const relay = await startLoopbackRelay()
+  const other = generateKeyPair().id
+  await using a = await startLoopbackPeer({ relay: { port: relay.http.port, id: other }, trusts: [] })
+  await a.until(() => a.rendezvous.report()[0]?.state === 'refused')
+  t.regex(a.rendezvous.report()[0]?.lastError ?? '', /not the id in the config/)
+  await relay[Symbol.asyncDispose]()
+})
