@@ -1,0 +1,64 @@
+import test from 'ava'
+import fc from 'fast-check'
+import {
+  addressScope,
+  formatEndpoint,
+  parseEndpoint,
+  plainAddress,
+  sameEndpoint,
+} from '../../../../common/wire/endpoint.ts'
+
+test('an endpoint is read as it was written', t => {
+  fc.assert(
+    fc.property(fc.oneof(fc.ipV4(), fc.ipV6()), fc.integer({ min: 1, max: 65535 }), (address, port) => {
+      const parsed = parseEndpoint(formatEndpoint({ address, port }))
+      t.deepEqual(parsed, { address, port })
+      t.true(parsed && sameEndpoint(parsed, { address, port }))
+    }),
+    { seed: 1, numRuns: 500 },
+  )
+})
+
+for (const text of [
+  '',
+  '192.0.2.1',
+  '192.0.2.1:',
+  '192.0.2.1:0',
+  '192.0.2.1:080',
+  '192.0.2.1:65536',
+  '192.0.2.1:99999',
+  '192.0.2.256:1',
+  '192.0.2:1',
+  '192.0.02.1:1',
+  ' 192.0.2.1:1',
+  '192.0.2.1:1\n',
+  '[192.0.2.1]:1',
+  '2001:db8::1:80',
+  '[2001:db8::1]',
+  '[2001:db8::1%eth0]:80',
+  '[::::]:80',
+  'localhost:80',
+]) {
+  test(`${JSON.stringify(text)} is no endpoint`, t => {
+    t.is(parseEndpoint(text), undefined)
+  })
+}
+
+test('an IPv4 address in an IPv6 one is shown plain', t => {
+  t.is(plainAddress('::ffff:192.0.2.1'), '192.0.2.1')
+  t.is(plainAddress('::FFFF:192.0.2.1'), '192.0.2.1')
+  t.is(plainAddress('2001:db8::1'), '2001:db8::1')
+})
+
+for (const [scope, addresses] of Object.entries({
+  loopback: ['127.0.0.1', '127.255.255.254', '::1', '::ffff:127.0.0.1', '::ffff:7f00:1'],
+  private: ['10.0.0.1', '172.16.0.1', '172.31.255.255', '192.168.1.1', 'fd00::1', '::ffff:10.0.0.1'],
+  carrier: ['100.64.0.1', '100.127.255.255'],
+  'link-local': ['169.254.1.1', 'fe80::1'],
+  unusable: ['0.0.0.0', '224.0.0.251', '255.255.255.255', '::', 'ff02::1', 'localhost', '', '1.2.3'],
+  public: ['1.1.1.1', '100.63.255.255', '100.128.0.0', '172.32.0.0', '2001:db8::1', '::ffff:1.1.1.1'],
+})) {
+  test(`${addresses.join(', ')}: ${scope}`, t => {
+    for (const address of addresses) t.is(addressScope(address), scope as never, address)
+  })
+}

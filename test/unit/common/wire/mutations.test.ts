@@ -1,0 +1,123 @@
+import test from 'ava'
+import { isKnockFor } from '../../../../agent/path/knock.ts'
+import { CulvertError } from '../../../../common/errors.ts'
+import { verifyBytes } from '../../../../common/platform/ed25519.ts'
+import { decodeCandidates, encodeCandidates } from '../../../../common/wire/candidate.ts'
+import { addressScope, formatEndpoint, parseEndpoint } from '../../../../common/wire/endpoint.ts'
+import { parsePeerId } from '../../../../common/wire/peer-id.ts'
+import { decodeAgentMessage, decodeRelayMessage } from '../../../../common/wire/relay-message.ts'
+import {
+  decodeCount,
+  decodeCredit,
+  decodeHello,
+  decodeIce,
+  decodeOpen,
+  decodeReset,
+  FRAME_HEADER_BYTES,
+  FrameParser,
+} from '../../../../common/wire/session-frame.ts'
+import { ALICE, BOB, fromHex, RELAY } from '../../../vectors/keys.ts'
+import { KNOCK } from '../../../vectors/knock.ts'
+import { AGENT_MESSAGES, AGENT_PROOF, AGENT_SIGNATURE, RELAY_MESSAGES } from '../../../vectors/relay-messages.ts'
+import { CANDIDATES_HEX, FRAMES } from '../../../vectors/session-frames.ts'
+import { liveBytes } from '../../collect-garbage.ts'
+import { cutAtRandom, type Draw, mutateBytes, seededDraw } from '../../mutate.ts'
+
+const SEED = 20_261
+const MUTATIONS = 100_000
+/** What one decoder may leave behind after all of its mutations. */
+const MAX_LEFT_BYTES = 4 * 2 ** 20
+/** The heap while it decodes, garbage and all. */
+const MAX_HEAP_BYTES = 256 * 2 ** 20
+
+// Nine in ten mutants end in an error, and nobody reads where it came from.
+Error.stackTraceLimit = 0
+
+/** Feeds mutants of the originals to a decoder: it may refuse them as malformed, and nothing else. */
+function survives(
+  name: string,
+  originals: readonly Uint8Array[],
+  decode: (mutant: Buffer, draw: Draw) => void,
+  count = MUTATIONS,
+): void {
+  test.serial(`${name}: ${count} mutations are read or refused`, t => {
+    const before = liveBytes()
+    let refused = 0
+    let heap = 0
+    for (let i = 0; i < count; i++) {
+      // A seed of its own for each, so that one that fails can be had again without the others.
+      const draw = seededDraw(SEED + i)
+      const original = originals[draw(originals.length)] ?? Buffer.alloc(0)
+      const mutant = mutateBytes(original, draw)
+      try {
+        decode(mutant, draw)
+      } catch (thrown) {
+        if (!(thrown instanceof CulvertError) || thrown.code !== 'wire-malformed') {
+          t.log(thrown)
+          t.fail(`seed ${SEED + i}: ${mutant.toString('hex')}`)
+          return
+        }
+        refused++
+      }
+      if (i % 1000 === 0) heap = Math.max(heap, process.memoryUsage().heapTotal)
+    }
+    t.true(liveBytes() - before < MAX_LEFT_BYTES)
+    t.true(heap < MAX_HEAP_BYTES, `${heap} bytes of heap`)
+    t.true(refused < count)
+  })
+}
+
+const hexes = (rows: ReadonlyArray<{ readonly hex: string }>) => rows.map(({ hex }) => fromHex(hex))
+const payloads = (...types: readonly string[]) =>
+  FRAMES.filter(({ name }) => types.some(type => name.startsWith(type))).map(({ hex }) =>
+    fromHex(hex).subarray(FRAME_HEADER_BYTES),
+  )
+const texts = (...all: readonly string[]) => all.map(text => Buffer.from(text))
+
+survives("agent's messages", hexes(AGENT_MESSAGES), bytes => decodeAgentMessage(bytes))
+survives("relay's messages", hexes(RELAY_MESSAGES), bytes => decodeRelayMessage(bytes))
+survives('hello', payloads('hello'), bytes => decodeHello(bytes))
+survives('resume and ack', payloads('resume', 'ack'), bytes => decodeCount(bytes))
+survives('open', payloads('open'), bytes => decodeOpen(bytes))
+survives('credit', payloads('credit'), bytes => decodeCredit(bytes))
+survives('reset', payloads('reset'), bytes => decodeReset(bytes))
+survives('ice', payloads('ice'), (payload, draw) => decodeIce({ type: 0x47, flags: draw(5), stream: 1, payload }))
+survives('candidates', [fromHex(CANDIDATES_HEX), fromHex('00')], bytes => {
+  // What was taken must be fit for use.
+  const candidates = decodeCandidates(bytes)
+  encodeCandidates(candidates)
+  for (const { endpoint } of candidates) addressScope(endpoint.address)
+})
+survives('peer ids', texts(ALICE.id, BOB.id, RELAY.id), bytes => parsePeerId(bytes.toString('utf8')))
+survives(
+  'endpoints',
+  texts('192.0.2.1:80', '[2001:db8::42]:65535', '[::ffff:192.0.2.1]:1', '[1:2:3:4:5:6:7:8]:443'),
+  bytes => {
+    const endpoint = parseEndpoint(bytes.toString('latin1'))
+    if (endpoint && !parseEndpoint(formatEndpoint(endpoint))) throw new Error('not read back')
+  },
+)
+survives('knocks', [KNOCK], bytes => {
+  if (isKnockFor(BOB.id, bytes) !== KNOCK.equals(bytes)) throw new Error('taken for a knock')
+})
+survives(
+  'signatures',
+  [fromHex(AGENT_SIGNATURE)],
+  signature => {
+    const valid = verifyBytes(ALICE.id, fromHex(AGENT_PROOF), signature)
+    if (valid !== signature.equals(fromHex(AGENT_SIGNATURE))) throw new Error('taken for a signature')
+  },
+  5_000,
+)
+
+const whole = Buffer.concat(hexes(FRAMES))
+survives('streams of frames', [whole, whole.subarray(0, 200)], (bytes, draw) => {
+  let payloadBytes = 0
+  let frames = 0
+  const parser = new FrameParser(frame => {
+    frames++
+    payloadBytes += frame.payload.length
+  })
+  for (const piece of cutAtRandom(bytes, draw)) parser.push(piece)
+  if (payloadBytes + frames * FRAME_HEADER_BYTES > bytes.length) throw new Error('more came out than went in')
+})

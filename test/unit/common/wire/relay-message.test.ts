@@ -1,0 +1,104 @@
+import { encode } from '@msgpack/msgpack'
+import test from 'ava'
+import { CulvertError } from '../../../../common/errors.ts'
+import {
+  decodeAgentMessage,
+  decodeRelayMessage,
+  encodeAgentMessage,
+  encodeRelayMessage,
+  MAX_RELAY_MESSAGE_BYTES,
+  MAX_WATCHED_PEERS,
+} from '../../../../common/wire/relay-message.ts'
+import { BOB, fromHex } from '../../../vectors/keys.ts'
+import { AGENT_MESSAGES, RELAY_MESSAGES } from '../../../vectors/relay-messages.ts'
+
+const malformed = { instanceOf: CulvertError, code: 'wire-malformed' } as const
+
+for (const { name, message, hex } of AGENT_MESSAGES) {
+  test(`agent's ${name}: is written as its vector, and read from it`, t => {
+    t.deepEqual(Buffer.from(encodeAgentMessage(message)), fromHex(hex))
+    t.deepEqual(decodeAgentMessage(fromHex(hex)), message)
+  })
+}
+
+for (const { name, message, hex } of RELAY_MESSAGES) {
+  test(`relay's ${name}: is written as its vector, and read from it`, t => {
+    t.deepEqual(Buffer.from(encodeRelayMessage(message)), fromHex(hex))
+    t.deepEqual(decodeRelayMessage(fromHex(hex)), message)
+  })
+}
+
+test('a message of a type that we do not know is passed over, in both directions', t => {
+  const later = encode({ type: 'teleport', where: [1, 2, { deep: true }] })
+  t.is(decodeAgentMessage(later), undefined)
+  t.is(decodeRelayMessage(later), undefined)
+})
+
+test('fields that we do not know are ignored', t => {
+  t.deepEqual(decodeAgentMessage(encode({ type: 'ping', id: 1, colour: 'blue' })), { type: 'ping', id: 1 })
+})
+
+test('every field is required, and must be of its type', t => {
+  const rows = [
+    ...AGENT_MESSAGES.map(({ message }) => ({ fields: message, decode: decodeAgentMessage })),
+    ...RELAY_MESSAGES.map(({ message }) => ({ fields: message, decode: decodeRelayMessage })),
+  ]
+  for (const { fields, decode } of rows) {
+    for (const name of Object.keys(fields)) {
+      // A welcome may come without the address that the relay saw.
+      if (name === 'type' || name === 'observed') continue
+      for (const wrong of [undefined, null, 1.5, -1, 2 ** 60, 'x'.repeat(1000), new Uint8Array(7), [[]], {}]) {
+        t.throws(() => decode(encode({ ...fields, [name]: wrong })), malformed, `${fields.type}.${name}`)
+      }
+    }
+  }
+})
+
+test('what is no map, no msgpack, or more than one message is malformed', t => {
+  for (const bytes of [
+    Buffer.alloc(0),
+    Buffer.from('GET / HTTP/1.1\r\n\r\n'),
+    Buffer.of(0xc1),
+    encode(7),
+    encode('ping'),
+    encode([1]),
+    encode(null),
+    encode(new Uint8Array(4)),
+    Buffer.concat([encode({ type: 'ping', id: 1 }), encode({ type: 'ping', id: 2 })]),
+    Buffer.from('81a95f5f70726f746f5f5f80', 'hex'),
+  ]) {
+    t.throws(() => decodeAgentMessage(bytes), malformed)
+    t.throws(() => decodeRelayMessage(bytes), malformed)
+  }
+})
+
+test('a watch of 1,024 peers passes; one more, or more than 64 KiB, does not', t => {
+  const peers = Array.from({ length: MAX_WATCHED_PEERS }, () => BOB.id)
+  const largest = encodeAgentMessage({ type: 'watch', peers })
+  t.true(largest.length < MAX_RELAY_MESSAGE_BYTES)
+  t.deepEqual(decodeAgentMessage(largest), { type: 'watch', peers })
+  t.throws(() => decodeAgentMessage(encodeAgentMessage({ type: 'watch', peers: [...peers, BOB.id] })), malformed)
+  t.throws(() => decodeAgentMessage(Buffer.concat([largest, Buffer.alloc(40_000)])), malformed)
+})
+
+test('announced lengths cost nothing before the bytes are there', t => {
+  const nested = Buffer.alloc(MAX_RELAY_MESSAGE_BYTES)
+  for (let at = 0; at + 3 <= nested.length; at += 3) nested.set([0xdc, 0x04, 0x00], at)
+  const bombs = [
+    nested,
+    fromHex('ddffffffff'),
+    fromHex('dfffffffff'),
+    fromHex('dbffffffff'),
+    fromHex('c6ffffffff'),
+    fromHex('c9ffffffff01'),
+    fromHex('81a474797065 ddffffffff'),
+    Buffer.alloc(MAX_RELAY_MESSAGE_BYTES, 0x81),
+    Buffer.alloc(MAX_RELAY_MESSAGE_BYTES, 0x91),
+  ]
+  const before = process.memoryUsage().heapTotal
+  for (let round = 0; round < 20; round++) {
+    for (const bomb of bombs) t.throws(() => decodeAgentMessage(bomb), malformed)
+  }
+  const grownMb = (process.memoryUsage().heapTotal - before) / 2 ** 20
+  t.true(grownMb < 64, `${grownMb} MiB`)
+})
