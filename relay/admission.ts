@@ -1,0 +1,73 @@
+import { verifyBytes } from '../common/platform/ed25519.ts'
+import { type PeerId, shortPeerId } from '../common/wire/peer-id.ts'
+import { type AgentMessage, RELAY_PROTOCOL } from '../common/wire/relay-message.ts'
+import { agentProof, type RelayHandshake } from '../common/wire/relay-proof.ts'
+
+export type Hello = Extract<AgentMessage, { readonly type: 'hello' }>
+
+/** Who may hold a line. */
+export type Admit = 'anyone' | readonly PeerId[]
+
+/** What a hello is judged by. */
+export interface AdmissionTerms {
+  readonly relayId: PeerId
+  /** The nonce of the challenge that this hello answers. */
+  readonly relayNonce: Uint8Array
+  /** The relay's own public name (`host:port`) when its config gives one. */
+  readonly relayName: string | undefined
+  readonly admit: Admit
+}
+
+/** Why a line was refused; the label of the refusal metric. */
+export type RefusalKind =
+  | 'version'
+  | 'name'
+  | 'signature'
+  | 'admission'
+  | 'handshake-rate'
+  | 'message-rate'
+  | 'malformed'
+
+export type Verdict =
+  | { readonly admitted: true; readonly handshake: RelayHandshake }
+  | { readonly admitted: false; readonly kind: RefusalKind; readonly reason: string; readonly retryAfterMs: number }
+
+/** Reasons that only a change of config or software mends: asking again soon would be no use. */
+const LONG_RETRY_MS = 5 * 60_000
+
+/** Judges a hello; the signature, which costs most, comes after everything that is cheap to see. */
+export function judgeHello(hello: Hello, terms: AdmissionTerms): Verdict {
+  if (hello.protocol !== RELAY_PROTOCOL) {
+    return refuse('version', `version-unsupported: this relay speaks protocol ${RELAY_PROTOCOL}, not ${hello.protocol}`)
+  }
+  if (terms.relayName !== undefined && hello.relayName !== terms.relayName) {
+    return refuse(
+      'name',
+      `relay-refused: this relay is ${terms.relayName}; correct the url of this relay in the config`,
+    )
+  }
+  if (terms.admit !== 'anyone' && !terms.admit.includes(hello.peer)) {
+    const who = shortPeerId(hello.peer)
+    return refuse('admission', `not-authorized: this relay does not admit ${who}; its owner has to add the id to admit`)
+  }
+  const handshake: RelayHandshake = {
+    relayId: terms.relayId,
+    relayName: hello.relayName,
+    relayNonce: terms.relayNonce,
+    agentId: hello.peer,
+    agentNonce: hello.nonce,
+  }
+  if (!verifyBytes(hello.peer, agentProof(handshake), hello.signature)) {
+    return refuse('signature', 'relay-refused: the signature does not prove this peer id to this relay')
+  }
+  return { admitted: true, handshake }
+}
+
+function refuse(kind: RefusalKind, reason: string): Verdict {
+  return { admitted: false, kind, reason, retryAfterMs: LONG_RETRY_MS }
+}
+
+/** How long reconnecting agents spread themselves: 1 ms a line (a handshake costs a fraction of it), 2 to 20 s. */
+export function reconnectWindowMs(lines: number): number {
+  return Math.min(20_000, Math.max(2_000, lines))
+}

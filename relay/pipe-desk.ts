@@ -1,0 +1,145 @@
+import type { Socket } from 'node:net'
+import type { Clock, Timer } from '../common/platform/clock.ts'
+import type { Log } from '../common/platform/log.ts'
+import type { Random } from '../common/platform/random.ts'
+import { type PeerId, shortPeerId } from '../common/wire/peer-id.ts'
+import type { Counters } from './counters.ts'
+import { holdReading } from './fast-read.ts'
+import { type OpenResult, type Pipe, type PipeLimits, PipeTable } from './pipes.ts'
+import { type Splice, type SpliceMode, splice } from './splice.ts'
+import type { Traffic } from './traffic.ts'
+
+/** An end of a pipe that attached: its socket, and what was read behind the HTTP request. */
+export interface AttachedEnd {
+  readonly socket: Socket
+  readonly early: Buffer
+}
+
+export interface PipeDeskParts {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly counters: Counters
+  readonly traffic: Traffic
+  readonly limits: () => PipeLimits
+  readonly mode: SpliceMode
+}
+
+/** Sent at once, before the other side is there, so that a peer's first bytes are on their way early. */
+const ATTACHED = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: culvert-pipe\r\n\r\n'
+
+/** Gives out tickets, takes attached sockets, joins them, and ends what is out of time. */
+export class PipeDesk {
+  readonly #parts: PipeDeskParts
+  readonly #table: PipeTable<AttachedEnd>
+  readonly #splices = new Set<Splice>()
+  #expiry: Timer | undefined
+  #whenEmpty: (() => void) | undefined
+
+  constructor(parts: PipeDeskParts) {
+    this.#parts = parts
+    this.#table = new PipeTable(parts.random, parts.limits)
+  }
+
+  /** Pipes that wait or carry bytes. */
+  get size(): number {
+    return this.#table.size
+  }
+
+  get joined(): number {
+    return this.#splices.size
+  }
+
+  open(caller: PeerId, callee: PeerId, call: number): OpenResult<AttachedEnd> {
+    const over = this.#parts.traffic.refusal(caller)
+    if (over !== undefined) return { failure: 'over-quota', why: over }
+    const result = this.#table.open(caller, callee, call, this.#parts.clock.now())
+    if ('pipe' in result)
+      this.#expiry ??= this.#parts.clock.after(this.#parts.limits().ticketLifeMs, () => this.#expire())
+    return result
+  }
+
+  /** False when the ticket is unknown, used or too old; the socket is then still the caller's to close. */
+  attach(ticket: string, socket: Socket, early: Buffer): boolean {
+    const result = this.#table.attach(ticket, { socket, early }, this.#parts.clock.now())
+    if (result.name === 'unknown') return false
+    holdReading(socket)
+    socket.write(ATTACHED)
+    if (result.name === 'joined') this.#join(result.pipe, result.caller, result.callee)
+    return true
+  }
+
+  /** The pipe that `by` refused, with its caller still to be told; undefined for a ticket that is not his. */
+  refuse(ticket: Uint8Array, by: PeerId): Pipe<AttachedEnd> | undefined {
+    const pipe = this.#table.refuse(ticket, by)
+    if (pipe) this.#close(pipe)
+    return pipe
+  }
+
+  /** Closes what waits, gives what is joined `graceMs`, then cuts it. */
+  async drain(graceMs: number): Promise<void> {
+    for (const pipe of this.#table.waitingPipes()) this.#close(pipe)
+    if (this.#splices.size > 0) {
+      await new Promise<void>(resolve => {
+        const timer = this.#parts.clock.after(graceMs, resolve)
+        this.#whenEmpty = () => {
+          timer.cancel()
+          resolve()
+        }
+      })
+    }
+    this.#expiry?.cancel()
+    for (const joined of this.#splices) joined.cut('relay goes down')
+  }
+
+  #join(pipe: Pipe<AttachedEnd>, caller: AttachedEnd, callee: AttachedEnd): void {
+    const { log, counters, traffic, mode, clock } = this.#parts
+    const fields = { from: shortPeerId(pipe.caller), to: shortPeerId(pipe.callee) }
+    const endOf = (end: AttachedEnd, peer: PeerId) => ({
+      socket: end.socket,
+      early: end.early,
+      meter: (events: Parameters<Traffic['meter']>[1]) =>
+        traffic.meter(peer, {
+          resume: events.resume,
+          over: why => {
+            counters.refuse('pipe-over-quota')
+            log.warn('pipe ended: over quota', { ...fields, why })
+            events.over(why)
+          },
+        }),
+    })
+    counters.pipesJoined++
+    const joinedAt = clock.now()
+    const joined = splice(endOf(caller, pipe.caller), endOf(callee, pipe.callee), mode, outcome => {
+      this.#splices.delete(joined)
+      this.#table.close(pipe)
+      log.debug('pipe closed', {
+        ...fields,
+        why: outcome.reason,
+        bytesFromCaller: outcome.bytesFromA,
+        bytesFromCallee: outcome.bytesFromB,
+        seconds: Math.round((clock.now() - joinedAt) / 1000),
+      })
+      if (this.#splices.size === 0) this.#whenEmpty?.()
+    })
+    this.#splices.add(joined)
+    log.debug('pipe joined', { ...fields, mode: joined.mode })
+  }
+
+  #expire(): void {
+    const { clock, counters, log } = this.#parts
+    for (const pipe of this.#table.expired(clock.now())) {
+      counters.refuse('ticket-expired')
+      log.debug('pipe not attached in time', { from: shortPeerId(pipe.caller), to: shortPeerId(pipe.callee) })
+      this.#close(pipe)
+    }
+    const until = this.#table.nextExpiry()
+    // One millisecond more: a timer may fire a fraction early, and would then find nothing to do.
+    this.#expiry =
+      until === undefined ? undefined : clock.after(Math.max(1, until - clock.now() + 1), () => this.#expire())
+  }
+
+  #close(pipe: Pipe<AttachedEnd>): void {
+    for (const end of this.#table.close(pipe)) end.socket.destroy()
+  }
+}

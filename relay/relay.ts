@@ -1,0 +1,234 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { type Clock, pause } from '../common/platform/clock.ts'
+import type { KeyPair } from '../common/platform/ed25519.ts'
+import type { Log } from '../common/platform/log.ts'
+import type { Random } from '../common/platform/random.ts'
+import { addressScope, type Endpoint } from '../common/wire/endpoint.ts'
+import type { PeerId } from '../common/wire/peer-id.ts'
+import { relayNameOf } from '../common/wire/relay-proof.ts'
+import { addressKey } from './address-key.ts'
+import { type AdminServer, openAdminServer } from './admin-server.ts'
+import { reconnectWindowMs } from './admission.ts'
+import { CHECKS_PER_KEEP_ALIVE, ControlLine, type ControlLineParts } from './control-line.ts'
+import { Counters } from './counters.ts'
+import { openHttpFront } from './http-front.ts'
+import { formatMetrics } from './metrics.ts'
+import type { RelayOptions } from './options.ts'
+import { parseListen } from './options-schema.ts'
+import { PipeDesk } from './pipe-desk.ts'
+import { KeyedBuckets } from './quota.ts'
+import type { SpliceMode } from './splice.ts'
+import { probeSpliceMode } from './splice-probe.ts'
+import { metricsOf, type RelayStatus } from './status.ts'
+import { stayAlive } from './stay-alive.ts'
+import { stunEndpoints } from './stun-answer.ts'
+import { openStunServer, type StunServer } from './stun-server.ts'
+import { Switchboard } from './switchboard.ts'
+import { RELAY_TIMING, type RelayTiming } from './timing.ts'
+import { loadTls, TlsReload, tlsMark } from './tls-reload.ts'
+import { Traffic } from './traffic.ts'
+
+/** What a relay needs from outside. */
+export interface RelayDoors {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly key: KeyPair
+  /** Absent = the faster one that works here. */
+  readonly spliceMode?: SpliceMode
+  readonly timing?: Partial<RelayTiming>
+}
+
+export interface Relay extends AsyncDisposable {
+  readonly id: PeerId
+  readonly spliceMode: SpliceMode
+  readonly http: Endpoint
+  readonly admin: Endpoint | undefined
+  /** The ports of STUN, main one first; undefined when it is off. */
+  readonly stunPorts: readonly [number, number] | undefined
+  status(): RelayStatus
+  /** Takes over what can change without cutting anything: `admit` and `limits`. Returns the keys that need a restart. */
+  reconfigure(options: RelayOptions): readonly string[]
+  reloadTls(): Promise<void>
+  /** Tells agents, lets pipes finish for a while, closes everything. */
+  stop(): Promise<void>
+}
+
+const LAG_RESOLUTION_MS = 20
+const MBIT_BYTES = 125_000
+const GB_BYTES = 1e9
+const MAX_HANDSHAKE_SOURCES = 10_000
+
+/** Starts a relay; throws `port-in-use`, `bad-config` or `io` when a part of it cannot be had. */
+export async function startRelay(initial: RelayOptions, doors: RelayDoors): Promise<Relay> {
+  using _starting = stayAlive()
+  const { clock, random, log, key } = doors
+  const timing = { ...RELAY_TIMING, ...doors.timing }
+  const counters = new Counters()
+  const startedAt = clock.now()
+  let options = initial
+  let goingAway = false
+  let stun: StunServer | undefined
+
+  const spliceMode = doors.spliceMode ?? (await probeSpliceMode(clock))
+  const bytesOf = (count: number | null, unit: number) => (count === null ? null : count * unit)
+  const traffic = new Traffic(
+    clock,
+    () => ({
+      bytesPerSecond: bytesOf(options.limits.mbitPerPeer, MBIT_BYTES),
+      bytesPerDay: bytesOf(options.limits.gbPerPeerPerDay, GB_BYTES),
+    }),
+    () => ({
+      bytesPerSecond: bytesOf(options.limits.mbit, MBIT_BYTES),
+      bytesPerDay: bytesOf(options.limits.gbPerDay, GB_BYTES),
+    }),
+  )
+  const pipes = new PipeDesk({
+    clock,
+    random,
+    log: log.area('pipe'),
+    counters,
+    traffic,
+    limits: () => ({ ...options.limits, ticketLifeMs: timing.ticketLifeMs }),
+    mode: spliceMode,
+  })
+  const switchboard = new Switchboard<ControlLine>(pipes, clock, log.area('line'), counters)
+
+  const handshakes = new KeyedBuckets(() => rate(options.limits.handshakesPerSecond), 1)
+  const handshakesOf = new KeyedBuckets(() => rate(options.limits.handshakesPerSecond / 2), MAX_HANDSHAKE_SOURCES)
+  const relayName = initial.url === undefined ? undefined : relayNameOf(new URL(initial.url))
+  const lineParts: ControlLineParts = {
+    clock,
+    random,
+    log: log.area('line'),
+    counters,
+    key,
+    timing,
+    terms: () => ({ admit: options.admit, relayName }),
+    mayShakeHands: from =>
+      handshakesOf.take(addressKey(from.address), 1, clock.now()) && handshakes.take('', 1, clock.now()),
+    reconnectWindowMs: () => reconnectWindowMs(switchboard.directory.size),
+    stunFor: localAddress => (stun ? stunEndpoints(stun.layout, localAddress) : []),
+    onOpen: line => {
+      switchboard.opened(line)
+      warnOfPrivateStun(line)
+    },
+    onMessage: (line, message) => switchboard.received(line, message),
+    onClose: line => {
+      if (!goingAway) switchboard.closed(line)
+    },
+  }
+  let warned = false
+  /** Behind a one-to-one NAT, agents would be told an address that is only good inside. */
+  const warnOfPrivateStun = ({ ends }: ControlLine) => {
+    if (warned || !stun || stun.layout.addresses.length > 0) return
+    if (addressScope(ends.remote.address) !== 'public' || addressScope(ends.localAddress) === 'public') return
+    warned = true
+    log.warn('agents from outside are told a private STUN address: set stun.addresses', { address: ends.localAddress })
+  }
+
+  await using opened = new AsyncDisposableStack()
+  if (options.stun !== false) {
+    const { addresses = [], port } = options.stun
+    stun = opened.use(await openStunServer(addresses, port, { clock, log: log.area('stun'), counters, timing }))
+  }
+  const files = options.tls
+  const seen = files ? await tlsMark(files) : ''
+  const front = await openHttpFront(parseListen(options.listen) ?? { address: '::', port: 0 }, {
+    clock,
+    log: log.area('http'),
+    counters,
+    timing,
+    tls: files ? await loadTls(files) : undefined,
+    limits: () => options.limits,
+    healthy: () => !goingAway,
+    onLine: (socket, ends) => {
+      if (goingAway) socket.terminate()
+      else new ControlLine(socket, ends, lineParts)
+    },
+    onPipe: (ticket, socket, early) => !goingAway && pipes.attach(ticket, socket, early),
+  })
+  opened.defer(() => {
+    front.close()
+    front.cut()
+  })
+  const tls = files ? new TlsReload(files, seen, clock, log.area('tls'), material => front.useTls(material)) : undefined
+  tls?.poll(timing.tlsPollMs)
+  opened.defer(() => tls?.stop())
+
+  const adminListen = options.admin === null ? undefined : parseListen(options.admin)
+  const lag = monitorEventLoopDelay({ resolution: LAG_RESOLUTION_MS })
+  // Sampling wakes the process fifty times a second, so only for somebody who looks at it.
+  if (adminListen) lag.enable()
+  const status = (): RelayStatus => ({
+    healthy: !goingAway,
+    lines: switchboard.directory.size,
+    connections: front.connections(),
+    pipesOpen: pipes.size,
+    pipesJoined: pipes.joined,
+    throttled: traffic.paused,
+    pipeBytes: traffic.bytes,
+    uptimeS: (clock.now() - startedAt) / 1000,
+    loopLagS: { p50: lagS(lag.percentile(50)), p99: lagS(lag.percentile(99)), max: lagS(lag.max) },
+    residentBytes: process.memoryUsage.rss(),
+    cpuS: (process.cpuUsage().user + process.cpuUsage().system) / 1e6,
+  })
+  const metrics = () => {
+    const text = formatMetrics(metricsOf(status(), counters))
+    lag.reset()
+    return text
+  }
+  let admin: AdminServer | undefined
+  if (adminListen) {
+    admin = await openAdminServer(adminListen, { healthy: () => !goingAway, metrics })
+    opened.defer(() => admin?.close())
+  }
+  const sweep = clock.every(timing.keepAliveMs / CHECKS_PER_KEEP_ALIVE, () => {
+    const now = clock.now()
+    for (const line of switchboard.directory.lines()) line.checkAlive(now)
+  })
+
+  opened.defer(() => {
+    lag.disable()
+    sweep.cancel()
+    traffic.stop()
+  })
+  const closing = opened.move()
+  let stopped: Promise<void> | undefined
+  const stop = () => {
+    stopped ??= shutDown()
+    return stopped
+  }
+  const shutDown = async () => {
+    using _stopping = stayAlive()
+    goingAway = true
+    front.close()
+    for (const line of switchboard.directory.lines()) line.goAway()
+    // Time for the last words to leave, and for agents to answer the close, even when no pipe holds us up.
+    await Promise.all([pipes.drain(timing.drainMs), pause(clock, Math.min(100, timing.drainMs))])
+    await closing.disposeAsync()
+  }
+  return {
+    id: key.id,
+    spliceMode,
+    http: front.local,
+    admin: admin?.local,
+    stunPorts: stun?.layout.ports,
+    status,
+    reconfigure: next => {
+      const restart = (['listen', 'tls', 'url', 'stun', 'admin', 'stateDir'] as const).filter(
+        name => JSON.stringify(next[name]) !== JSON.stringify(initial[name]),
+      )
+      options = { ...initial, admit: next.admit, limits: next.limits }
+      return restart
+    },
+    reloadTls: async () => tls?.reload(),
+    stop,
+    [Symbol.asyncDispose]: stop,
+  }
+}
+
+/** The histogram holds the sampling period too. */
+const lagS = (nanoseconds: number) => Math.max(0, nanoseconds / 1e9 - LAG_RESOLUTION_MS / 1000)
+
+const rate = (perSecond: number) => ({ perSecond, burst: Math.max(1, perSecond) })

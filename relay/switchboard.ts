@@ -1,0 +1,124 @@
+import type { Clock } from '../common/platform/clock.ts'
+import type { Log } from '../common/platform/log.ts'
+import { type PeerId, shortPeerId } from '../common/wire/peer-id.ts'
+import type { AgentMessage, CallFailure, RelayMessage } from '../common/wire/relay-message.ts'
+import type { Counters, RefusalLabel } from './counters.ts'
+import { Directory, type PresenceNotice } from './directory.ts'
+import type { PipeDesk } from './pipe-desk.ts'
+import { KeyedBuckets } from './quota.ts'
+
+/** The line of one proven peer, as far as the switchboard needs it. */
+export interface SwitchLine {
+  readonly peer: PeerId | undefined
+  readonly instance: Uint8Array | undefined
+  tell(message: RelayMessage): void
+  replacedBy(newer: this, sameInstance: boolean): void
+}
+
+/** A peer that dials a hundred others after a restart is normal; one that goes on like that is not. */
+const CALL_LIMITS = { perSecond: 16, burst: 128 }
+/** What one peer can be rung, whoever calls: many callers must not wake a small machine all the time. */
+const RING_LIMITS = { perSecond: 16, burst: 128 }
+const MAX_BUCKETS = 50_000
+
+const FAILURE_LABELS: Readonly<Record<CallFailure, RefusalLabel>> = {
+  offline: 'call-offline',
+  refused: 'call-refused',
+  busy: 'call-busy',
+  'over-quota': 'call-over-quota',
+}
+
+type Connected<L> =
+  | { readonly callee: L; readonly callerTicket: Uint8Array; readonly calleeTicket: Uint8Array }
+  | { readonly failure: CallFailure; readonly why: string }
+
+/** What open lines ask for: presence and calls. `L` is the relay's line. */
+export class Switchboard<L extends SwitchLine> {
+  readonly directory = new Directory<L>()
+  readonly #pipes: Pick<PipeDesk, 'open' | 'refuse'>
+  readonly #clock: Clock
+  readonly #log: Log
+  readonly #counters: Counters
+  readonly #calls = new KeyedBuckets(() => CALL_LIMITS, MAX_BUCKETS)
+  readonly #rings = new KeyedBuckets(() => RING_LIMITS, MAX_BUCKETS)
+
+  constructor(pipes: Pick<PipeDesk, 'open' | 'refuse'>, clock: Clock, log: Log, counters: Counters) {
+    this.#pipes = pipes
+    this.#clock = clock
+    this.#log = log
+    this.#counters = counters
+  }
+
+  /** A line was opened. An older one of the same peer is told, and closed. */
+  opened(line: L): void {
+    const { peer, instance } = line
+    if (peer === undefined || instance === undefined) return
+    const older = this.directory.join(peer, line)
+    if (older === undefined || older === line) return
+    const sameInstance = older.instance !== undefined && Buffer.compare(older.instance, instance) === 0
+    this.#counters.replaced++
+    if (!sameInstance) {
+      this.#counters.clones++
+      this.#log.warn('one identity, two processes: the older line is closed', { peer: shortPeerId(peer) })
+    }
+    older.replacedBy(line, sameInstance)
+  }
+
+  closed(line: L): void {
+    if (line.peer !== undefined) this.#notify(this.directory.leave(line.peer, line))
+  }
+
+  received(line: L, message: Extract<AgentMessage, { readonly type: 'watch' | 'call' | 'refuse' }>): void {
+    const peer = line.peer
+    if (peer === undefined) return
+    switch (message.type) {
+      case 'watch':
+        this.#notify(this.directory.watch(peer, line, message.peers))
+        break
+      case 'call':
+        this.#call(line, peer, message.call, message.to)
+        break
+      case 'refuse':
+        this.#refuse(peer, message.ticket, message.reason)
+        break
+      default:
+        message satisfies never
+    }
+  }
+
+  #call(line: L, from: PeerId, call: number, to: PeerId): void {
+    this.#counters.calls++
+    const result = this.#connect(from, to, call)
+    if ('failure' in result) {
+      const { failure: reason, why } = result
+      this.#counters.refuse(FAILURE_LABELS[reason])
+      this.#log.debug('call failed', { from: shortPeerId(from), to: shortPeerId(to), reason, why })
+      line.tell({ type: 'call-failed', call, reason })
+      return
+    }
+    line.tell({ type: 'ticket', call, ticket: result.callerTicket })
+    result.callee.tell({ type: 'ring', from, ticket: result.calleeTicket })
+  }
+
+  #connect(from: PeerId, to: PeerId, call: number): Connected<L> {
+    const now = this.#clock.now()
+    if (!this.#calls.take(from, 1, now)) return { failure: 'over-quota', why: 'calls too often' }
+    if (from === to) return { failure: 'refused', why: 'calls itself' }
+    const callee = this.directory.get(to)
+    if (callee === undefined) return { failure: 'offline', why: 'has no line' }
+    if (!this.#rings.take(to, 1, now)) return { failure: 'busy', why: 'is rung too often' }
+    const result = this.#pipes.open(from, to, call)
+    return 'failure' in result ? result : { ...result, callee }
+  }
+
+  #refuse(by: PeerId, ticket: Uint8Array, reason: CallFailure): void {
+    const pipe = this.#pipes.refuse(ticket, by)
+    if (pipe === undefined) return
+    this.#counters.refuse(FAILURE_LABELS[reason])
+    this.directory.get(pipe.caller)?.tell({ type: 'call-failed', call: pipe.call, reason })
+  }
+
+  #notify(notices: readonly PresenceNotice<L>[]): void {
+    for (const { to, peer, online } of notices) to.tell({ type: 'presence', peer, online })
+  }
+}

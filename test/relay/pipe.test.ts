@@ -1,0 +1,222 @@
+import { once } from 'node:events'
+import test from 'ava'
+import { readAll, seededBytes, sendAll, sha256 } from './bytes.ts'
+import { attach, pipeBetween, testAgent } from './test-agent.ts'
+import { testRelay } from './test-relay.ts'
+
+const noRate = { limits: { mbitPerPeer: null } }
+
+for (const spliceMode of ['fast', 'stream'] as const) {
+  test(`[${spliceMode}] bytes pass unchanged both ways at once, and each end ends by itself`, async t => {
+    const { relay } = await testRelay(t, noRate, { spliceMode })
+    const [a, b] = await Promise.all([testAgent(relay.http), testAgent(relay.http)])
+    const [left, right] = await pipeBetween(relay.http, a, b)
+    const there = seededBytes(8 * 1024 * 1024, 1)
+    const back = seededBytes(3 * 1024 * 1024, 2)
+    const [atRight, atLeft] = await Promise.all([
+      readAll(right),
+      readAll(left),
+      sendAll(left, there, 3),
+      sendAll(right, back, 4),
+    ])
+    t.is(sha256(atRight), sha256(there))
+    t.is(sha256(atLeft), sha256(back))
+    t.is(relay.status().pipeBytes, there.length + back.length)
+  })
+
+  test(`[${spliceMode}] one side may go on sending long after the other has ended`, async t => {
+    const { relay } = await testRelay(t, noRate, { spliceMode })
+    const [a, b] = await Promise.all([testAgent(relay.http), testAgent(relay.http)])
+    const [left, right] = await pipeBetween(relay.http, a, b)
+    left.end('question')
+    t.is((await readAll(right)).toString(), 'question')
+    const answer = seededBytes(2 * 1024 * 1024, 5)
+    const [atLeft] = await Promise.all([readAll(left), sendAll(right, answer, 6)])
+    t.is(sha256(atLeft), sha256(answer))
+    if (!right.closed) await once(right, 'close')
+  })
+
+  test(`[${spliceMode}] a slow reader gets every byte, and holds up only its own direction`, async t => {
+    const { relay } = await testRelay(t, noRate, { spliceMode })
+    const [a, b] = await Promise.all([testAgent(relay.http), testAgent(relay.http)])
+    const [left, right] = await pipeBetween(relay.http, a, b)
+    const bytes = seededBytes(12 * 1024 * 1024, 7)
+    const sent = sendAll(left, bytes, 8)
+    right.write('not held up')
+    t.is(String((await once(left, 'data'))[0]), 'not held up')
+    const received = await readAll(right, true)
+    await sent
+    t.is(sha256(received), sha256(bytes))
+  })
+
+  test(`[${spliceMode}] what a side sends before the other has attached is not lost`, async t => {
+    const { relay } = await testRelay(t, noRate, { spliceMode })
+    const [a, b] = await Promise.all([testAgent(relay.http), testAgent(relay.http)])
+    a.line.say({ type: 'call', call: 9, to: b.id })
+    const [{ ticket, call }, ring] = await Promise.all([a.line.next('ticket'), b.line.next('ring')])
+    t.is(call, 9)
+    t.is(ring.from, a.id)
+    const early = seededBytes(300_000, 9)
+    const left = await attach(relay.http, ticket, { early })
+    t.is(left.status, 101)
+    left.socket.end('!')
+    const right = await attach(relay.http, ring.ticket)
+    t.is(sha256(await readAll(right.socket)), sha256(Buffer.concat([early, Buffer.from('!')])))
+  })
+
+  test(`[${spliceMode}] a reset passes through as a reset`, async t => {
+    const { relay } = await testRelay(t, noRate, { spliceMode })
+    const [a, b] = await Promise.all([testAgent(relay.http), testAgent(relay.http)])
+    const [left, right] = await pipeBetween(relay.http, a, b)
+    left.write('x')
+    await once(right, 'data')
+    const failed = once(right, 'error')
+    left.resetAndDestroy()
+    const [error]: readonly unknown[] = await failed
+    t.true(error instanceof Error && error.message.includes('ECONNRESET'))
+    t.is(relay.status().pipesJoined, 0)
+  })
+
+  test(`[${spliceMode}] twenty pipes at once do not mix`, async t => {
+    const { relay } = await testRelay(t, { limits: { mbitPerPeer: null, pipesPerPeer: 20 } }, { spliceMode })
+    const [a, b] = await Promise.all([testAgent(relay.http), testAgent(relay.http)])
+    await Promise.all(
+      Array.from({ length: 20 }, async (_, index) => {
+        const [left, right] = await pipeBetween(relay.http, a, b)
+        const bytes = seededBytes(400_000, 100 + index)
+        // Both ends come from one call, but which ticket belongs to which ring is not known: the bytes tell.
+        const [received] = await Promise.all([readAll(right), sendAll(left, bytes, index), readAll(left), right.end()])
+        return sha256(received)
+      }),
+    ).then(hashes => t.is(new Set(hashes).size, 20))
+  })
+
+  test(`[${spliceMode}] the rate of a peer is held`, async t => {
+    const { relay } = await testRelay(t, { limits: { mbitPerPeer: 8 } }, { spliceMode })
+    const [a, b] = await Promise.all([testAgent(relay.http), testAgent(relay.http)])
+    const [left, right] = await pipeBetween(relay.http, a, b)
+    const bytes = seededBytes(2_500_000, 10)
+    const startedAt = performance.now()
+    const [received] = await Promise.all([readAll(right), sendAll(left, bytes, 11)])
+    // One second's worth goes at once, the other 1.5 MB take 1.5 s at 1 MB/s.
+    const seconds = (performance.now() - startedAt) / 1000
+    t.is(sha256(received), sha256(bytes))
+    t.true(seconds > 1.2 && seconds < 3, `${seconds} s`)
+  })
+
+  test(`[${spliceMode}] the bytes of the day are held, and the next call says so`, async t => {
+    const { relay, logged } = await testRelay(t, { limits: { gbPerPeerPerDay: 0.001 } }, { spliceMode })
+    const [a, b] = await Promise.all([testAgent(relay.http), testAgent(relay.http)])
+    const [left, right] = await pipeBetween(relay.http, a, b)
+    const failed = once(right, 'error')
+    right.resume()
+    left.write(seededBytes(3_000_000, 12))
+    await failed
+    t.true(logged.some(line => line.includes('over quota') && line.includes('bytes of the day')))
+    a.line.say({ type: 'call', call: 2, to: b.id })
+    t.is((await a.line.next('call-failed')).reason, 'over-quota')
+    b.line.say({ type: 'call', call: 3, to: a.id })
+    t.is((await b.line.next('ticket')).call, 3)
+  })
+}
+
+test('the fast way is the one that is chosen here, and plain sockets really go by it', async t => {
+  const { relay, logged } = await testRelay(t)
+  t.is(relay.spliceMode, 'fast')
+  const [a, b] = await Promise.all([testAgent(relay.http), testAgent(relay.http)])
+  await pipeBetween(relay.http, a, b)
+  t.true(logged.some(line => line.includes('pipe joined') && line.includes('mode=fast')))
+})
+
+test('calls that cannot be are answered with the reason', async t => {
+  const { relay } = await testRelay(t, { limits: { pipesPerPeer: 1 } })
+  const [a, b, c] = await Promise.all([testAgent(relay.http), testAgent(relay.http), testAgent(relay.http)])
+  a.line.say({ type: 'call', call: 1, to: relay.id })
+  t.deepEqual(await a.line.next('call-failed'), { type: 'call-failed', call: 1, reason: 'offline' })
+  a.line.say({ type: 'call', call: 2, to: a.id })
+  t.is((await a.line.next('call-failed')).reason, 'refused')
+  a.line.say({ type: 'call', call: 3, to: b.id })
+  const [ticket, ring] = await Promise.all([a.line.next('ticket'), b.line.next('ring')])
+  a.line.say({ type: 'call', call: 4, to: c.id })
+  t.deepEqual(await a.line.next('call-failed'), { type: 'call-failed', call: 4, reason: 'over-quota' })
+  await Promise.all([attach(relay.http, ticket.ticket), attach(relay.http, ring.ticket)])
+  c.line.say({ type: 'call', call: 5, to: b.id })
+  t.is((await c.line.next('call-failed')).reason, 'busy')
+})
+
+test('a refusal reaches the caller, and closes what he has attached', async t => {
+  const { relay } = await testRelay(t)
+  const [a, b] = await Promise.all([testAgent(relay.http), testAgent(relay.http)])
+  a.line.say({ type: 'call', call: 1, to: b.id })
+  const [{ ticket }, ring] = await Promise.all([a.line.next('ticket'), b.line.next('ring')])
+  const { socket } = await attach(relay.http, ticket)
+  const closed = once(socket, 'close')
+  socket.resume()
+  b.line.say({ type: 'refuse', ticket: ring.ticket, reason: 'busy' })
+  t.deepEqual(await a.line.next('call-failed'), { type: 'call-failed', call: 1, reason: 'busy' })
+  socket.end()
+  await closed
+  t.is((await attach(relay.http, ring.ticket)).status, 404)
+})
+
+test('only the callee can refuse', async t => {
+  const { relay } = await testRelay(t)
+  const [a, b, c] = await Promise.all([testAgent(relay.http), testAgent(relay.http), testAgent(relay.http)])
+  a.line.say({ type: 'call', call: 1, to: b.id })
+  const [{ ticket }, ring] = await Promise.all([a.line.next('ticket'), b.line.next('ring')])
+  c.line.say({ type: 'refuse', ticket: ring.ticket, reason: 'refused' })
+  a.line.say({ type: 'refuse', ticket, reason: 'refused' })
+  for (const { line } of [a, c]) {
+    line.say({ type: 'ping', id: 1 })
+    await line.next('pong')
+  }
+  t.is((await attach(relay.http, ring.ticket)).status, 101)
+})
+
+test('a ticket works once', async t => {
+  const { relay } = await testRelay(t)
+  const [a, b] = await Promise.all([testAgent(relay.http), testAgent(relay.http)])
+  a.line.say({ type: 'call', call: 1, to: b.id })
+  const { ticket } = await a.line.next('ticket')
+  t.is((await attach(relay.http, ticket)).status, 101)
+  t.is((await attach(relay.http, ticket)).status, 404)
+})
+
+test('a ticket that is not used in time is worth nothing, and its pipe is closed', async t => {
+  const { relay } = await testRelay(t, {}, { timing: { ticketLifeMs: 60 } })
+  const [a, b] = await Promise.all([testAgent(relay.http), testAgent(relay.http)])
+  a.line.say({ type: 'call', call: 1, to: b.id })
+  const [{ ticket }, ring] = await Promise.all([a.line.next('ticket'), b.line.next('ring')])
+  const { socket } = await attach(relay.http, ticket)
+  const closed = once(socket, 'close')
+  socket.resume()
+  await once(socket, 'end')
+  socket.end()
+  await closed
+  t.is((await attach(relay.http, ring.ticket)).status, 404)
+  t.is(relay.status().pipesOpen, 0)
+})
+
+test('who tries many wrong tickets gets no more answers', async t => {
+  const { relay } = await testRelay(t)
+  const statuses: number[] = []
+  for (let i = 0; i < 25; i++) statuses.push((await attach(relay.http, Buffer.alloc(16, i))).status)
+  t.is(statuses[0], 404)
+  t.is(statuses.at(-1), 0)
+})
+
+test('a stopping relay lets a pipe finish, and cuts one that does not', async t => {
+  const { relay } = await testRelay(t, noRate, { timing: { drainMs: 300 } })
+  const [a, b] = await Promise.all([testAgent(relay.http), testAgent(relay.http)])
+  const [left, right] = await pipeBetween(relay.http, a, b)
+  const [idleLeft] = await pipeBetween(relay.http, a, b)
+  const cut = once(idleLeft, 'error')
+  const startedAt = performance.now()
+  const stopped = relay.stop()
+  left.end('last words')
+  right.end()
+  t.is((await readAll(right)).toString(), 'last words')
+  idleLeft.resume()
+  await Promise.all([stopped, cut])
+  t.true(performance.now() - startedAt < 3_000)
+})
