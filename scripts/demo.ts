@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -58,7 +58,8 @@ interface Story {
 /** Two agents made and connected as a user would; gives the status of the first. */
 async function connect({ directory, alice, bob, relayUrl, names, portMapping }: Story): Promise<AgentStatus> {
   const [first, second] = names
-  const files = { alice: join(directory, `${first}.json`), bob: join(directory, `${second}.json`) }
+  const files = { alice: join(directory, first, 'agent.json'), bob: join(directory, second, 'agent.json') }
+  for (const name of names) await mkdir(join(directory, name))
   const [webPort, forwardPort] = [await freePort(), await freePort()]
 
   say(`\n$ culvert init --name ${first}                    (and ${second})`)
@@ -70,7 +71,6 @@ async function connect({ directory, alice, bob, relayUrl, names, portMapping }: 
   say(`  ${first}: ${ids.alice}\n  ${second}: ${ids.bob}`)
 
   const own = (name: string) => ({
-    stateDir: join(directory, `${name}-state`),
     controlSocket: join(directory, `${name}.sock`),
     nat: { portMapping },
   })

@@ -90,8 +90,11 @@ export class Session implements StreamHost {
   #closed = false
   #pumpDue: NodeJS.Immediate | undefined
   #retryPump: Timer | undefined
-  /** User bytes of links that are gone, by kind. */
-  #past = { directIn: 0, directOut: 0, relayIn: 0, relayOut: 0 }
+  #bytesIn = 0
+  #bytesOut = 0
+  /** User bytes that relay links carried which are gone now. */
+  #pastRelayIn = 0
+  #pastRelayOut = 0
 
   constructor(options: SessionOptions) {
     this.#options = options
@@ -116,16 +119,16 @@ export class Session implements StreamHost {
     return this.#streams.size
   }
 
-  /** User bytes so far; those over relays are also in the totals. */
+  /** User bytes so far, each counted once; for relays, what they carried, resent bytes included. */
   get traffic() {
-    const sum = { ...this.#past }
-    for (const link of this.#links) addTraffic(sum, link)
-    return {
-      bytesIn: sum.directIn + sum.relayIn,
-      bytesOut: sum.directOut + sum.relayOut,
-      relayBytesIn: sum.relayIn,
-      relayBytesOut: sum.relayOut,
+    let relayBytesIn = this.#pastRelayIn
+    let relayBytesOut = this.#pastRelayOut
+    for (const link of this.#links) {
+      if (link.kind !== 'relay') continue
+      relayBytesIn += link.bytesIn
+      relayBytesOut += link.bytesOut
     }
+    return { bytesIn: this.#bytesIn, bytesOut: this.#bytesOut, relayBytesIn, relayBytesOut }
   }
 
   /** While held, user bytes wait for a direct path instead of going over a relay. */
@@ -300,7 +303,9 @@ export class Session implements StreamHost {
     if (again) return again
     if (this.#queue.bytes >= MAX_UNACKNOWLEDGED_BYTES) return undefined
     const fresh = this.#outbox.next(this.#hold && link.kind === 'relay')
-    return fresh ? this.#queue.push(fresh.bytes, fresh.frames, fresh.dataBytes) : undefined
+    if (!fresh) return undefined
+    this.#bytesOut += fresh.dataBytes
+    return this.#queue.push(fresh.bytes, fresh.frames, fresh.dataBytes)
   }
 
   // -- receiving
@@ -356,6 +361,7 @@ export class Session implements StreamHost {
     const stream = this.#streams.get(frame.stream)
     switch (frame.type) {
       case FRAME.data:
+        this.#bytesIn += frame.payload.length
         if (stream && !stream.receiveData(frame.payload)) {
           throw new CulvertError('wire-malformed', `the peer sent more than its credit on stream ${frame.stream}`)
         }
@@ -430,7 +436,9 @@ export class Session implements StreamHost {
 
   #forgetLink(link: PathLink): void {
     this.#links = this.#links.filter(other => other !== link)
-    addTraffic(this.#past, link)
+    if (link.kind !== 'relay') return
+    this.#pastRelayIn += link.bytesIn
+    this.#pastRelayOut += link.bytesOut
   }
 
   /** Sends on the best path from now on; after a change, what the peer has not acknowledged goes again. */
@@ -460,19 +468,6 @@ export class Session implements StreamHost {
 
   #endStreams(reason: CulvertError): void {
     for (const stream of [...this.#streams.values()]) stream.receiveReset(reason.code, reason.message)
-  }
-}
-
-function addTraffic(
-  sum: { directIn: number; directOut: number; relayIn: number; relayOut: number },
-  link: PathLink,
-): void {
-  if (link.kind === 'relay') {
-    sum.relayIn += link.bytesIn
-    sum.relayOut += link.bytesOut
-  } else {
-    sum.directIn += link.bytesIn
-    sum.directOut += link.bytesOut
   }
 }
 
