@@ -61,7 +61,8 @@ function survives(
       }
       if (i % 1000 === 0) heap = Math.max(heap, process.memoryUsage().heapTotal)
     }
-    t.true(liveBytes() - before < MAX_LEFT_BYTES)
+    const left = liveBytes() - before
+    t.true(left < MAX_LEFT_BYTES, `${left} bytes left`)
     t.true(heap < MAX_HEAP_BYTES, `${heap} bytes of heap`)
     t.true(refused < count)
   })
