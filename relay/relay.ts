@@ -130,7 +130,7 @@ export async function startRelay(initial: RelayOptions, doors: RelayDoors): Prom
   await using opened = new AsyncDisposableStack()
   if (options.stun !== false) {
     const { addresses = [], port } = options.stun
-    stun = opened.use(await openStunServer(addresses, port, { clock, log: log.area('stun'), counters, timing }))
+    stun = opened.use(await openStunServer(addresses, port, { clock, random, log: log.area('stun'), counters, timing }))
   }
   const files = options.tls
   const seen = files ? await tlsMark(files) : ''

@@ -24,7 +24,7 @@ export interface SpliceOutcome {
 
 export interface Splice {
   readonly mode: SpliceMode
-  /** Cuts both sides; the receivers see a reset, not an end. */
+  /** Cuts both sides, with a reset where the socket can. */
   cut(reason: string): void
 }
 

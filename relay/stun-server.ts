@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import { CulvertError, systemCodeOf } from '../common/errors.ts'
 import type { Clock } from '../common/platform/clock.ts'
 import type { Log } from '../common/platform/log.ts'
+import type { Random } from '../common/platform/random.ts'
 import { type Listener, listenTcp } from '../common/platform/tcp.ts'
 import { openUdpSocket, type UdpSocket } from '../common/platform/udp-socket.ts'
 import { type Endpoint, plainAddress } from '../common/wire/endpoint.ts'
@@ -13,6 +14,7 @@ import type { RelayTiming } from './timing.ts'
 
 export interface StunServerParts {
   readonly clock: Clock
+  readonly random: Random
   readonly log: Log
   readonly counters: Counters
   readonly timing: RelayTiming
@@ -32,6 +34,9 @@ const MAX_TCP_CONNECTIONS = 4_096
 const MAX_TCP_PER_ADDRESS = 64
 const BACKLOG = 1024
 const ANY_PORT_TRIES = 20
+/** Below the range that Linux takes ports of outgoing connections from: there, two free ones in a row are rare. */
+const ANY_PORT_LOW = 10_000
+const ANY_PORT_HIGH = 32_000
 
 interface Sockets {
   /** By port index, then by address index; a wildcard layout has IPv4 and IPv6 there. */
@@ -86,7 +91,7 @@ export async function openStunServer(
     })
   }
 
-  const { sockets, ports } = await openAnnounced(addresses, port, parts.log, onConnection)
+  const { sockets, ports } = await openAnnounced(addresses, port, parts, onConnection)
   layout = { addresses, ports }
   for (const portIndex of [0, 1] as const) {
     for (const [address, socket] of sockets.udp[portIndex].entries()) {
@@ -138,26 +143,29 @@ function serveTcp(socket: Socket, answer: (request: Uint8Array) => Uint8Array | 
 async function openAnnounced(
   addresses: readonly string[],
   port: number,
-  log: Log,
+  parts: StunServerParts,
   onConnection: (socket: Socket, spot: StunSpot) => void,
 ): ReturnType<typeof openSockets> {
   try {
-    return await openSockets(addresses, port, onConnection)
+    return await openSockets(addresses, port, parts.random, onConnection)
   } catch (thrown) {
     if (addresses.length !== 1 || causeCode(thrown) !== 'EADDRNOTAVAIL') throw thrown
-    log.info('STUN address is not on this machine: announcing it, and listening on all', { address: addresses[0] })
-    return openSockets([], port, onConnection)
+    parts.log.info('STUN address is not on this machine: announcing it, and listening on all', {
+      address: addresses[0],
+    })
+    return openSockets([], port, parts.random, onConnection)
   }
 }
 
 async function openSockets(
   addresses: readonly string[],
   port: number,
+  random: Random,
   onConnection: (socket: Socket, spot: StunSpot) => void,
 ): Promise<{ readonly sockets: Sockets; readonly ports: readonly [number, number] }> {
   for (let tries = 1; ; tries++) {
+    const first = port === 0 ? random.integer(ANY_PORT_LOW, ANY_PORT_HIGH) : port
     try {
-      const first = port === 0 ? await anyPort(addresses[0]) : port
       const ports = [first, first + 1] as const
       return { sockets: await openPorts(addresses, ports, onConnection), ports }
     } catch (thrown) {
@@ -166,12 +174,6 @@ async function openSockets(
       if (!retry) throw remedied(thrown)
     }
   }
-}
-
-async function anyPort(address: string | undefined): Promise<number> {
-  const options = { family: address?.includes(':') ? 6 : 4, port: 0 } as const
-  await using socket = await openUdpSocket(address === undefined ? options : { ...options, address })
-  return Math.min(socket.local.port, 65534)
 }
 
 async function openPorts(

