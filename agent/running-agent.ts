@@ -81,6 +81,7 @@ export class RunningAgent implements ControlTarget {
   onRelayChange(): void {
     if (this.#closed) return
     this.#tellStunServers()
+    if (this.#rendezvous.connected) this.#parts.peers.onRelay()
     this.changed()
   }
 

@@ -64,7 +64,7 @@ function peerStatus(peer: Peer, sources: StatusSources, nat: NatStatus, now: num
     lastError: peer.lastError,
     hasRelay: sources.rendezvous.report().length > 0,
     portMappingProblem: nat.portMapping.problem,
-    udpBlocked: nat.udp.mapping === 'blocked',
+    udpMapping: nat.udp.mapping,
   })
   return {
     id: peer.id,

@@ -36,8 +36,12 @@ export function isDirect(path: { readonly kind: PathKind }): boolean {
   return path.kind !== 'relay'
 }
 
-/** Paths that a better, sound one makes superfluous: every other ready one that is not suspect-proof backup. */
+/**
+ * Paths that a better, sound one makes superfluous. A direct path makes all others so; a relay path only other relay
+ * paths, since a direct one that is suspect now may recover.
+ */
 export function superfluousPaths<P extends PathView>(paths: readonly P[], best: P): readonly P[] {
-  if (!isDirect(best) || best.suspect) return []
-  return paths.filter(path => path !== best && path.ready && comparePaths(best, path) < 0)
+  if (best.suspect) return []
+  const lesser = paths.filter(path => path !== best && path.ready && comparePaths(best, path) < 0)
+  return isDirect(best) ? lesser : lesser.filter(path => !isDirect(path))
 }

@@ -23,6 +23,9 @@ const UDP_ATTEMPT_MS = 3_000
 /** About one good attempt in a hundred dies early of a DTLS fault; a fresh one then works. */
 const UDP_TRIES = 3
 const MAX_DIALS = 32
+/** Offers answered per period: each costs a native connection, and an honest peer sends three at most. */
+const OFFERS_PER_PERIOD = 8
+const OFFER_PERIOD_MS = 10_000
 
 /** What our side of a UDP attempt starts from. */
 export interface UdpSituation {
@@ -63,6 +66,7 @@ export class DirectRace {
   #running: Promise<void> | undefined
   #attempt: { readonly number: number; readonly udp: DatachannelAttempt } | undefined
   #nextAttempt: number
+  #offersAt: readonly number[] = []
 
   constructor(context: RaceContext) {
     this.#context = context
@@ -116,7 +120,12 @@ export class DirectRace {
       this.#attempt.udp.receive(signal)
       return
     }
-    if (signal.kind === 'offer' && !this.#offers() && this.#context.udp()) void this.#answerUdp(number, signal)
+    if (signal.kind !== 'offer' || this.#offers() || !this.#context.udp()) return
+    const now = this.#context.clock.now()
+    this.#offersAt = this.#offersAt.filter(at => now - at < OFFER_PERIOD_MS)
+    if (this.#offersAt.length >= OFFERS_PER_PERIOD) return
+    this.#offersAt = [...this.#offersAt, now]
+    void this.#udp(number, 'answerer', signal)
   }
 
   close(): void {
@@ -158,10 +167,6 @@ export class DirectRace {
       // Where no packet came through there is no way for this pair; what broke later is worth another attempt.
       if (stage === 'open' || stage === 'signalling' || stage === 'checking') return
     }
-  }
-
-  async #answerUdp(number: number, offer: IceSignal): Promise<void> {
-    await this.#udp(number, 'answerer', offer)
   }
 
   /** One attempt, sealed and attached; gives how far it came. */

@@ -3,7 +3,7 @@ import type { Clock, Timer } from '../../common/platform/clock.ts'
 import type { Log } from '../../common/platform/log.ts'
 import type { Random } from '../../common/platform/random.ts'
 import type { Candidate } from '../../common/wire/candidate.ts'
-import type { Endpoint } from '../../common/wire/endpoint.ts'
+import { addressScope, type Endpoint } from '../../common/wire/endpoint.ts'
 import { type PeerId, shortPeerId } from '../../common/wire/peer-id.ts'
 import type { Path } from '../path/path.ts'
 import { isDirect, superfluousPaths } from '../path/path-choice.ts'
@@ -163,7 +163,12 @@ export class Peer {
     this.#context.onChange()
   }
 
-  /** Something about our own network or our relays changed. */
+  /** A relay line came up: whoever waits for this peer need not wait for the clock. */
+  onRelay(): void {
+    if (this.#wanted() && !this.#session?.active) this.#call(false)
+  }
+
+  /** Something about our own network changed. */
   onNetworkChange(): void {
     this.#hopeless = false
     this.#directFailures = 0
@@ -269,24 +274,24 @@ export class Peer {
       this.#connectedAt = this.#context.clock.now()
       this.#context.log.info('connected', { peer: this.#name(), path: `${active.kind}/${active.how}` })
     }
-    if (isDirect(active)) this.#onDirect(session)
+    this.#settleTimer ??= this.#context.clock.after(SETTLE_MS, () => {
+      this.#settleTimer = undefined
+      if (session.active) session.drop(superfluousPaths(session.links, session.active))
+    })
+    if (isDirect(active)) this.#onDirect()
     else this.#onRelayed(session)
     if (active.suspect) this.#call(false)
     this.#wake()
     this.#context.onChange()
   }
 
-  #onDirect(session: Session): void {
+  #onDirect(): void {
     this.#release()
     this.#hopeless = false
     this.#directFailures = 0
     this.#retryTimer?.cancel()
     this.#retryTimer = undefined
     if (this.#announced === '') this.#announce(false)
-    this.#settleTimer ??= this.#context.clock.after(SETTLE_MS, () => {
-      this.#settleTimer = undefined
-      if (session.active) session.drop(superfluousPaths(session.links, session.active))
-    })
   }
 
   #onRelayed(session: Session): void {
@@ -353,11 +358,11 @@ export class Peer {
   #onCandidates(candidates: readonly Candidate[], tryNow: boolean): void {
     const race = this.#race
     if (!race) return
-    const changed = JSON.stringify(candidates) !== JSON.stringify(race.remote)
-    race.remote = candidates
+    const before = JSON.stringify(race.remote)
+    race.remote = reachable(candidates, this.#context.candidates())
     if (this.#hasTcp()) return
     if (this.#announced === '') this.#announce(false)
-    if (changed || tryNow) this.#tryDirect()
+    if (tryNow || JSON.stringify(race.remote) !== before) this.#tryDirect()
   }
 
   #tryDirect(): void {
@@ -508,4 +513,17 @@ export class Peer {
   #name(): string {
     return shortPeerId(this.id)
   }
+}
+
+/**
+ * The candidates that are worth dialling. A loopback address names this very machine, so a peer could point us at our
+ * own local services with it; it is taken only where there is nothing but loopback on our side too.
+ */
+function reachable(theirs: readonly Candidate[], ours: readonly Candidate[]): readonly Candidate[] {
+  const scopeOf = ({ endpoint }: Candidate) => addressScope(endpoint.address)
+  const onlyLoopback = ours.length > 0 && ours.every(candidate => scopeOf(candidate) === 'loopback')
+  return theirs.filter(candidate => {
+    const scope = scopeOf(candidate)
+    return scope === 'public' || scope === 'private' || scope === 'carrier' || (scope === 'loopback' && onlyLoopback)
+  })
 }

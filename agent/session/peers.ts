@@ -51,6 +51,10 @@ export class Peers {
     else call.refuse('refused')
   }
 
+  onRelay(): void {
+    for (const peer of this.#peers.values()) peer.onRelay()
+  }
+
   onNetworkChange(): void {
     for (const peer of this.#peers.values()) peer.onNetworkChange()
   }

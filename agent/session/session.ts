@@ -38,6 +38,9 @@ const MAX_UNACKNOWLEDGED_BYTES = 16 * 1024 * 1024
 /** Control frames waiting; a peer that makes us queue more than this is not reading. */
 const MAX_CONTROL_FRAMES = 16 * MAX_STREAMS
 
+/** Paths at a time; a peer that makes more is not looking for a better one. */
+const MAX_LINKS = 12
+
 /** Flag of a candidates frame: please try to reach these now. */
 const TRY_NOW = 1
 
@@ -142,8 +145,12 @@ export class Session implements StreamHost {
     return this.#hold
   }
 
-  /** Takes a path into use as soon as the peer's hello came over it. */
-  attach(path: Path, dialled: boolean): PathLink {
+  /** Takes a path into use as soon as the peer's hello came over it. One too many is closed. */
+  attach(path: Path, dialled: boolean): PathLink | undefined {
+    if (this.#closed || this.#links.length >= MAX_LINKS) {
+      path.stream.destroy()
+      return undefined
+    }
     const busy = () => this.#streams.size > 0
     const link = new PathLink(
       path,

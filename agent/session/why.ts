@@ -1,4 +1,5 @@
 import type { CulvertError } from '../../common/errors.ts'
+import type { MappingBehaviour } from '../nat/behaviour.ts'
 import type { PathFacts } from '../path/path.ts'
 import type { PeerState } from './peer.ts'
 
@@ -12,7 +13,8 @@ export interface WhyInput {
   readonly lastError: CulvertError | undefined
   readonly hasRelay: boolean
   readonly portMappingProblem: string | null
-  readonly udpBlocked: boolean
+  /** What the NAT in front of this machine does with UDP. */
+  readonly udpMapping: MappingBehaviour
 }
 
 export interface Why {
@@ -60,12 +62,28 @@ export function explain(input: WhyInput): Why {
 function explainRelayed(input: WhyInput): Why {
   if (input.trying && input.faults.size === 0)
     return { why: 'relayed while direct paths are being tried', remedy: null }
-  const ways = [...input.faults].map(([way, fault]) => `${way}: ${fault}`)
-  const shown = ways.length > 3 ? [...ways.slice(0, 3), `${ways.length - 3} more`] : ways
-  const why = input.udpBlocked
-    ? `relayed: this network lets no UDP out${shown.length > 0 ? `; ${shown.join('; ')}` : ''}`
-    : `relayed: no direct way was found${shown.length > 0 ? `: ${shown.join('; ')}` : ''}`
-  return { why, remedy: remedyOf(input) }
+  const tried = triedWays(input.faults)
+  return { why: `relayed: ${causeOf(input)}${tried ? ` (${tried})` : ''}`, remedy: remedyOf(input) }
+}
+
+function causeOf({ udpMapping }: WhyInput): string {
+  switch (udpMapping) {
+    case 'blocked':
+      return 'this network lets no UDP out, and no TCP address of the peer is open'
+    case 'address-and-port-dependent':
+    case 'address-dependent':
+      return 'the router here uses another outside port for every destination, so the peer cannot aim at it'
+    default:
+      return 'the router or firewall on the other side lets no packet of this device in'
+  }
+}
+
+function triedWays(faults: ReadonlyMap<string, string>): string {
+  const tcp = [...faults.keys()].filter(way => way !== 'udp').length
+  const udp = faults.get('udp')
+  return [udp ? `UDP: ${udp}` : '', tcp > 0 ? `TCP: none of ${tcp} addresses answered` : '']
+    .filter(text => text !== '')
+    .join('; ')
 }
 
 function remedyOf(input: WhyInput): string | null {
