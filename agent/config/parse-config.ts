@@ -1,8 +1,9 @@
 import { hostname } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import type * as z from 'zod/mini'
 import type { PeerId } from '../../common/wire/peer-id.ts'
 import type { AgentConfig } from './agent-config.ts'
+import { controlSocketIn } from './config-basics.ts'
 import { type ConfigFault, formatPlace, showValue, valueAt } from './config-fault.ts'
 import { configSchema, REMEDY_SEPARATOR } from './config-schema.ts'
 import { crossCheck } from './cross-check.ts'
@@ -14,10 +15,6 @@ import { unknownKeyFault } from './unknown-key.ts'
 export type ConfigResult =
   | { readonly ok: true; readonly config: AgentConfig; readonly warnings: readonly ConfigFault[] }
   | { readonly ok: false; readonly faults: readonly ConfigFault[]; readonly warnings: readonly ConfigFault[] }
-
-/** Debian's place for state; with it the socket goes where systemd's RuntimeDirectory= is. */
-const SYSTEM_STATE_DIR = '/var/lib/culvert'
-const SYSTEM_CONTROL_SOCKET = '/run/culvert/agent.sock'
 
 /** A file with more faults than this is no config; the last entry tells how many were left out. */
 const FAULTS_LIMIT = 200
@@ -31,8 +28,7 @@ export function parseConfig(text: string, path: string, host: string = hostname(
   }
   const base = dirname(resolve(path))
   const parsed = configSchema.safeParse(json.value)
-  const stateDir = parsed.data?.stateDir ?? textAt(json.value, 'stateDir')
-  const controlSocket = socketPath(base, stateDir, textAt(json.value, 'controlSocket'))
+  const controlSocket = controlSocketIn(json.value, path)
   const cross = crossCheck(json.value, controlSocket)
   const issues = parsed.error?.issues ?? []
   const faults = [
@@ -40,12 +36,12 @@ export function parseConfig(text: string, path: string, host: string = hostname(
     ...issues.flatMap(issue => faultsOf(issue, json.value)),
     ...cross.faults,
   ]
-  if (!parsed.success || faults.length > 0 || stateDir === undefined || controlSocket === undefined) {
+  if (!parsed.success || faults.length > 0 || controlSocket === undefined) {
     return failed(faults, cross.warnings)
   }
   const { $schema: _, ...written } = parsed.data
   const name = written.name ?? nameFromHost(host)
-  const config = { ...written, name, stateDir: resolve(base, stateDir), controlSocket }
+  const config = { ...written, name, stateDir: resolve(base, written.stateDir), controlSocket }
   return { ok: true, config, warnings: cross.warnings }
 }
 
@@ -70,18 +66,6 @@ function failed(faults: readonly ConfigFault[], warnings: readonly ConfigFault[]
   const more = all.length - FAULTS_LIMIT
   const rest = { place: 'the file', value: undefined, problem: `has ${more} more faults`, remedy: 'mend these first' }
   return { ok: false, faults: [...all.slice(0, FAULTS_LIMIT), rest], warnings }
-}
-
-function socketPath(base: string, stateDir: string | undefined, written: string | undefined): string | undefined {
-  if (written !== undefined) return resolve(base, written)
-  if (stateDir === undefined) return undefined
-  const state = resolve(base, stateDir)
-  return state === SYSTEM_STATE_DIR ? SYSTEM_CONTROL_SOCKET : join(state, 'agent.sock')
-}
-
-function textAt(root: unknown, key: string): string | undefined {
-  const value = valueAt(root, [key])
-  return typeof value === 'string' ? value : undefined
 }
 
 function faultsOf(issue: z.core.$ZodIssue, root: unknown): readonly ConfigFault[] {

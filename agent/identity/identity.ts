@@ -1,4 +1,4 @@
-import { chmod, lstat, mkdir, readdir, readFile, stat } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CulvertError, reasonOf, systemCodeOf } from '../../common/errors.ts'
 import { writeFileAtomic } from '../../common/platform/atomic-file.ts'
@@ -6,6 +6,7 @@ import { generateKeyPair, type KeyPair } from '../../common/platform/ed25519.ts'
 import type { Log } from '../../common/platform/log.ts'
 import { type Random, systemRandom } from '../../common/platform/random.ts'
 import { createFile } from './create-file.ts'
+import { exists } from './exists.ts'
 import { decodeKeyFile, encodeKeyFile } from './key-file.ts'
 
 export const KEY_FILE = 'identity.key'
@@ -62,16 +63,6 @@ async function openStateDir(stateDir: string, log: Log): Promise<readonly string
     else log.warn(`other users may look into ${stateDir}; use a directory of culvert's own as "stateDir"`)
     return files
   })
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await lstat(path)
-    return true
-  } catch (thrown) {
-    if (systemCodeOf(thrown) === 'ENOENT') return false
-    throw new CulvertError('io', `cannot look at ${path}: ${reasonOf(thrown)}`, { cause: thrown })
-  }
 }
 
 async function readKey(stateDir: string, log: Log): Promise<KeyPair> {

@@ -1,0 +1,21 @@
+import { formatFault } from '../config/config-fault.ts'
+import { ConfigError, readConfig } from '../config/load-config.ts'
+import { ownIdFaults } from '../config/parse-config.ts'
+import { readIdentity } from '../identity/identity.ts'
+import type { Arguments, CommandIo } from './command.ts'
+import { configPathOf } from './config-path.ts'
+import { EXIT_DONE } from './exit-code.ts'
+import { printJson } from './output.ts'
+
+export async function run(args: Arguments, io: CommandIo): Promise<number> {
+  const path = configPathOf(args, io)
+  const result = await readConfig(path)
+  for (const warning of result.warnings) io.err(`${path}: warning: ${formatFault(warning)}\n`)
+  if (!result.ok) throw new ConfigError(path, result.faults)
+  const own = await readIdentity(result.config.stateDir)
+  const faults = own ? ownIdFaults(result.config, own.id) : []
+  if (faults.length > 0) throw new ConfigError(path, faults)
+  if (args.flag('json')) printJson(io, { file: path, ok: true, warnings: result.warnings })
+  else io.out(`${path}: ok\n`)
+  return EXIT_DONE
+}

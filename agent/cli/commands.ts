@@ -1,0 +1,133 @@
+import { nearest } from '../config/nearest.ts'
+import type { CommandSpec, OptionSpec } from './command.ts'
+
+const config: OptionSpec = {
+  value: 'FILE',
+  summary: 'the config file (else CULVERT_CONFIG, else /etc/culvert/agent.json)',
+}
+const json: OptionSpec = { summary: 'print one JSON document, also for an error' }
+/** Options of every command that talks to a running agent. */
+const toAgent = {
+  socket: {
+    value: 'PATH',
+    summary: "the agent's socket (else CULVERT_SOCKET, else as the config says, else /run/culvert/agent.sock)",
+  },
+  config,
+} as const
+
+/** Every command, in the order of help. */
+export const COMMANDS: readonly CommandSpec[] = [
+  {
+    name: 'agent',
+    operands: [],
+    summary: 'run the agent in the foreground',
+    options: { config },
+    notes: 'SIGTERM and SIGINT stop it, SIGHUP makes it read its config again.',
+    load: () => import('./agent.ts'),
+  },
+  {
+    name: 'relay',
+    operands: [],
+    summary: 'run a relay in the foreground',
+    options: { config: { value: 'FILE', summary: 'the config file (else /etc/culvert/relay.json, else defaults)' } },
+    notes: 'Prints the line to put into the "relays" of an agent\'s config.',
+    load: () => import('./relay.ts'),
+  },
+  {
+    name: 'init',
+    operands: [],
+    summary: 'make identity and config file',
+    options: {
+      config,
+      name: { value: 'NAME', summary: "what others call this machine (else the host's name)" },
+      relay: { value: 'URL[#ID]', multiple: true, summary: 'a relay, with its id if it has no certificate' },
+      json,
+    },
+    notes:
+      'State goes to /var/lib/culvert for a config file under /etc, else into "state" beside the file.\nAn existing config file is never overwritten; an identity that is there is kept.',
+    load: () => import('./init.ts'),
+  },
+  {
+    name: 'id',
+    operands: [],
+    summary: 'print the peer id; makes the key pair if there is none yet',
+    options: { config, json },
+    load: () => import('./id.ts'),
+  },
+  {
+    name: 'check',
+    operands: [],
+    summary: 'validate a config file: every fault with its place and remedy',
+    options: { config, json },
+    load: () => import('./check.ts'),
+  },
+  {
+    name: 'peers',
+    operands: [],
+    summary: 'list the peers and how they are reached',
+    options: { json, ...toAgent },
+    load: () => import('./peers.ts'),
+  },
+  {
+    name: 'status',
+    operands: [],
+    summary: 'show the agent: relays, NAT, peers, services, forwards',
+    options: {
+      json,
+      watch: { summary: 'show it again after every change; with --json one document per line' },
+      ...toAgent,
+    },
+    load: () => import('./status.ts'),
+  },
+  {
+    name: 'forward',
+    operands: ['LISTEN', '[PEER/SERVICE]'],
+    summary: "listen here and lead to a peer's service, until the agent stops",
+    options: { remove: { summary: 'close the forward at LISTEN' }, json, ...toAgent },
+    notes: 'LISTEN is tcp://HOST:PORT, unix:/PATH, HOST:PORT, or a PORT on 127.0.0.1.',
+    load: () => import('./forward.ts'),
+  },
+  {
+    name: 'connect',
+    operands: ['PEER/SERVICE'],
+    summary: "join standard input and output to a peer's service",
+    options: { ...toAgent },
+    notes: 'For ssh: ssh -o ProxyCommand="culvert connect PEER/ssh" PEER',
+    load: () => import('./connect.ts'),
+  },
+  {
+    name: 'ping',
+    operands: ['PEER'],
+    summary: 'measure the round trip to a peer and tell the path it takes',
+    options: { count: { value: 'N', summary: 'how often, one second apart (4)' }, json, ...toAgent },
+    load: () => import('./ping.ts'),
+  },
+  {
+    name: 'version',
+    operands: [],
+    summary: 'print the version',
+    options: { json },
+    load: () => import('./version.ts'),
+  },
+  {
+    name: 'help',
+    operands: ['[COMMAND]'],
+    summary: 'explain a command',
+    options: {},
+    load: () => import('./help.ts'),
+  },
+]
+
+export function findCommand(name: string): CommandSpec | undefined {
+  return COMMANDS.find(command => command.name === name)
+}
+
+/** What to say of a word that is no command. */
+export function noSuchCommand(word: string): string {
+  const near = nearest(
+    word,
+    COMMANDS.map(command => command.name),
+  )
+  const hint = near === undefined ? 'see "culvert help"' : `did you mean "culvert ${near}"?`
+  return `there is no command "${word.slice(0, 80)}"; ${hint}`
+}

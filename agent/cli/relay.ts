@@ -1,0 +1,11 @@
+// The relay and the agent know nothing of each other; that one binary holds both is known here alone.
+import { runRelay } from '../../relay/main.ts'
+import type { Arguments, CommandIo } from './command.ts'
+import { EXIT_DONE } from './exit-code.ts'
+
+export async function run(args: Arguments, io: CommandIo): Promise<number> {
+  const configFile = args.value('config')
+  const command = { stdout: io.out, stderr: io.err, ...(configFile === undefined ? {} : { configFile }) }
+  await runRelay(command, io.signal)
+  return EXIT_DONE
+}

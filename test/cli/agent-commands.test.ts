@@ -1,0 +1,153 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import test from 'ava'
+import { createScene } from '../control/control-scene.ts'
+import { culvert, startCulvert } from './run-culvert.ts'
+
+test.serial('status, peers and ping print one JSON document each', async t => {
+  const { client, socketPath } = await createScene(t)
+  const status = await client.status()
+  const env = { CULVERT_SOCKET: socketPath }
+  t.deepEqual(JSON.parse((await culvert(['status', '--json'], env)).out), status)
+  t.deepEqual(JSON.parse((await culvert(['peers', '--json', '--socket', socketPath])).out), status.peers)
+  const ping = await culvert(['ping', 'laptop', '--count', '2', '--json'], env)
+  t.is(ping.code, 0)
+  const path = { kind: 'tcp', transport: 'tcp', how: 'lan', local: '10.0.0.1:1', remote: '10.0.0.2:2' }
+  const replies = [
+    { rttMs: 3, path },
+    { rttMs: 3, path },
+  ]
+  t.deepEqual(JSON.parse(ping.out), {
+    peer: 'laptop',
+    count: 2,
+    received: 2,
+    rttMs: { min: 3, p50: 3, max: 3 },
+    path,
+    replies,
+  })
+})
+
+test.serial('status and peers print tables for people', async t => {
+  const { socketPath } = await createScene(t)
+  const env = { CULVERT_SOCKET: socketPath }
+  t.regex((await culvert(['status'], env)).out, /^attic {2}a{52}\nculvert /)
+  t.regex((await culvert(['peers'], env)).out, /^PEER .*\nlaptop {2}connected {2}tcp lan 192\.168\.1\.7:4000/)
+  t.is(
+    (await culvert(['ping', 'laptop', '--count', '1'], env)).out,
+    'laptop: 3.0 ms over tcp lan 10.0.0.2:2\n1 of 1 answered, 3 / 3 / 3 ms (least, median, most)\n',
+  )
+})
+
+test.serial('status --watch --json prints one line per change, and ends well on SIGTERM', async t => {
+  const { socketPath, driver } = await createScene(t)
+  const child = startCulvert(['status', '--watch', '--json', '--socket', socketPath])
+  const seen: number[] = []
+  let rest = ''
+  for await (const chunk of child.stdout) {
+    const lines = (rest + chunk).split('\n')
+    rest = lines.pop() ?? ''
+    for (const line of lines) seen.push(JSON.parse(line).uptimeS)
+    if (seen.length === 1) driver.change()
+    else child.kill('SIGTERM')
+  }
+  if (child.exitCode === null) await once(child, 'close')
+  t.deepEqual(seen, [0, 1])
+  t.is(child.exitCode, 0)
+})
+
+test.serial('exit codes tell why a peer cannot be had', async t => {
+  const { socketPath } = await createScene(t)
+  const env = { CULVERT_SOCKET: socketPath }
+  t.is((await culvert(['ping', 'tv', '--count', '1'], env)).code, 3)
+  t.is((await culvert(['connect', 'tv/ssh'], env)).code, 3)
+  t.is((await culvert(['connect', 'laptop/secret'], env)).code, 4)
+  t.is((await culvert(['connect', 'laptop/bug'], env)).code, 1)
+  t.is((await culvert(['connect', 'laptop'], env)).code, 2)
+})
+
+test.serial('forward opens and closes, and says when there was nothing to close', async t => {
+  const { socketPath } = await createScene(t)
+  const env = { CULVERT_SOCKET: socketPath }
+  const opened = await culvert(['forward', '2222', 'laptop/ssh', '--json'], env)
+  t.deepEqual(JSON.parse(opened.out), { listen: 'tcp://127.0.0.1:2222', to: 'laptop/ssh' })
+  t.is((await culvert(['forward', '2222', 'laptop/ssh'], env)).code, 1)
+  t.is((await culvert(['forward', '2222', '--remove'], env)).code, 0)
+  const nothing = await culvert(['forward', '2222', '--remove'], env)
+  t.is(nothing.code, 1)
+  t.regex(nothing.err, /no forward at tcp:\/\/127\.0\.0\.1:2222/)
+})
+
+test.serial('connect carries 64 MiB through a program that reads only after it has written all', async t => {
+  const { socketPath } = await createScene(t)
+  const child = startCulvert(['connect', 'laptop/echo', '--socket', socketPath])
+  const data = randomBytes(64 * 1024 * 1024)
+  const digest = createHash('sha256').update(data).digest('hex')
+  child.stdin.end(data)
+  const back = createHash('sha256')
+  for await (const chunk of child.stdout) back.update(chunk)
+  if (child.exitCode === null) await once(child, 'close')
+  t.is(child.exitCode, 0)
+  t.is(back.digest('hex'), digest)
+})
+
+test.serial('connect passes the end of input on, and waits for the answer', async t => {
+  const { socketPath, driver } = await createScene(t)
+  const child = startCulvert(['connect', 'laptop/hold', '--socket', socketPath])
+  child.stdin.end('question')
+  const far = await driver.held
+  t.is((await far.setEncoding('utf8').toArray()).join(''), 'question')
+  far.end('answer')
+  t.is(Buffer.concat(await child.stdout.toArray()).toString(), 'answer')
+  if (child.exitCode === null) await once(child, 'close')
+  t.is(child.exitCode, 0)
+})
+
+test.serial('connect shows its reader the end of output while input is still open, as ssh needs it', async t => {
+  const { socketPath, driver } = await createScene(t)
+  const child = startCulvert(['connect', 'laptop/hold', '--socket', socketPath])
+  const far = await driver.held
+  far.end('bye')
+  t.is(Buffer.concat(await child.stdout.toArray()).toString(), 'bye')
+  t.is(child.exitCode, null)
+  child.stdin.end('and one thing more')
+  t.is((await far.setEncoding('utf8').toArray()).join(''), 'and one thing more')
+  await once(child, 'close')
+  t.is(child.exitCode, 0)
+})
+
+test.serial('connect fails when the stream is cut, though input is still open', async t => {
+  const { socketPath, driver } = await createScene(t)
+  const child = startCulvert(['connect', 'laptop/hold', '--socket', socketPath])
+  const far = await driver.held
+  far.write('half of it')
+  await once(child.stdout, 'data')
+  far.destroy()
+  const [err] = await Promise.all([child.stderr.toArray(), once(child, 'close')])
+  t.is(child.exitCode, 1)
+  t.is(Buffer.concat(err).toString(), 'culvert: laptop cut the stream\n')
+})
+
+test.serial('connect fails when the agent stops under it', async t => {
+  const { socketPath, driver, server } = await createScene(t)
+  const child = startCulvert(['connect', 'laptop/hold', '--socket', socketPath])
+  const far = await driver.held
+  far.write('half of it')
+  await once(child.stdout, 'data')
+  await server.close()
+  const [err] = await Promise.all([child.stderr.toArray(), once(child, 'close')])
+  t.is(child.exitCode, 1)
+  t.regex(Buffer.concat(err).toString(), /agent stopped while laptop\/hold was open/)
+})
+
+test.serial('connect ends quietly when nobody reads its output any more', async t => {
+  const { socketPath, driver } = await createScene(t)
+  const child = startCulvert(['connect', 'laptop/hold', '--socket', socketPath])
+  const far = await driver.held
+  far.on('error', () => undefined)
+  child.stdout.destroy()
+  const closed = once(child, 'close')
+  far.write(Buffer.alloc(1024 * 1024))
+  t.is(Buffer.concat(await child.stderr.toArray()).toString(), '')
+  await closed
+  t.is(child.exitCode, 1)
+})

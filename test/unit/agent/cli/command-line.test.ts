@@ -1,0 +1,134 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import test from 'ava'
+import { parseArguments } from '../../../../agent/cli/arguments.ts'
+import { COMMANDS, findCommand, noSuchCommand } from '../../../../agent/cli/commands.ts'
+import { exitCodeOf } from '../../../../agent/cli/exit-code.ts'
+import { listenAddress } from '../../../../agent/cli/forward.ts'
+import { commandHelp, overview } from '../../../../agent/cli/help-text.ts'
+import { printError, stackLine } from '../../../../agent/cli/output.ts'
+import { pingSummary } from '../../../../agent/cli/ping-summary.ts'
+import { ConfigError } from '../../../../agent/config/load-config.ts'
+import { VERSION } from '../../../../agent/version.ts'
+import { CulvertError } from '../../../../common/errors.ts'
+
+const parse = (line: string) => {
+  const [name = '', ...argv] = line.split(' ')
+  const spec = findCommand(name)
+  if (!spec) throw new RangeError(`no command ${name}`)
+  return parseArguments(spec, argv)
+}
+
+test('reads operands and options in any order', t => {
+  const args = parse('ping --count 3 laptop --json --socket=/run/x.sock')
+  t.is(args.operand(0), 'laptop')
+  t.is(args.value('count'), '3')
+  t.is(args.value('socket'), '/run/x.sock')
+  t.true(args.flag('json'))
+  t.false(args.flag('config'))
+})
+
+test('an option that may be repeated keeps every value', t => {
+  t.deepEqual(parse('init --relay a --relay=b#c').values('relay'), ['a', 'b#c'])
+})
+
+const REFUSED: readonly (readonly [line: string, message: RegExp])[] = [
+  ['status --jsn', /"culvert status" takes no option --jsn; did you mean --json\?/],
+  ['status --zebra', /no option --zebra; see "culvert help status"/],
+  ['status -j', /no option -j/],
+  ['status --__proto__', /no option --__proto__/],
+  ['status --json=yes', /no value after --json/],
+  ['ping laptop --count', /--count only with a value: --count N/],
+  ['ping laptop --count=', /--count only with a value/],
+  ['ping laptop --count 1 --count 2', /--count only once/],
+  ['ping', /PEER is missing; see "culvert help ping"/],
+  ['ping a b', /no "b"; see "culvert help ping"/],
+  ['connect', /PEER\/SERVICE is missing/],
+  ['forward', /LISTEN is missing/],
+]
+
+for (const [line, message] of REFUSED) {
+  test(`refuses "culvert ${line}"`, t => {
+    t.throws(() => parse(line), { code: 'usage', message })
+  })
+}
+
+test('a word that is no command is answered with the nearest', t => {
+  t.is(noSuchCommand('stauts'), 'there is no command "stauts"; did you mean "culvert status"?')
+  t.is(noSuchCommand('zebra'), 'there is no command "zebra"; see "culvert help"')
+})
+
+test('help fits a screen, and every command and option is in it', t => {
+  const page = overview(COMMANDS)
+  t.true(page.split('\n').length <= 24)
+  for (const line of page.split('\n')) t.true(line.length <= 120, line)
+  for (const command of COMMANDS) {
+    t.regex(page, new RegExp(`^  ${command.name}\\b.*  ${command.summary.slice(0, 10)}`, 'm'))
+    const help = commandHelp(command)
+    for (const option of Object.keys(command.options)) t.regex(help, new RegExp(`^  --${option}\\b`, 'm'))
+  }
+})
+
+test('exit codes tell the kinds of failure apart', t => {
+  const codes = [
+    'usage',
+    'bad-config',
+    'peer-offline',
+    'peer-unreachable',
+    'not-authorized',
+    'agent-not-running',
+    'stream-reset',
+  ] as const
+  t.deepEqual(codes.map(exitCodeOf), [2, 2, 3, 3, 4, 5, 1])
+})
+
+test('a listen address may be written short', t => {
+  t.is(listenAddress('2222'), 'tcp://127.0.0.1:2222')
+  t.is(listenAddress('0.0.0.0:2222'), 'tcp://0.0.0.0:2222')
+  t.is(listenAddress('tcp://[::1]:22'), 'tcp://[::1]:22')
+  t.is(listenAddress('unix:/run/x.sock'), 'unix:/run/x.sock')
+  for (const bad of ['', '0', '65536', 'x', 'udp://1.2.3.4:5', 'unix:x']) {
+    t.throws(() => listenAddress(bad), { code: 'usage', message: /PORT, HOST:PORT, tcp/ }, bad)
+  }
+})
+
+test('sums up pings with the median as one of them', t => {
+  const path = { kind: 'tcp', transport: 'tcp', how: 'lan', local: null, remote: '10.0.0.2:1' } as const
+  const replies = [9, 1.234, 3, 5].map(rttMs => ({ rttMs, path }))
+  const summary = pingSummary('laptop', 6, replies)
+  t.deepEqual(summary, { peer: 'laptop', count: 6, received: 4, rttMs: { min: 1.23, p50: 3, max: 9 }, path, replies })
+})
+
+test('errors go to standard error, and with --json to standard output as well', t => {
+  const out: string[] = []
+  const err: string[] = []
+  const io = { out: (text: string) => void out.push(text), err: (text: string) => void err.push(text) }
+  printError(io, new CulvertError('peer-offline', 'laptop is at no relay'), false)
+  t.deepEqual([out, err], [[], ['culvert: laptop is at no relay\n']])
+  printError(io, new CulvertError('peer-offline', 'laptop is at no relay'), true)
+  t.deepEqual(JSON.parse(out.join('')) as unknown, {
+    error: { code: 'peer-offline', message: 'laptop is at no relay' },
+  })
+})
+
+test('faults of a config begin with the file, and come one by one with --json', t => {
+  const out: string[] = []
+  const err: string[] = []
+  const io = { out: (text: string) => void out.push(text), err: (text: string) => void err.push(text) }
+  const faults = [{ place: 'name', value: '7', problem: 'is no name', remedy: 'write one' }]
+  printError(io, new ConfigError('/x.json', faults), true)
+  t.is(err.join(''), '/x.json: name: 7 is no name; write one\n')
+  t.like(JSON.parse(out.join('')) as object, { error: { code: 'bad-config', faults } })
+})
+
+test('a stack is told on one line', t => {
+  t.regex(stackLine(new TypeError('x\ny')), /^TypeError: x < y < at .* < at [^\n]*$/)
+  t.is(stackLine('text'), 'text')
+})
+
+test('the version is the one of the package', t => {
+  const manifest = JSON.parse(readFileSync(join(import.meta.dirname, '../../../../package.json'), 'utf8')) as {
+    version: string
+  }
+  t.is(VERSION, manifest.version)
+})
