@@ -72,6 +72,13 @@ export async function startControlServer(options: ControlServerOptions): Promise
   return { close, [Symbol.asyncDispose]: close }
 }
 
+/** A request for something that is not there, as opposed to a bad request for something that is. */
+class NoSuchRoute extends CulvertError {}
+
+function statusOf(error: CulvertError): number {
+  return error instanceof NoSuchRoute ? 404 : httpStatusOf(error.code)
+}
+
 interface Offer {
   readonly target: ControlTarget
   readonly desk: StreamDesk
@@ -96,7 +103,7 @@ async function answer(offer: Offer, request: IncomingMessage, response: ServerRe
   }
   const number = /^\/v1\/streams\/(\d{1,15})$/.exec(path)?.[1]
   if (request.method === 'GET' && number !== undefined) return reply(response, await endOfStream(offer.desk, number))
-  throw new CulvertError('usage', `the agent has no ${request.method} ${path.slice(0, 100)}`)
+  throw new NoSuchRoute('usage', `the agent has no ${request.method} ${path.slice(0, 100)}`)
 }
 
 async function ping(target: ControlTarget, body: unknown, signal: AbortSignal) {
@@ -138,8 +145,11 @@ async function openStream(
 ): Promise<void> {
   const route = /^\/v1\/connect\/([^/]+)\/([^/]+)$/.exec(request.url ?? '')
   const to = route ? parsePeerService(`${route[1]}/${route[2]}`) : undefined
-  if (request.method !== 'GET' || !to || request.headers.upgrade?.toLowerCase() !== STREAM_PROTOCOL) {
-    throw new CulvertError('usage', `ask for GET /v1/connect/PEER/SERVICE with "Upgrade: ${STREAM_PROTOCOL}"`)
+  if (request.method !== 'GET' || !to) {
+    throw new NoSuchRoute('usage', 'a stream is opened by GET /v1/connect/PEER/SERVICE')
+  }
+  if (request.headers.upgrade?.toLowerCase() !== STREAM_PROTOCOL) {
+    throw new CulvertError('usage', `a stream needs "Upgrade: ${STREAM_PROTOCOL}"`)
   }
   const gone = watchForEnd(socket)
   let stream: Duplex
@@ -227,14 +237,14 @@ function refuse(response: ServerResponse, thrown: unknown, log: Log): void {
   const error = asOwnError(thrown, log)
   if (response.headersSent) response.destroy()
   // What is left of a body that was too long is not read, so the connection cannot be used again.
-  else reply(response.setHeader('connection', 'close'), errorBody(error), httpStatusOf(error.code))
+  else reply(response.setHeader('connection', 'close'), errorBody(error), statusOf(error))
 }
 
 function refuseUpgrade(socket: Duplex, thrown: unknown, log: Log): void {
   const error = asOwnError(thrown, log)
   const body = `${JSON.stringify(errorBody(error))}\n`
   const head = [
-    `HTTP/1.1 ${httpStatusOf(error.code)} Refused`,
+    `HTTP/1.1 ${statusOf(error)} Refused`,
     'Connection: close',
     'Content-Type: application/json',
     `Content-Length: ${Buffer.byteLength(body)}`,

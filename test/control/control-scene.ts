@@ -15,18 +15,19 @@ import { SAMPLE_STATUS } from '../unit/agent/control/sample-status.ts'
 /** What the driver's services do: `echo` gives back, `hold` hands its far end to the test, `never` does not answer. */
 export interface Driver extends ControlTarget {
   change(): void
-  readonly far: Duplex[]
+  /** The far end of the first stream to `hold`. */
+  readonly held: Promise<Duplex>
   readonly aborted: Promise<void>
 }
 
 export function createDriver(): Driver {
   const listeners = new Set<() => void>()
   const forwards = new Map<string, string>()
-  const far: Duplex[] = []
+  const held = Promise.withResolvers<Duplex>()
   const abortion = Promise.withResolvers<void>()
   let changes = 0
   return {
-    far,
+    held: held.promise,
     aborted: abortion.promise,
     change() {
       changes++
@@ -56,7 +57,7 @@ export function createDriver(): Driver {
         if (!isWhole) near.destroy(new CulvertError('stream-reset', 'laptop cut the stream'))
       })
       if (service === 'echo') remote.pipe(remote)
-      else far.push(remote)
+      else held.resolve(remote)
       return Promise.resolve(near)
     },
     ping: peer =>

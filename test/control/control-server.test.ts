@@ -71,8 +71,7 @@ test('carries 32 MiB there and back unchanged, then both ends close', async t =>
 test('an end in one direction leaves the other open', async t => {
   const { client, driver } = await createScene(t)
   const { socket, ended } = await client.connect('laptop', 'hold')
-  const [far] = driver.far
-  if (!far) return t.fail('no stream was opened')
+  const far = await driver.held
   socket.end('question')
   const heard = await far.setEncoding('utf8').toArray()
   t.is(heard.join(''), 'question')
@@ -84,8 +83,7 @@ test('an end in one direction leaves the other open', async t => {
 test('a service that ends first can still be sent to', async t => {
   const { client, driver } = await createScene(t)
   const { socket, ended } = await client.connect('laptop', 'hold')
-  const [far] = driver.far
-  if (!far) return t.fail('no stream was opened')
+  const far = await driver.held
   far.end()
   socket.resume()
   await once(socket, 'end')
@@ -97,10 +95,11 @@ test('a service that ends first can still be sent to', async t => {
 test('a stream that was cut is told apart from one that ended', async t => {
   const { client, driver } = await createScene(t)
   const { socket, ended } = await client.connect('laptop', 'hold')
-  driver.far[0]?.write('half of it')
+  const far = await driver.held
+  far.write('half of it')
   await once(socket, 'data')
   socket.on('error', () => undefined)
-  driver.far[0]?.destroy()
+  far.destroy()
   await once(socket, 'end')
   await t.throwsAsync(ended(), { code: 'stream-reset' })
 })
@@ -122,8 +121,7 @@ test('a program that goes away while its stream is opened takes the attempt with
 test('a program that goes away during a stream cuts it', async t => {
   const { client, driver } = await createScene(t)
   const { socket } = await client.connect('laptop', 'hold')
-  const [far] = driver.far
-  if (!far) return t.fail('no stream was opened')
+  const far = await driver.held
   far.on('error', () => undefined)
   socket.destroy()
   far.resume()
@@ -171,7 +169,7 @@ test('closing cuts streams, watchers and attempts', async t => {
   const { socket } = await client.connect('laptop', 'hold')
   socket.on('error', () => undefined)
   socket.resume()
-  driver.far[0]?.on('error', () => undefined)
+  await driver.held
   const attempt = client.connect('laptop', 'never')
   const watcher = client.watchStatus()[Symbol.asyncIterator]()
   await watcher.next()
@@ -186,12 +184,12 @@ const RAW: readonly (readonly [name: string, request: string, answer: RegExp])[]
   [
     'an unknown route',
     'GET /v1/nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
-    /^HTTP\/1\.1 400 .*"code":"usage"/s,
+    /^HTTP\/1\.1 404 .*"code":"usage"/s,
   ],
   [
     'a wrong method',
     'PUT /v1/status HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n',
-    /^HTTP\/1\.1 400 .*usage/s,
+    /^HTTP\/1\.1 404 .*usage/s,
   ],
   [
     'a body that is no JSON',
@@ -206,7 +204,7 @@ const RAW: readonly (readonly [name: string, request: string, answer: RegExp])[]
   [
     'a stream without a peer',
     'GET /v1/connect/x HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: culvert-stream\r\n\r\n',
-    /^HTTP\/1\.1 400 .*PEER\/SERVICE/s,
+    /^HTTP\/1\.1 404 .*PEER\/SERVICE/s,
   ],
   [
     'another protocol',
