@@ -35,7 +35,7 @@ export async function listenForPaths(options: PathListenerOptions): Promise<Path
   const closing = new AbortController()
   const mayLog = createRateGate(clock, 60_000)
   const unproven = new Map<string, number>()
-  let unprovenCount = 0
+  const sockets = new Set<Socket>()
 
   const prove = async (socket: Socket, address: string) => {
     try {
@@ -56,14 +56,14 @@ export async function listenForPaths(options: PathListenerOptions): Promise<Path
     onConnection(socket) {
       const address = socket.remoteAddress ?? ''
       const mine = unproven.get(address) ?? 0
-      if (unprovenCount >= MAX_UNPROVEN || mine >= MAX_UNPROVEN_PER_ADDRESS) {
+      if (sockets.size >= MAX_UNPROVEN || mine >= MAX_UNPROVEN_PER_ADDRESS) {
         socket.destroy()
         return
       }
-      unprovenCount++
+      sockets.add(socket)
       unproven.set(address, mine + 1)
       void prove(socket, address).finally(() => {
-        unprovenCount--
+        sockets.delete(socket)
         const left = (unproven.get(address) ?? 1) - 1
         if (left > 0) unproven.set(address, left)
         else unproven.delete(address)
@@ -74,6 +74,7 @@ export async function listenForPaths(options: PathListenerOptions): Promise<Path
     port: listener.local.port,
     close() {
       closing.abort()
+      for (const socket of sockets) socket.destroy()
       return listener.close()
     },
   }

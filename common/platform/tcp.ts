@@ -85,7 +85,11 @@ export function listenTcp(options: ListenOptions): Promise<Listener> {
       server.on('error', () => undefined)
       const bound = server.address()
       const local = bound !== null && typeof bound === 'object' ? bound : { address: '', port: options.port }
-      const close = (): Promise<void> => new Promise(done => server.close(() => done()))
+      // Node calls back only when the last connection has ended; the port is free at once.
+      const close = (): Promise<void> => {
+        server.close()
+        return Promise.resolve()
+      }
       resolve({
         local: { address: local.address, port: local.port },
         server,
