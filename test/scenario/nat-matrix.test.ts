@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
-import type { SiteKind } from '../lab/site-kind.ts'
 import { rootTest } from '../lab/root-test.ts'
+import type { SiteKind } from '../lab/site-kind.ts'
 import { echoService, transferBothWays } from './transfer.ts'
 import { World } from './world.ts'
 

@@ -40,3 +40,85 @@ export async function transferBothWays(stream: Duplex, bytes: number): Promise<T
   await back
   return { sent: sent.digest('hex'), received: received.digest('hex'), bytes: count }
 }
+
+const BLOCK_BYTES = 65_536
+/** Enough to fill the paths of a lab, little enough that the machine is not busy with nothing else. */
+const IN_FLIGHT_BYTES = 1024 * 1024
+
+/** A transfer through an echo that goes on until it is told to finish. */
+export class RunningTransfer {
+  readonly #stream: Duplex
+  readonly #sent = createHash('sha256')
+  readonly #received = createHash('sha256')
+  readonly #ended: Promise<void>
+  readonly #wakers = new Set<() => void>()
+  readonly #sending: Promise<void>
+  #sentBytes = 0
+  #receivedBytes = 0
+  #finishing = false
+
+  constructor(stream: Duplex) {
+    this.#stream = stream
+    this.#ended = new Promise<void>((resolve, reject) => {
+      stream.on('data', (chunk: Buffer) => {
+        this.#received.update(chunk)
+        this.#receivedBytes += chunk.length
+        this.#wake()
+      })
+      stream.once('end', resolve)
+      stream.once('error', reject)
+      stream.once('close', () => reject(new Error(`the stream closed after ${this.#receivedBytes} bytes`)))
+    })
+    const over = () => {
+      this.#finishing = true
+      this.#wake()
+    }
+    this.#ended.then(over, over)
+    this.#sending = this.#send()
+  }
+
+  /** Bytes that came back so far. */
+  get bytes(): number {
+    return this.#receivedBytes
+  }
+
+  /** Resolves when so many more bytes have come back; rejects when the stream breaks before. */
+  async more(bytes: number): Promise<void> {
+    const until = this.#receivedBytes + bytes
+    while (this.#receivedBytes < until && !this.#finishing) await this.#change()
+    if (this.#receivedBytes < until) await this.#ended
+  }
+
+  async finish(): Promise<Transfer> {
+    this.#finishing = true
+    this.#wake()
+    await this.#sending
+    this.#stream.end()
+    await this.#ended
+    return { sent: this.#sent.digest('hex'), received: this.#received.digest('hex'), bytes: this.#receivedBytes }
+  }
+
+  async #send(): Promise<void> {
+    const random = randomBytes(BLOCK_BYTES)
+    for (let number = 0; !this.#finishing; number++) {
+      if (this.#sentBytes - this.#receivedBytes > IN_FLIGHT_BYTES) {
+        await this.#change()
+        continue
+      }
+      const block = Buffer.from(random)
+      block.writeUInt32BE(number, 0)
+      this.#sent.update(block)
+      this.#sentBytes += block.length
+      this.#stream.write(block)
+    }
+  }
+
+  #change(): Promise<void> {
+    return new Promise(resolve => this.#wakers.add(resolve))
+  }
+
+  #wake(): void {
+    for (const resolve of this.#wakers) resolve()
+    this.#wakers.clear()
+  }
+}
