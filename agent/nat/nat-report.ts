@@ -1,8 +1,10 @@
+import { isIPv4 } from 'node:net'
 import type { InterfaceAddress } from '../../common/platform/network-interfaces.ts'
 import { addressScope, type Endpoint } from '../../common/wire/endpoint.ts'
 import type { FilteringBehaviour, MappingBehaviour, MappingResult } from './behaviour.ts'
 import { isTunnelInterface } from './interface-kind.ts'
 import type { MapperProtocol } from './port-mapper.ts'
+import { behindAnotherNat, type PortMappingReport } from './port-mapping-report.ts'
 import type { UdpBehaviour } from './udp-behaviour.ts'
 
 /** What this machine knows of the NAT in front of it. */
@@ -26,24 +28,6 @@ export interface NatReport {
   }
 }
 
-/** What the keeper of port mappings knows. */
-export interface PortMappingReport {
-  readonly protocol: MapperProtocol | 'none'
-  /** The router's outside address as the router tells it. */
-  readonly externalAddress: string | undefined
-  readonly tcp: Endpoint | undefined
-  readonly udp: Endpoint | undefined
-  readonly problem: string | undefined
-}
-
-export const NO_PORT_MAPPING: PortMappingReport = {
-  protocol: 'none',
-  externalAddress: undefined,
-  tcp: undefined,
-  udp: undefined,
-  problem: undefined,
-}
-
 /** Puts together what discovery, the router and the machine itself say; a mapping that they contradict is not told. */
 export function natReport(
   udp: UdpBehaviour,
@@ -52,36 +36,46 @@ export function natReport(
   addresses: readonly InterfaceAddress[],
 ): NatReport {
   const seen = udp.address?.address ?? tcp.address?.address
-  const elsewhere = mappingLeadsElsewhere(mapping.externalAddress, seen)
+  const doubt = doubtOf(mapping.externalAddress, seen)
+  // Without a NAT there is nothing to map, and no fault of a router to report.
+  const natless = udp.mapping === 'none'
   return {
     udp: { mapping: udp.mapping, filtering: udp.filtering, address: udp.address ?? null },
     tcp: { mapping: tcp.mapping, address: tcp.address ?? null },
-    carrierNat: isBehindCarrier(mapping.externalAddress, addresses),
+    carrierNat: !natless && isBehindCarrier(mapping.externalAddress, seen, addresses),
     portMapping: {
       protocol: mapping.protocol,
-      tcp: elsewhere ? null : (mapping.tcp ?? null),
-      udp: elsewhere ? null : (mapping.udp ?? null),
+      tcp: doubt === undefined ? (mapping.tcp ?? null) : null,
+      udp: doubt === undefined ? (mapping.udp ?? null) : null,
       verified: false,
-      problem: elsewhere ?? mapping.problem ?? null,
+      problem: natless ? null : (doubt ?? mapping.problem ?? null),
     },
   }
 }
 
-function mappingLeadsElsewhere(external: string | undefined, seen: string | undefined): string | undefined {
-  if (external === undefined || seen === undefined || external === seen) return undefined
-  if (addressScope(external) !== 'public' || addressScope(seen) !== 'public' || seen.includes(':')) return undefined
+/** Why the router's own word on its address cannot be right, given what servers see. */
+function doubtOf(external: string | undefined, seen: string | undefined): string | undefined {
+  if (external === undefined || seen === undefined || !isPublicV4(seen)) return undefined
+  if (external === 'none') return behindAnotherNat(undefined)
+  if (external === seen || !isPublicV4(external)) return undefined
   return (
     `the router says its outside address is ${external}, but servers see ${seen}: its port mappings are not used; ` +
     'restart the router, or forward the ports on the router in front of it'
   )
 }
 
-function isBehindCarrier(external: string | undefined, addresses: readonly InterfaceAddress[]): boolean {
-  if (external !== undefined) {
-    const scope = addressScope(external)
-    return scope === 'private' || scope === 'carrier'
-  }
+function isBehindCarrier(
+  external: string | undefined,
+  seen: string | undefined,
+  addresses: readonly InterfaceAddress[],
+): boolean {
+  if (external === 'none') return seen !== undefined && isPublicV4(seen)
+  if (external !== undefined) return !isPublicV4(external)
   return addresses.some(
     ({ interfaceName, address }) => addressScope(address) === 'carrier' && !isTunnelInterface(interfaceName),
   )
+}
+
+function isPublicV4(address: string): boolean {
+  return isIPv4(address) && addressScope(address) === 'public'
 }

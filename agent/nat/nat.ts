@@ -1,15 +1,18 @@
-import type { Clock } from '../../common/platform/clock.ts'
+import type { Clock, Timer } from '../../common/platform/clock.ts'
 import type { Log } from '../../common/platform/log.ts'
 import type { InterfaceAddress } from '../../common/platform/network-interfaces.ts'
 import type { Random } from '../../common/platform/random.ts'
 import type { Candidate } from '../../common/wire/candidate.ts'
 import { type Endpoint, formatEndpoint } from '../../common/wire/endpoint.ts'
-import type { PeerId } from '../../common/wire/peer-id.ts'
+import { type PeerId, shortPeerId } from '../../common/wire/peer-id.ts'
 import { candidatesOf } from './candidates.ts'
 import { readDefaultGateways } from './default-gateway.ts'
 import { NatDiscovery } from './discovery.ts'
-import { type NatReport, NO_PORT_MAPPING, natReport } from './nat-report.ts'
+import { type NatReport, natReport } from './nat-report.ts'
 import { NetworkWatch } from './network-watch.ts'
+import { PortMappingKeeper } from './port-mapping-driver.ts'
+import { NO_PORT_MAPPING } from './port-mapping-report.ts'
+import { UpnpMapper } from './upnp/upnp-mapper.ts'
 
 export type { NatReport } from './nat-report.ts'
 
@@ -49,8 +52,12 @@ export function startNat(options: NatOptions): Promise<Nat> {
   const { clock, random, log, interfaces, tcpPort, udpPort } = options
   const listeners = new Set<() => void>()
   let told = ''
+  let settling: Timer | undefined
+  let mappings: PortMappingKeeper | undefined
 
-  const report = () => natReport(discovery.udp, discovery.tcp, NO_PORT_MAPPING, interfaces())
+  const report = () => {
+    return natReport(discovery.udp, discovery.tcp, mappings?.report() ?? NO_PORT_MAPPING, interfaces())
+  }
   const candidates = () => {
     const { portMapping } = report()
     return candidatesOf({ addresses: interfaces(), tcpPort, mapped: portMapping, open: openAddress(discovery) })
@@ -65,6 +72,8 @@ export function startNat(options: NatOptions): Promise<Nat> {
   const refresh = (reason: string) => {
     log.debug('looking at the network again', { reason })
     discovery.refresh(SETTLE_MS)
+    settling?.cancel()
+    settling = clock.after(SETTLE_MS, () => mappings?.networkChanged())
     changed()
   }
 
@@ -75,6 +84,17 @@ export function startNat(options: NatOptions): Promise<Nat> {
     gateways: readDefaultGateways,
     onEvent: event => refresh(event),
   })
+  if (options.portMapping) {
+    mappings = new PortMappingKeeper({
+      clock,
+      log,
+      mappers: [new UpnpMapper({ clock, random, interfaces })],
+      gateways: readDefaultGateways,
+      ports: { tcp: tcpPort, udp: udpPort },
+      description: `culvert ${shortPeerId(options.ownId)}`,
+      onChange: () => changed(),
+    })
+  }
   told = JSON.stringify([report(), candidates()])
 
   return Promise.resolve({
@@ -87,9 +107,11 @@ export function startNat(options: NatOptions): Promise<Nat> {
       return () => listeners.delete(listener)
     },
     async close() {
-      watch.close()
-      discovery.close()
       listeners.clear()
+      watch.close()
+      settling?.cancel()
+      discovery.close()
+      await mappings?.close()
     },
   })
 }

@@ -34,14 +34,24 @@ export type MapOutcome = { readonly kind: 'granted'; readonly mapping: PortMappi
 export interface MappingGateway {
   readonly protocol: MapperProtocol
   readonly address: string
+  /** What a `check` takes: one datagram each way, or a connection. */
+  readonly checkCost: 'datagram' | 'connection'
   /** The router's outside address; undefined when it does not know one. */
   externalAddress(signal: AbortSignal): Promise<{ readonly kind: 'address'; readonly address: string } | MappingRefusal>
   /** Makes a mapping or prolongs the one that is ours. */
   map(wish: MappingWish, signal: AbortSignal): Promise<MapOutcome>
   /** Removes a mapping; one that is gone already counts as removed. */
   unmap(mapping: PortMapping, signal: AbortSignal): Promise<boolean>
-  /** Asks, as cheaply as the protocol allows, whether the router still knows this mapping. */
-  check(mapping: PortMapping, signal: AbortSignal): Promise<'kept' | 'lost' | 'no-answer'>
+  /** Asks, as cheaply as the protocol allows, whether the router still knows these mappings. */
+  check(mappings: readonly PortMapping[], signal: AbortSignal): Promise<'kept' | 'lost' | 'no-answer'>
+}
+
+/** What a gateway tells everybody without being asked. */
+export interface GatewayNews {
+  readonly kind: 'alive' | 'byebye'
+  readonly address: string
+  /** Another text after each start of the gateway; undefined when it does not tell its starts apart. */
+  readonly life: string | undefined
 }
 
 /** One protocol: finds its gateway, if there is one. */
@@ -49,4 +59,6 @@ export interface PortMapper {
   readonly protocol: MapperProtocol
   /** Looks for a gateway, the default one first. Undefined when nobody answered in time. */
   find(gateways: readonly DefaultGateway[], signal: AbortSignal): Promise<MappingGateway | undefined>
+  /** Hears gateways come and go on the links that exist now, until disposed. */
+  listen(onNews: (news: GatewayNews) => void): Disposable
 }

@@ -1,0 +1,69 @@
+import type { Endpoint } from '../../common/wire/endpoint.ts'
+import type { MapperProtocol } from './port-mapper.ts'
+import { type EntryState, heldMapping, isUsable, type MappedProtocol, type PortMappingState } from './port-mapping.ts'
+
+/** What the keeper of port mappings knows. */
+export interface PortMappingReport {
+  readonly protocol: MapperProtocol | 'none'
+  /** The router's outside address as the router tells it; 'none' when it says that it has none. */
+  readonly externalAddress: string | 'none' | undefined
+  readonly tcp: Endpoint | undefined
+  readonly udp: Endpoint | undefined
+  readonly problem: string | undefined
+}
+
+export const NO_PORT_MAPPING: PortMappingReport = {
+  protocol: 'none',
+  externalAddress: undefined,
+  tcp: undefined,
+  udp: undefined,
+  problem: undefined,
+}
+
+/** What the state of the mappings means to others: only what leads to us from outside is given as an endpoint. */
+export function portMappingReport(
+  state: PortMappingState,
+  protocol: MapperProtocol | undefined,
+  ports: Readonly<Record<MappedProtocol, number>>,
+): PortMappingReport {
+  const external = state.last?.external
+  const usable = external !== undefined && isUsable(external) ? external.address : undefined
+  const outside = (entry: EntryState): Endpoint | undefined => {
+    const mapping = heldMapping(entry)
+    return mapping && usable !== undefined ? { address: usable, port: mapping.externalPort } : undefined
+  }
+  return {
+    protocol: (state.last && protocol) ?? 'none',
+    externalAddress:
+      external?.kind === 'address' ? external.address : external?.kind === 'refused' ? 'none' : undefined,
+    tcp: outside(state.tcp),
+    udp: outside(state.udp),
+    problem: problemOf(state, ports),
+  }
+}
+
+/** Said of a router whose outside address is another NAT's inside; `address` is undefined where it does not tell it. */
+export function behindAnotherNat(address: string | undefined): string {
+  const which =
+    address === undefined ? 'the router has no public address' : `the router's outside address is ${address}`
+  return (
+    `${which}: it stands behind another NAT, so port mappings lead nowhere; ` +
+    'ask the provider for a public IPv4 address or IPv6, or make the router in front of it a bridge'
+  )
+}
+
+function problemOf(state: PortMappingState, ports: Readonly<Record<MappedProtocol, number>>): string | undefined {
+  if (state.gateway.name === 'absent') {
+    return (
+      'no router here opens ports on request: turn UPnP on in the router, ' +
+      `or forward TCP port ${ports.tcp} and UDP port ${ports.udp} to this machine by hand`
+    )
+  }
+  const external = state.last?.external
+  if (external && external.kind !== 'address') return external.message
+  if (external && !isUsable(external)) return behindAnotherNat(external.address)
+  for (const entry of [state.tcp, state.udp]) {
+    if (entry.name === 'waiting' && entry.problem !== undefined) return entry.problem
+  }
+  return undefined
+}

@@ -1,0 +1,316 @@
+import { addressScope } from '../../common/wire/endpoint.ts'
+import type { MapOutcome, MappingRefusal, PortMapping } from './port-mapper.ts'
+
+/**
+ * Keeps two entries in a router's table, as a pure function of what was seen and when.
+ *
+ *   gateway:  searching ──found──▶ present ──restarted, silent──▶ searching
+ *                │   ▲                │ check, now and then
+ *                ▼   └─ later, alive ─┘
+ *              absent
+ *   entry:    waiting ──time──▶ asking ──granted──▶ kept ──half its lease──▶ asking
+ *                ▲                 │
+ *                └──── refused ────┘
+ */
+export interface PortMappingState {
+  readonly gateway: GatewayState
+  /** The gateway that the entries are in; it stays the last one while a search runs. */
+  readonly last: { readonly address: string; readonly external: ExternalAddress } | undefined
+  readonly tcp: EntryState
+  readonly udp: EntryState
+}
+
+export type GatewayState =
+  | { readonly name: 'searching'; readonly failures: number }
+  | { readonly name: 'absent'; readonly failures: number; readonly searchAt: number }
+  | {
+      readonly name: 'present'
+      readonly address: string
+      readonly external: ExternalAddress
+      /** Until then what is heard of restarts is not believed: anybody on the LAN can say it. */
+      readonly deafUntil: number
+      readonly checkPeriodMs: number
+      /** When to look next; undefined while a look is under way. */
+      readonly checkAt: number | undefined
+      readonly missed: number
+      /** What it last told everybody about itself; changes with each start. */
+      readonly life: string | undefined
+    }
+
+export type ExternalAddress = { readonly kind: 'address'; readonly address: string } | MappingRefusal
+
+export type EntryState =
+  | {
+      readonly name: 'waiting'
+      readonly askAt: number
+      readonly failures: number
+      /** The external port that others may know us by. */
+      readonly wasPort: number | undefined
+      readonly problem: string | undefined
+    }
+  | { readonly name: 'asking'; readonly failures: number; readonly held: PortMapping | undefined }
+  | { readonly name: 'kept'; readonly mapping: PortMapping; readonly renewAt: number; readonly endsAt: number }
+
+export type PortMappingEvent =
+  | { readonly name: 'tick' }
+  /** Something changed here: addresses, routes, or we slept. */
+  | { readonly name: 'network' }
+  | {
+      readonly name: 'found'
+      readonly address: string
+      readonly external: ExternalAddress
+      readonly checkCost: 'datagram' | 'connection'
+    }
+  | { readonly name: 'not-found' }
+  | { readonly name: 'answered'; readonly protocol: MappedProtocol; readonly outcome: MapOutcome }
+  | { readonly name: 'checked'; readonly result: 'kept' | 'lost' | 'no-answer' }
+  | {
+      readonly name: 'news'
+      readonly kind: 'alive' | 'byebye'
+      readonly address: string
+      readonly life: string | undefined
+    }
+
+export type MappedProtocol = 'tcp' | 'udp'
+
+export type PortMappingAction =
+  | { readonly name: 'search' }
+  | { readonly name: 'check' }
+  | { readonly name: 'ask'; readonly protocol: MappedProtocol; readonly wasPort: number | undefined }
+
+export interface PortMappingStep {
+  readonly state: PortMappingState
+  readonly actions: readonly PortMappingAction[]
+}
+
+/** Ours: short enough that a crashed agent leaves nothing for long, long enough to renew only 48 times a day. */
+export const LEASE_S = 3600
+/** Ours: a restart that is not announced is seen within this time, for 0.5 MB a day of LAN traffic. */
+const CHECK_PERIOD_MS = { datagram: 90_000, connection: 300_000 } as const
+/** Ours: who announces its restarts need hardly be asked. */
+const CHECK_ANNOUNCED_MS = 600_000
+const MAX_MISSED_CHECKS = 2
+const CHECK_AGAIN_MS = 10_000
+
+const FIRST_SEARCH_AGAIN_MS = 5000
+const MAX_SEARCH_AGAIN_MS = 1_800_000
+const FIRST_ASK_AGAIN_MS = { refused: 60_000, 'no-answer': 15_000, aborted: 1000 } as const
+const MAX_ASK_AGAIN_MS = 3_600_000
+/** Ours: a line that is down comes back soon, a carrier's NAT hardly ever goes. */
+const ADDRESS_AGAIN_MS = { address: 600_000, refused: 60_000, 'no-answer': 60_000, aborted: 60_000 } as const
+/** Ours: one search per this time, whatever is said on the LAN. */
+const DEAF_MS = 10_000
+
+const PROTOCOLS = ['tcp', 'udp'] as const
+
+export function startPortMapping(now: number): PortMappingStep {
+  const entry: EntryState = { name: 'waiting', askAt: now, failures: 0, wasPort: undefined, problem: undefined }
+  const gateway: GatewayState = { name: 'searching', failures: 0 }
+  return { state: { gateway, last: undefined, tcp: entry, udp: entry }, actions: [{ name: 'search' }] }
+}
+
+export function advancePortMapping(state: PortMappingState, event: PortMappingEvent, now: number): PortMappingStep {
+  switch (event.name) {
+    case 'tick':
+      return due(state, now)
+    case 'network':
+      return search({ ...state, tcp: askAnew(state.tcp, now), udp: askAnew(state.udp, now) }, 0)
+    case 'found':
+      return found(state, event, now)
+    case 'not-found':
+      return notFound(state, now)
+    case 'answered':
+      return afterAnswer(state, event.protocol, event.outcome, now)
+    case 'checked':
+      return checked(state, event.result, now)
+    case 'news':
+      return heard(state, event, now)
+    default:
+      return event satisfies never
+  }
+}
+
+/** When the next `tick` has something to do; infinity while answers are awaited. */
+export function nextPortMappingAt(state: PortMappingState): number {
+  const { gateway } = state
+  if (gateway.name === 'searching') return Number.POSITIVE_INFINITY
+  if (gateway.name === 'absent') return Math.min(gateway.searchAt, ...PROTOCOLS.map(name => endOf(state[name])))
+  const times = PROTOCOLS.map(name => {
+    const entry = state[name]
+    if (entry.name === 'waiting') return entry.askAt
+    return entry.name === 'kept' ? entry.renewAt : Number.POSITIVE_INFINITY
+  })
+  return Math.min(gateway.checkAt ?? Number.POSITIVE_INFINITY, ...(isUsable(gateway.external) ? times : []))
+}
+
+/** The mappings that the router has for us, as far as we know. */
+export function heldMapping(entry: EntryState): PortMapping | undefined {
+  if (entry.name === 'kept') return entry.mapping
+  return entry.name === 'asking' ? entry.held : undefined
+}
+
+/** A private or a carrier's address is one more NAT's inside: a mapping there leads nowhere. */
+export function isUsable(external: ExternalAddress): external is { kind: 'address'; address: string } {
+  return external.kind === 'address' && addressScope(external.address) === 'public'
+}
+
+function stay(state: PortMappingState): PortMappingStep {
+  return { state, actions: [] }
+}
+
+function search(state: PortMappingState, failures: number): PortMappingStep {
+  return { state: { ...state, gateway: { name: 'searching', failures } }, actions: [{ name: 'search' }] }
+}
+
+/** Everything whose time has come. */
+function due(state: PortMappingState, now: number): PortMappingStep {
+  const { gateway } = state
+  if (gateway.name === 'searching') return stay(state)
+  if (gateway.name === 'absent') {
+    return gateway.searchAt <= now ? search(state, gateway.failures) : stay(forgetEnded(state, now))
+  }
+  const actions: PortMappingAction[] = []
+  let next = state
+  if (gateway.checkAt !== undefined && gateway.checkAt <= now) {
+    // Without an address there is nothing to check but the address.
+    if (!isUsable(gateway.external)) return search(state, 0)
+    next = { ...next, gateway: { ...gateway, checkAt: undefined } }
+    actions.push({ name: 'check' })
+  }
+  if (!isUsable(gateway.external)) return { state: next, actions }
+  for (const protocol of PROTOCOLS) {
+    const entry = next[protocol]
+    if (entry.name === 'waiting' && entry.askAt <= now) {
+      actions.push({ name: 'ask', protocol, wasPort: entry.wasPort })
+      next = { ...next, [protocol]: { name: 'asking', failures: entry.failures, held: undefined } }
+    } else if (entry.name === 'kept' && entry.renewAt <= now) {
+      actions.push({ name: 'ask', protocol, wasPort: entry.mapping.externalPort })
+      next = { ...next, [protocol]: { name: 'asking', failures: 0, held: entry.mapping } }
+    }
+  }
+  return { state: next, actions }
+}
+
+function found(
+  state: PortMappingState,
+  event: Extract<PortMappingEvent, { name: 'found' }>,
+  now: number,
+): PortMappingStep {
+  const { address, external } = event
+  const checkPeriodMs = CHECK_PERIOD_MS[event.checkCost]
+  const gateway: GatewayState = {
+    name: 'present',
+    address,
+    external,
+    deafUntil: now + DEAF_MS,
+    checkPeriodMs,
+    checkAt: now + (isUsable(external) ? checkPeriodMs : ADDRESS_AGAIN_MS[external.kind]),
+    missed: 0,
+    life: undefined,
+  }
+  const same = state.last?.address === address
+  const again = (entry: EntryState): EntryState => {
+    // Whatever the search was for, asking for what we had finds out whether it is still there.
+    if (entry.name === 'kept' && same) return { ...entry, renewAt: now }
+    if (entry.name === 'asking' || same) return entry
+    return { name: 'waiting', askAt: now, failures: 0, wasPort: portOf(entry), problem: undefined }
+  }
+  return due({ gateway, last: { address, external }, tcp: again(state.tcp), udp: again(state.udp) }, now)
+}
+
+function askAnew(entry: EntryState, now: number): EntryState {
+  return entry.name === 'waiting' ? { ...entry, askAt: now, failures: 0 } : entry
+}
+
+function notFound(state: PortMappingState, now: number): PortMappingStep {
+  const failures = state.gateway.name === 'searching' ? state.gateway.failures : 0
+  const searchAt = now + Math.min(MAX_SEARCH_AGAIN_MS, FIRST_SEARCH_AGAIN_MS * 2 ** failures)
+  const gateway: GatewayState = { name: 'absent', failures: failures + 1, searchAt }
+  return stay({ ...state, gateway, last: undefined })
+}
+
+function afterAnswer(
+  state: PortMappingState,
+  protocol: MappedProtocol,
+  outcome: MapOutcome,
+  now: number,
+): PortMappingStep {
+  const next = { ...state, [protocol]: answered(state[protocol], outcome, now) }
+  // A gateway that was restarted listens elsewhere; the entry itself waits its time, so this is no loop.
+  const lost = outcome.kind === 'no-answer' && state.gateway.name === 'present'
+  return lost ? search(next, 0) : due(next, now)
+}
+
+function answered(entry: EntryState, outcome: MapOutcome, now: number): EntryState {
+  if (outcome.kind === 'granted') {
+    const { mapping } = outcome
+    const halfMs = ((mapping.leaseS || LEASE_S) * 1000) / 2
+    const endsAt = mapping.leaseS === 0 ? Number.POSITIVE_INFINITY : now + mapping.leaseS * 1000
+    return { name: 'kept', mapping, renewAt: now + halfMs, endsAt }
+  }
+  const failures = entry.name === 'asking' ? entry.failures : 0
+  const delay = Math.min(MAX_ASK_AGAIN_MS, FIRST_ASK_AGAIN_MS[outcome.kind] * 2 ** failures)
+  return {
+    name: 'waiting',
+    askAt: now + delay,
+    failures: failures + 1,
+    wasPort: portOf(entry),
+    problem: outcome.kind === 'aborted' ? undefined : outcome.message,
+  }
+}
+
+function checked(state: PortMappingState, result: 'kept' | 'lost' | 'no-answer', now: number): PortMappingStep {
+  const { gateway } = state
+  if (gateway.name !== 'present') return stay(state)
+  if (result === 'lost') return search(state, 0)
+  const missed = result === 'kept' ? 0 : gateway.missed + 1
+  if (missed >= MAX_MISSED_CHECKS) return search(state, 0)
+  const checkAt = now + (missed > 0 ? CHECK_AGAIN_MS : gateway.checkPeriodMs)
+  return due({ ...state, gateway: { ...gateway, missed, checkAt } }, now)
+}
+
+function heard(
+  state: PortMappingState,
+  news: Extract<PortMappingEvent, { name: 'news' }>,
+  now: number,
+): PortMappingStep {
+  const { gateway } = state
+  switch (gateway.name) {
+    case 'searching':
+      return stay(state)
+    case 'absent':
+      return news.kind === 'alive' ? search(state, 0) : stay(state)
+    case 'present': {
+      if (news.address !== gateway.address || now < gateway.deafUntil) return stay(state)
+      // It says farewell before it restarts, too: the search then finds nothing and is repeated until it is back.
+      if (news.kind === 'byebye') return search(state, 0)
+      if (news.life === undefined) return stay(state)
+      if (gateway.life !== undefined && gateway.life !== news.life) return search(state, 0)
+      // Its first word may be about a start that we missed: one look tells.
+      const checkAt = gateway.life === undefined ? now : gateway.checkAt
+      return due(
+        { ...state, gateway: { ...gateway, life: news.life, checkAt, checkPeriodMs: CHECK_ANNOUNCED_MS } },
+        now,
+      )
+    }
+    default:
+      return gateway satisfies never
+  }
+}
+
+/** A mapping whose router is gone ends with its lease. */
+function forgetEnded(state: PortMappingState, now: number): PortMappingState {
+  const forget = (entry: EntryState): EntryState =>
+    endOf(entry) <= now
+      ? { name: 'waiting', askAt: now, failures: 0, wasPort: portOf(entry), problem: undefined }
+      : entry
+  return { ...state, tcp: forget(state.tcp), udp: forget(state.udp) }
+}
+
+function endOf(entry: EntryState): number {
+  return entry.name === 'kept' ? entry.endsAt : Number.POSITIVE_INFINITY
+}
+
+function portOf(entry: EntryState): number | undefined {
+  return entry.name === 'waiting' ? entry.wasPort : heldMapping(entry)?.externalPort
+}

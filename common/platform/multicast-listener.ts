@@ -1,0 +1,42 @@
+import { createSocket } from 'node:dgram'
+import type { Endpoint } from '../wire/endpoint.ts'
+
+export interface MulticastOptions {
+  /** The IPv4 group to hear; its port is shared with whoever else listens to it. */
+  readonly group: Endpoint
+  /** Own IPv4 addresses on the links to listen on. One that cannot join is left out. */
+  readonly interfaceAddresses: readonly string[]
+  /** Called for each datagram to the port. It must not throw. */
+  readonly onDatagram: (bytes: Buffer, from: Endpoint) => void
+}
+
+export interface MulticastListener {
+  /** Stops at once. */
+  close(): void
+}
+
+/** Hears a multicast group. Never fails: a machine where it cannot be heard hears nothing. */
+export function listenMulticast(options: MulticastOptions): MulticastListener {
+  const { group, interfaceAddresses, onDatagram } = options
+  const socket = createSocket({ type: 'udp4', reuseAddr: true })
+  let closed = false
+  const close = () => {
+    if (closed) return
+    closed = true
+    socket.close()
+  }
+  socket.on('error', close)
+  socket.on('message', (bytes, from) => onDatagram(bytes, { address: from.address, port: from.port }))
+  // Bound to the group, so that datagrams to our own address go to the program that waits for them.
+  socket.bind({ port: group.port, address: group.address, exclusive: true }, () => {
+    for (const address of interfaceAddresses) {
+      try {
+        socket.addMembership(group.address, address)
+      } catch {
+        // The address may be gone already, or its link without multicast.
+      }
+    }
+  })
+  socket.unref()
+  return { close }
+}
