@@ -12,7 +12,7 @@ import { endsOf } from '../path/tcp-path.ts'
 import type { IncomingCall, OpenPipe, Rendezvous } from '../rendezvous/rendezvous.ts'
 import { DirectRace, type UdpSituation } from './direct-race.ts'
 import { directRetryMs, recallMs } from './direct-schedule.ts'
-import { Session } from './session.ts'
+import { type LostPath, Session } from './session.ts'
 import type { SessionStream } from './stream.ts'
 import type { WindowBudget } from './window.ts'
 
@@ -24,6 +24,8 @@ const IDLE_MS = 10 * 60_000
 const SUSPENDED_MS = 120_000
 /** How long a better path must have been sound before the others are closed. */
 const SETTLE_MS = 5_000
+/** A path that broke earlier than this counts like a call that failed. */
+const SOUND_MS = 2_000
 /** How long a stream waits for a path before its opener is told that there is none. */
 const CONNECT_MS = 15_000
 
@@ -220,7 +222,7 @@ export class Peer {
         onStream: stream => onStream(this, stream),
         onCandidates: (candidates, tryNow) => this.#onCandidates(candidates, tryNow),
         onIce: (attempt, signal) => this.#race?.receiveIce(attempt, signal),
-        onPaths: () => this.#onPaths(),
+        onPaths: lost => this.#onPaths(lost),
         onBusy: busy => this.#onBusy(busy),
         onRestart: () => this.#onRestart(),
         onBye: () => this.#endSession(new CulvertError('session-closed', 'the session was idle')),
@@ -257,15 +259,15 @@ export class Peer {
     this.#startRace()
   }
 
-  #onPaths(): void {
+  #onPaths(lost?: LostPath): void {
     const session = this.#session
     if (!session) return
+    if (lost) this.#logLost(lost)
     const { active } = session
     if (!active) {
-      this.#onPathless(session)
+      this.#onPathless(session, lost)
       return
     }
-    this.#callFailures = 0
     this.#lastError = undefined
     this.#recall?.cancel()
     this.#suspendTimer?.cancel()
@@ -308,14 +310,31 @@ export class Peer {
     this.#tryDirect()
   }
 
-  #onPathless(session: Session): void {
+  #logLost({ link, reason }: LostPath): void {
+    const fields = { peer: this.#name(), path: `${link.kind}/${link.how}`, reason: reason.message }
+    if (reason.code === 'session-closed') this.#context.log.debug('a path was left', fields)
+    else this.#context.log.info('a path broke', fields)
+  }
+
+  #onPathless(session: Session, lost: LostPath | undefined): void {
+    const { clock } = this.#context
+    const sound = this.#connectedAt !== undefined && clock.now() - this.#connectedAt >= SOUND_MS
     this.#connectedAt = undefined
     this.#announced = ''
-    this.#suspendTimer ??= this.#context.clock.after(SUSPENDED_MS, () => {
+    this.#suspendTimer ??= clock.after(SUSPENDED_MS, () => {
       this.#endSession(new CulvertError('peer-unreachable', `no path to the peer for ${SUSPENDED_MS / 1000} s`))
     })
-    if (this.#wanted()) this.#call(false)
-    else if (!this.#calling && session.links.length === 0)
+    if (sound) {
+      this.#callFailures = 0
+      if (this.#wanted()) this.#call(false)
+    } else if (!this.#calling && session.links.length === 0) {
+      // A relay that breaks every pipe must not make us call as fast as we can.
+      this.#callFailures++
+      this.#lastError = lost?.reason ?? this.#lastError
+      this.#wake()
+      this.#afterFailedCall()
+    }
+    if (!this.#wanted() && !this.#calling && session.links.length === 0)
       this.#endSession(new CulvertError('session-closed', 'the last path ended'))
     this.#context.onChange()
   }

@@ -44,13 +44,19 @@ const MAX_LINKS = 12
 /** Flag of a candidates frame: please try to reach these now. */
 const TRY_NOW = 1
 
+/** A path that ended by itself, and why. */
+export interface LostPath {
+  readonly link: PathLink
+  readonly reason: CulvertError
+}
+
 export interface SessionEvents {
   /** The peer opens a stream; the service layer accepts or resets it. */
   onStream(stream: SessionStream): void
   onCandidates(candidates: readonly Candidate[], tryNow: boolean): void
   onIce(attempt: number, signal: IceSignal): void
-  /** A path became ready, suspect, sound or was lost, or another one is in use now. */
-  onPaths(): void
+  /** A path became ready, suspect, sound or was lost (then with which and why), or another one is in use now. */
+  onPaths(lost?: LostPath): void
   /** The number of streams went from or to zero. */
   onBusy(busy: boolean): void
   /** The peer has lost the state of this session (a restart): all streams are gone, the paths are new. */
@@ -163,7 +169,7 @@ export class Session implements StreamHost {
           if (from === this.#active) this.#pump()
         },
         onVital: () => this.#choose(),
-        onDown: from => this.#onDown(from),
+        onDown: (from, reason) => this.#onDown({ link: from, reason }),
       },
       busy,
     )
@@ -436,9 +442,9 @@ export class Session implements StreamHost {
 
   // -- paths
 
-  #onDown(link: PathLink): void {
-    this.#forgetLink(link)
-    this.#choose()
+  #onDown(lost: LostPath): void {
+    this.#forgetLink(lost.link)
+    this.#choose(lost)
   }
 
   #forgetLink(link: PathLink): void {
@@ -449,7 +455,7 @@ export class Session implements StreamHost {
   }
 
   /** Sends on the best path from now on; after a change, what the peer has not acknowledged goes again. */
-  #choose(): void {
+  #choose(lost?: LostPath): void {
     if (this.#closed) return
     const best = choosePath(this.#links)
     if (best !== this.#active) {
@@ -459,7 +465,7 @@ export class Session implements StreamHost {
         this.#acknowledger.repeat()
       }
     }
-    this.#options.events.onPaths()
+    this.#options.events.onPaths(lost)
     this.#schedule()
   }
 
