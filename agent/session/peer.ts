@@ -20,7 +20,7 @@ export type PeerState = 'connected' | 'connecting' | 'idle' | 'offline' | 'refus
 
 /** A session without streams is given up after this, unless the config says `keep`. */
 const IDLE_MS = 10 * 60_000
-/** How long streams outlive their last path. */
+/** How long a session outlives its last path: also one without streams here, for the peer may have opened one. */
 const SUSPENDED_MS = 120_000
 /** How long a better path must have been sound before the others are closed. */
 const SETTLE_MS = 5_000
@@ -101,7 +101,7 @@ export class Peer {
     if (this.#calling && this.#callFailures === 0) return 'connecting'
     if (this.#context.rendezvous().presence(this.id) === false) return 'offline'
     if (this.#lastError?.code === 'peer-offline') return 'offline'
-    return this.#calling || this.#session ? 'connecting' : 'idle'
+    return this.#calling || this.#wanted() ? 'connecting' : 'idle'
   }
 
   get traffic() {
@@ -334,8 +334,6 @@ export class Peer {
       this.#wake()
       this.#afterFailedCall()
     }
-    if (!this.#wanted() && !this.#calling && session.links.length === 0)
-      this.#endSession(new CulvertError('session-closed', 'the last path ended'))
     this.#context.onChange()
   }
 
@@ -485,10 +483,6 @@ export class Peer {
   }
 
   #afterFailedCall(): void {
-    const session = this.#session
-    if (session && !session.active && session.streamCount === 0 && !this.#keep && session.links.length === 0) {
-      this.#endSession(this.#lastError ?? this.#noPath())
-    }
     if (!this.#wanted() || this.#session?.active) return
     const chance = this.#context.random.integer(0, 1000) / 1000
     const waiting = this.#waiters.size > 0 || (this.#session?.streamCount ?? 0) > 0
