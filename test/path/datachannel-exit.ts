@@ -2,6 +2,7 @@
 // would keep it alive. Prints how many milliseconds the closing blocked.
 import { once } from 'node:events'
 import { closeAllDatachannels } from '../../agent/path/datachannel/attempt.ts'
+import { liveBytes } from '../unit/collect-garbage.ts'
 import { connectPair, startPair } from './datachannel-pair.ts'
 
 if (process.argv[2] === 'open') {
@@ -15,6 +16,17 @@ if (process.argv[2] === 'open') {
     fill()
     await once(b.stream, 'data')
   }
+} else if (process.argv[2] === 'garbage') {
+  // Attempts that stop at every stage, forgotten at once: the library must not stumble over what was collected.
+  for (let i = 0; i < 60; i++) {
+    const { offerer, answerer } = startPair()
+    await new Promise(resolve => setTimeout(resolve, i / 2))
+    if (i % 3 === 0) offerer.abort()
+    else if (i % 3 === 1) answerer.abort()
+    else startPair({ offerer: { signal: AbortSignal.abort() } })
+    if (i % 5 === 0) liveBytes()
+  }
+  liveBytes()
 } else {
   startPair({ pass: signal => (signal.kind === 'candidate' ? undefined : signal) })
   await new Promise(resolve => setTimeout(resolve, 200))

@@ -60,6 +60,22 @@ let library: Library | undefined
 /** Holds every open connection: the native side closes one that is garbage-collected. */
 const connections = new Set<Connection>()
 
+/**
+ * Holds every channel until the library has said that it is closed: it keeps a list of them, does not take one off that
+ * is garbage-collected before, and crashes over it in `cleanup`.
+ */
+const channels = new Set<DataChannel>()
+
+/** Keeps a channel for as long as the library needs it; `onClosed` must not throw. */
+function hold(channel: DataChannel, onClosed: () => void): void {
+  channels.add(channel)
+  channel.onClosed(() => {
+    // The library still uses it when this returns.
+    setImmediate(() => channels.delete(channel))
+    onClosed()
+  })
+}
+
 /** Loads the native library once; rejects with `peer-unreachable` where there is no build of it for this machine. */
 export async function loadNative(): Promise<CreateConnection> {
   try {
@@ -109,7 +125,11 @@ class Connection implements NativeConnection {
     )
     this.#native.onLocalDescription(this.#guard(sdp => events.description(sdp)))
     this.#native.onLocalCandidate(this.#guard(line => events.candidate(line)))
-    this.#native.onDataChannel(this.#guard(channel => this.#adopt(channel)))
+    // Not silenced by `close`: a channel that nobody holds is a crash to come.
+    this.#native.onDataChannel(channel => {
+      if (this.#closed || this.#channel) this.#refuse(channel)
+      else this.#guard(() => this.#adopt(channel))()
+    })
   }
 
   offer(): void {
@@ -157,7 +177,13 @@ class Connection implements NativeConnection {
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    connections.delete(this)
+    // Messages that wait for the event loop are leaked by the library when it closes; one turn takes them off first.
+    setImmediate(() => this.closeNow())
+  }
+
+  closeNow(): void {
+    this.#closed = true
+    if (!connections.delete(this)) return
     try {
       // Closes the channel too. Closing that by itself first would race with messages that are being delivered.
       this.#native.close()
@@ -167,14 +193,11 @@ class Connection implements NativeConnection {
   }
 
   #adopt(channel: DataChannel): void {
-    if (this.#channel) {
-      // The callback keeps the second channel's queue from filling up, which would block a native thread for good.
-      channel.onMessage(() => undefined)
-      this.#fail('the peer opened a second channel')
-      return
-    }
     this.#channel = channel
-    channel.onClosed(this.#guard(() => this.#fail('the channel was closed')))
+    hold(
+      channel,
+      this.#guard(() => this.#fail('the channel was closed')),
+    )
     channel.onError(this.#guard(reason => this.#fail(`channel error: ${reason}`)))
     channel.setBufferedAmountLowThreshold(LOW_WATER_BYTES)
     channel.onBufferedAmountLow(this.#guard(() => this.#events.low()))
@@ -189,6 +212,17 @@ class Connection implements NativeConnection {
       }),
     )
     if (channel.isOpen()) this.#open(channel)
+  }
+
+  #refuse(channel: DataChannel): void {
+    try {
+      hold(channel, () => undefined)
+      // Its messages are taken and dropped: a full queue of a channel would block a native thread for good.
+      channel.onMessage(() => undefined)
+    } catch (thrown) {
+      this.#fail(reasonOf(thrown))
+    }
+    this.#fail('the peer opened a second channel')
   }
 
   #open(channel: DataChannel): void {
@@ -246,7 +280,7 @@ class Connection implements NativeConnection {
  * the library starts its threads again if a connection is made afterwards.
  */
 export function closeAllNative(): void {
-  for (const connection of [...connections]) connection.close()
+  for (const connection of [...connections]) connection.closeNow()
   try {
     library?.cleanup()
   } catch {
