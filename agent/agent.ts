@@ -99,6 +99,8 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     candidates: () => nat.candidates(),
     stunServers: () => agent.stunServers,
     udp: () => udpSituation(udpPort, nat.report()),
+    hardTcpNat: () =>
+      nat.report().tcp.mapping.endsWith('-dependent') && nat.report().tcp.mapping !== 'endpoint-independent',
     onStream: (peer, stream) => void services.serve(peer.id, stream),
     onChange: () => agent.changed(),
   }

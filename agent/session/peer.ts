@@ -40,6 +40,8 @@ export interface PeerContext {
   readonly candidates: () => readonly Candidate[]
   readonly stunServers: () => readonly Endpoint[]
   readonly udp: () => UdpSituation | undefined
+  /** The router gives each destination another TCP port. */
+  readonly hardTcpNat: () => boolean
   readonly onStream: (peer: Peer, stream: SessionStream) => void
   readonly onChange: () => void
 }
@@ -220,6 +222,7 @@ export class Peer {
         onStream: stream => onStream(this, stream),
         onCandidates: (candidates, tryNow) => this.#onCandidates(candidates, tryNow),
         onIce: (attempt, signal) => this.#race?.receiveIce(attempt, signal),
+        onPunch: (attempt, signal) => this.#race?.receivePunch(attempt, signal),
         onPaths: () => this.#onPaths(),
         onBusy: busy => this.#onBusy(busy),
         onRestart: () => this.#onRestart(),
@@ -234,7 +237,7 @@ export class Peer {
 
   #startRace(): void {
     this.#race?.close()
-    const { ownId, sealer, clock, random, log, udp, stunServers } = this.#context
+    const { ownId, sealer, clock, random, log, udp, stunServers, hardTcpNat } = this.#context
     this.#race = new DirectRace({
       ownId,
       peerId: this.id,
@@ -246,6 +249,8 @@ export class Peer {
       stunServers,
       attach: (path, dialled) => this.attach(path, dialled),
       sendIce: (attempt, signal) => this.#session?.sendIce(attempt, signal),
+      sendPunch: (attempt, signal) => this.#session?.sendPunch(attempt, signal),
+      hardTcpNat,
       hasTcp: () => this.#hasTcp(),
       hasDirect: () => this.#hasDirect(),
     })

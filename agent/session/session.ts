@@ -7,18 +7,21 @@ import {
   decodeCredit,
   decodeIce,
   decodeOpen,
+  decodePunch,
   decodeReset,
   EPOCH_BYTES,
   encodeCredit,
   encodeFrame,
   encodeIce,
   encodeOpen,
+  encodePunch,
   encodeReset,
   FRAME,
   type Frame,
   type Hello,
   type HelloHow,
   type IceSignal,
+  type PunchSignal,
   SESSION_VERSION,
 } from '../../common/wire/session-frame.ts'
 import type { Path } from '../path/path.ts'
@@ -49,6 +52,7 @@ export interface SessionEvents {
   onStream(stream: SessionStream): void
   onCandidates(candidates: readonly Candidate[], tryNow: boolean): void
   onIce(attempt: number, signal: IceSignal): void
+  onPunch(attempt: number, signal: PunchSignal): void
   /** A path became ready, suspect, sound or was lost, or another one is in use now. */
   onPaths(): void
   /** The number of streams went from or to zero. */
@@ -204,6 +208,10 @@ export class Session implements StreamHost {
 
   sendIce(attempt: number, signal: IceSignal): void {
     this.#control(encodeIce(attempt, signal))
+  }
+
+  sendPunch(attempt: number, signal: PunchSignal): void {
+    this.#control(encodePunch(attempt, signal))
   }
 
   /** Proposes to end the idle session; `onBye` follows when the peer agrees. */
@@ -396,6 +404,11 @@ export class Session implements StreamHost {
       case FRAME.ice: {
         const signal = decodeIce(frame)
         if (signal) events.onIce(frame.stream, signal)
+        return
+      }
+      case FRAME.punch: {
+        const signal = decodePunch(frame)
+        if (signal) events.onPunch(frame.stream, signal)
         return
       }
       case FRAME.bye:

@@ -96,6 +96,7 @@ export async function startLoopbackPeer(options: LoopbackPeerOptions): Promise<L
         : [],
     stunServers: () => [],
     udp: () => undefined,
+    hardTcpNat: () => false,
     onStream: (peer, stream) => options.onStream?.(stream, peer),
     onChange: changed,
   }
