@@ -1,11 +1,13 @@
-import { CulvertError } from '../common/errors.ts'
+import { CulvertError, reasonOf } from '../common/errors.ts'
 import { systemClock } from '../common/platform/clock.ts'
 import type { Log, LogLevel } from '../common/platform/log.ts'
 import { listInterfaceAddresses } from '../common/platform/network-interfaces.ts'
 import { systemRandom } from '../common/platform/random.ts'
 import type { AgentConfig } from './config/agent-config.ts'
-import { loadConfig } from './config/load-config.ts'
+import { ConfigError, loadConfig } from './config/load-config.ts'
+import { ownIdFaults } from './config/parse-config.ts'
 import { startControlServer } from './control/control-server.ts'
+import { refuseSecondAgent } from './control/control-socket.ts'
 import { loadOrCreateIdentity } from './identity/identity.ts'
 import { openStablePorts, type StablePorts } from './identity/stable-ports.ts'
 import type { MappingBehaviour } from './nat/behaviour.ts'
@@ -45,6 +47,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
   const random = systemRandom
   await using cleanup = new AsyncDisposableStack()
 
+  await refuseSecondAgent(config.controlSocket)
   const identity = await loadOrCreateIdentity(config.stateDir, { log })
   const ports = await openStablePorts(config.stateDir, { random, log })
   const trust = createTrust(config.peers, identity.id)
@@ -136,14 +139,15 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
   })
   cleanup.use(control)
 
+  const reload = async () => {
+    const loaded = await loadConfig(context.configPath)
+    const faults = ownIdFaults(loaded.config, identity.id)
+    if (faults.length > 0) throw new ConfigError(context.configPath, faults)
+    log.setLevel(loaded.config.log.level)
+    await agent.reconfigure(loaded.config)
+  }
   context.reload(() => {
-    loadConfig(context.configPath).then(
-      loaded => {
-        log.setLevel(loaded.config.log.level)
-        return agent.reconfigure(loaded.config)
-      },
-      (thrown: unknown) => log.error('the config was not taken over', { reason: String(thrown) }),
-    )
+    reload().catch((thrown: unknown) => log.error('the config was not taken over', { reason: reasonOf(thrown) }))
   })
   log.info('agent ready', { id: identity.id, name: config.name, tcp: listener.port, udp: udpPort })
   await aborted(signal)

@@ -15,14 +15,19 @@ export interface DatachannelFigures {
   readonly duplexMbps: number
   /** The sealed path: TLS 1.3 on our byte stream. */
   readonly tlsMbps: number
-  /** Medians of the ratios within one round, which the machine's other work disturbs less than the figures. */
+  /** Medians of the ratios to the bare rate within one round, which the machine's other work disturbs less. */
   readonly duplexShare: number
   readonly tlsShare: number
+  /** CPU seconds per GB for both ends together: what stays comparable on a machine that has other work to do. */
+  readonly bareCpuPerGb: number
+  readonly duplexCpuPerGb: number
+  readonly tlsCpuPerGb: number
 }
 
 const MESSAGE = Buffer.alloc(65536, 7)
-const ROUNDS = 5
-const WARM_UP_MS = 200
+const ROUNDS = 4
+/** SCTP's congestion window starts anew after a pause. */
+const WARM_UP_MS = 250
 const SLOT_MS = 500
 
 /** One way of carrying bytes: how to keep it busy, and how many bytes have arrived. */
@@ -38,33 +43,47 @@ interface Carrier {
  */
 export async function benchDatachannel(): Promise<DatachannelFigures> {
   const carriers = [await bareCarrier(), await duplexCarrier(), await tlsCarrier()]
-  const rates: number[][] = [[], [], []]
+  const slots: Slot[][] = [[], [], []]
   for (let round = 0; round < ROUNDS; round++) {
-    for (const [index, carrier] of carriers.entries()) rates[index]?.push(await measure(carrier))
+    for (const [index, carrier] of carriers.entries()) slots[index]?.push(await measure(carrier))
   }
   closeAllDatachannels()
-  const [bare = [], duplex = [], tls = []] = rates
-  const share = (part: readonly number[]) => median(part.map((rate, round) => rate / (bare[round] ?? Number.NaN)))
+  const [bare = [], duplex = [], tls = []] = slots
+  const mbps = (of: readonly Slot[]) => median(of.map(slot => slot.mbps))
+  const share = (of: readonly Slot[]) => median(of.map((slot, round) => slot.mbps / (bare[round]?.mbps ?? Number.NaN)))
+  const cpuPerGb = (of: readonly Slot[]) => sum(of.map(slot => slot.cpuS)) / sum(of.map(slot => slot.gb))
   return {
-    bareMbps: median(bare),
-    duplexMbps: median(duplex),
-    tlsMbps: median(tls),
+    bareMbps: mbps(bare),
+    duplexMbps: mbps(duplex),
+    tlsMbps: mbps(tls),
     duplexShare: share(duplex),
     tlsShare: share(tls),
+    bareCpuPerGb: cpuPerGb(bare),
+    duplexCpuPerGb: cpuPerGb(duplex),
+    tlsCpuPerGb: cpuPerGb(tls),
   }
 }
 
-async function measure(carrier: Carrier): Promise<number> {
+interface Slot {
+  readonly mbps: number
+  readonly gb: number
+  readonly cpuS: number
+}
+
+async function measure(carrier: Carrier): Promise<Slot> {
   carrier.start()
   await wait(WARM_UP_MS)
-  const bytes = carrier.received()
+  const before = carrier.received()
+  const cpuBefore = process.cpuUsage()
   const startedAt = performance.now()
   await wait(SLOT_MS)
-  const rate = ((carrier.received() - bytes) * 8) / 1000 / (performance.now() - startedAt)
+  const seconds = (performance.now() - startedAt) / 1000
+  const { user, system } = process.cpuUsage(cpuBefore)
+  const gb = (carrier.received() - before) / 1e9
   carrier.stop()
   // What is still under way must not count for the next carrier.
   for (let last = -1; last !== carrier.received(); await wait(50)) last = carrier.received()
-  return rate
+  return { mbps: (gb * 8000) / seconds, gb, cpuS: (user + system) / 1e6 }
 }
 
 async function bareCarrier(): Promise<Carrier> {
@@ -134,6 +153,9 @@ async function tlsCarrier(): Promise<Carrier> {
   return streamCarrier(sender.stream, receiver.stream)
 }
 
+/** A stream that always has something to send, as a session under load has. */
+const QUEUED_BYTES = 256 * 1024
+
 function streamCarrier(from: Duplex, to: Duplex): Carrier {
   let received = 0
   let running = false
@@ -141,7 +163,10 @@ function streamCarrier(from: Duplex, to: Duplex): Carrier {
     received += chunk.length
   })
   const pump = async () => {
-    while (running) if (!from.write(MESSAGE)) await once(from, 'drain')
+    while (running) {
+      while (from.writableLength < QUEUED_BYTES) from.write(MESSAGE)
+      await once(from, 'drain')
+    }
   }
   return {
     start() {
@@ -153,6 +178,10 @@ function streamCarrier(from: Duplex, to: Duplex): Carrier {
     },
     received: () => received,
   }
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0)
 }
 
 function median(values: readonly number[]): number {

@@ -8,6 +8,11 @@ import { configPathOf } from './config-path.ts'
 import { EXIT_DONE } from './exit-code.ts'
 
 export async function run(args: Arguments, io: CommandIo): Promise<number> {
+  const onReload: (() => void)[] = []
+  // From the first moment on, because without a handler SIGHUP ends the process.
+  process.on('SIGHUP', () => {
+    for (const listener of onReload) listener()
+  })
   const configPath = configPathOf(args, io)
   const { config, warnings } = await loadConfig(configPath)
   const own = await readIdentity(config.stateDir)
@@ -18,9 +23,7 @@ export async function run(args: Arguments, io: CommandIo): Promise<number> {
   const log = createLog({ level: config.log.level, style, write: io.err })
   for (const warning of warnings) log.warn(`${configPath}: ${formatFault(warning)}`)
   const { runAgent } = await import('../agent.ts')
-  const reload = (listener: () => void) => {
-    process.on('SIGHUP', listener)
-  }
+  const reload = (listener: () => void) => void onReload.push(listener)
   await runAgent(config, { configPath, log, signal: io.signal, reload })
   return EXIT_DONE
 }

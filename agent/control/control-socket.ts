@@ -52,6 +52,22 @@ async function removeStale(path: string): Promise<void> {
   await unlink(path)
 }
 
+/**
+ * Throws `port-in-use` when an agent answers on the socket. Asked before anything else is touched: a second agent on
+ * one state directory would take the ports of the first for foreign ones.
+ */
+export async function refuseSecondAgent(path: string): Promise<void> {
+  try {
+    if (!(await lstat(path)).isSocket()) return
+  } catch (thrown) {
+    if (systemCodeOf(thrown) === 'ENOENT') return
+    throw cannotListen(path, thrown)
+  }
+  if (await answers(path)) {
+    throw new CulvertError('port-in-use', `another agent is running: it answers on ${path}; stop it first`)
+  }
+}
+
 function answers(path: string): Promise<boolean> {
   return new Promise(resolve => {
     const probe = connect({ path })

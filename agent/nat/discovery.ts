@@ -13,8 +13,6 @@ export interface DiscoveryOptions {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
-  /** The UDP port whose mapping matters. */
-  readonly udpPort: number
   readonly interfaces: () => readonly InterfaceAddress[]
   readonly onChange: () => void
 }
@@ -68,7 +66,7 @@ export class NatDiscovery {
   }
 
   async #run(): Promise<void> {
-    const { clock, random, interfaces, udpPort, log } = this.#options
+    const { clock, random, interfaces, log } = this.#options
     const stop = new AbortController()
     this.#running = stop
     const addresses = interfaces()
@@ -83,7 +81,8 @@ export class NatDiscovery {
       const [udp, tcp] = await Promise.all([
         discoverUdpBehaviour({
           ...shared,
-          localPort: udpPort,
+          // Never the agent's own port: a data channel that wants it in this moment would fail.
+          localPort: 0,
           onAddress: address => this.#take(stop, { ...this.#udp, address }, this.#tcp),
           onMapping: mapping => this.#take(stop, { ...this.#udp, ...mapping }, this.#tcp),
         }),

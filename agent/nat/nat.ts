@@ -38,7 +38,10 @@ export interface Nat {
   setStunServers(servers: readonly Endpoint[]): void
   /** Looks at everything again, because of something that only the caller saw; `reason` is for the log. */
   refresh(reason: string): void
-  /** Calls the listener after the report or the candidates changed; returns what ends it. */
+  /**
+   * Calls the listener after the report or the candidates changed in more than the port of an observed address; returns
+   * what ends it.
+   */
   onChange(listener: () => void): () => void
   /** Deletes our port mappings, in at most a second, and ends all asking. */
   close(): Promise<void>
@@ -63,7 +66,7 @@ export function startNat(options: NatOptions): Promise<Nat> {
     return candidatesOf({ addresses: interfaces(), tcpPort, mapped: portMapping, open: openAddress(discovery) })
   }
   const changed = () => {
-    const now = JSON.stringify([report(), candidates()])
+    const now = signature(report(), candidates())
     if (now === told) return
     told = now
     logReport(log, report())
@@ -77,7 +80,7 @@ export function startNat(options: NatOptions): Promise<Nat> {
     changed()
   }
 
-  const discovery = new NatDiscovery({ clock, random, log, udpPort, interfaces, onChange: changed })
+  const discovery = new NatDiscovery({ clock, random, log, interfaces, onChange: changed })
   const watch = new NetworkWatch({
     clock,
     interfaces,
@@ -95,7 +98,7 @@ export function startNat(options: NatOptions): Promise<Nat> {
       onChange: () => changed(),
     })
   }
-  told = JSON.stringify([report(), candidates()])
+  told = signature(report(), candidates())
 
   return Promise.resolve({
     report,
@@ -114,6 +117,12 @@ export function startNat(options: NatOptions): Promise<Nat> {
       await mappings?.close()
     },
   })
+}
+
+/** What listeners are told about. The outside ports are those of the last question, another one each time. */
+function signature({ udp, tcp, carrierNat, portMapping }: NatReport, candidates: readonly Candidate[]): string {
+  const seen = [udp.mapping, udp.filtering, udp.address?.address, tcp.mapping, tcp.address?.address]
+  return JSON.stringify([seen, carrierNat, portMapping, candidates])
 }
 
 /** A machine behind one-to-one address translation, as in many clouds, is reached at its outside address. */

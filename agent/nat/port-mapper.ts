@@ -60,5 +60,5 @@ export interface PortMapper {
   /** Looks for a gateway, the default one first. Undefined when nobody answered in time. */
   find(gateways: readonly DefaultGateway[], signal: AbortSignal): Promise<MappingGateway | undefined>
   /** Hears gateways come and go on the links that exist now, until disposed. */
-  listen(onNews: (news: GatewayNews) => void): Disposable
+  listen(gateways: readonly DefaultGateway[], onNews: (news: GatewayNews) => void): Disposable
 }

@@ -125,7 +125,7 @@ export class PortMappingKeeper {
 
   async #find(signal: AbortSignal): Promise<void> {
     const { mappers, gateways, log } = this.#options
-    this.#listenTo(mappers.map(mapper => mapper.listen(news => this.#on({ name: 'news', ...news }))))
+    this.#listenTo(mappers.map(mapper => mapper.listen(gateways(), news => this.#on({ name: 'news', ...news }))))
     try {
       const found = await Promise.all(mappers.map(mapper => mapper.find(gateways(), signal)))
       const gateway = found.find(candidate => candidate !== undefined)

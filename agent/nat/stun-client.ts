@@ -52,7 +52,8 @@ export interface StunRequestOptions {
 }
 
 interface Pending {
-  readonly accepts: (from: Endpoint) => boolean
+  /** Decides whether a message from there ends the request, and how. */
+  readonly answer: (message: StunMessage, from: Endpoint) => StunOutcome | undefined
   readonly settle: (outcome: StunOutcome) => void
 }
 
@@ -97,12 +98,9 @@ export class StunSocket {
     }
     // A stranger cannot guess a transaction id, so nothing is parsed for one.
     const pending = this.#pending.get(keyOf(bytes.subarray(8, 8 + STUN_TRANSACTION_BYTES)))
-    if (!pending?.accepts(from)) return
-    const message = decodeStun(bytes)
-    if (message) {
-      const outcome = outcomeOf(message, from)
-      if (outcome) pending.settle(outcome)
-    }
+    const message = pending && decodeStun(bytes)
+    const outcome = message && pending.answer(message, from)
+    if (outcome) pending.settle(outcome)
   }
 }
 
@@ -141,7 +139,8 @@ export function stunRequest(socket: StunSocket, server: Endpoint, options: StunR
     }
     let forget: () => void = () => undefined
     try {
-      forget = socket.expect(transactionId, { accepts: from => isExpectedSource(from, server, changeRequest), settle })
+      const answer = (message: StunMessage, from: Endpoint) => answerFrom(message, from, server, changeRequest)
+      forget = socket.expect(transactionId, { answer, settle })
     } catch (cause) {
       reject(cause)
       return
@@ -162,10 +161,21 @@ export function outcomeOf(message: StunMessage, from: Endpoint): StunOutcome | u
   return { kind: 'answered', outside, from, message }
 }
 
-function isExpectedSource(from: Endpoint, server: Endpoint, change: StunRequestOptions['changeRequest']): boolean {
-  if (change?.address) return from.address !== server.address
-  if (change?.port) return from.address === server.address && from.port !== server.port
-  return sameEndpoint(from, server)
+function answerFrom(
+  message: StunMessage,
+  from: Endpoint,
+  server: Endpoint,
+  change: StunRequestOptions['changeRequest'],
+): StunOutcome | undefined {
+  const outcome = outcomeOf(message, from)
+  const elsewhere = change?.address || change?.port
+  if (sameEndpoint(from, server)) {
+    // A server that answers from where it was asked has not changed anything, whether it says so or not.
+    return outcome?.kind === 'answered' && elsewhere ? { kind: 'refused', code: undefined } : outcome
+  }
+  if (outcome?.kind !== 'answered' || !elsewhere) return undefined
+  const fits = change?.address ? from.address !== server.address : from.address === server.address
+  return fits ? outcome : undefined
 }
 
 function keyOf(transactionId: Uint8Array): string {

@@ -119,7 +119,8 @@ async function observeFilteringOf(server: Endpoint, options: UdpDiscoveryOptions
   return {
     plain: plain.kind === 'answered',
     canChange: {
-      port: other !== undefined && otherPort.kind !== 'refused',
+      // A server with one address names no other, and refuses only what it has not got.
+      port: otherPort.kind !== 'refused' && (other !== undefined || otherAddress.kind === 'refused'),
       address: other !== undefined && other.address !== server.address && otherAddress.kind !== 'refused',
     },
     fromOtherPort: otherPort.kind === 'answered',

@@ -47,11 +47,23 @@ export class Caller {
     return this.#lastError
   }
 
-  /** The peer is connected. */
+  /** The peer is connected; how well, time will tell. */
   succeeded(): void {
-    this.#failures = 0
     this.#lastError = undefined
     this.#recall?.cancel()
+  }
+
+  /** The path that ended now had held for a while. */
+  wasSound(): void {
+    this.#failures = 0
+  }
+
+  /** A path that broke early is a failed call: a relay that breaks every pipe must not make us call without pause. */
+  pathBroke(reason: CulvertError | undefined): void {
+    if (this.#calling) return
+    this.#failures++
+    this.#lastError = reason ?? this.#lastError
+    this.#again()
   }
 
   /** `fresh`: somebody new asks, whom the failure of an earlier call does not answer. */

@@ -7,7 +7,7 @@ import type { IncomingCall } from '../rendezvous/rendezvous.ts'
 import { Caller } from './caller.ts'
 import { DirectKeeper } from './direct-keeper.ts'
 import type { PeerContext } from './peer-context.ts'
-import { Session } from './session.ts'
+import { type LostPath, Session } from './session.ts'
 import type { SessionStream } from './stream.ts'
 
 export type PeerState = 'connected' | 'connecting' | 'idle' | 'offline' | 'refused'
@@ -18,6 +18,8 @@ const IDLE_MS = 10 * 60_000
 const SUSPENDED_MS = 120_000
 /** How long a better path must have been sound before the others are closed. */
 const SETTLE_MS = 5_000
+/** A path that broke earlier than this counts like a call that failed. */
+const SOUND_MS = 2_000
 /** How long a stream waits for a path before its opener is told that there is none. */
 const CONNECT_MS = 15_000
 
@@ -31,7 +33,7 @@ export class Peer {
   #keep: boolean
   #session: Session | undefined
   #direct: DirectKeeper | undefined
-  #connected = false
+  #connectedAt: number | undefined
   /** Set when the peer was closed for good. */
   #ending: CulvertError | undefined
   #settleTimer: Timer | undefined
@@ -184,7 +186,7 @@ export class Peer {
         onCandidates: (candidates, tryNow) => this.#direct?.onCandidates(candidates, tryNow),
         onIce: (attempt, signal) => this.#direct?.onIce(attempt, signal),
         onPunch: (attempt, signal) => this.#direct?.onPunch(attempt, signal),
-        onPaths: () => this.#onPaths(),
+        onPaths: lost => this.#onPaths(lost),
         onBusy: busy => this.#onBusy(busy),
         onRestart: () => this.#keepDirect(session),
         onBye: () => this.#endSession(new CulvertError('session-closed', 'the session was idle')),
@@ -201,19 +203,20 @@ export class Peer {
     this.#direct = new DirectKeeper(this.id, session, this.#context, (path, dialled) => this.attach(path, dialled))
   }
 
-  #onPaths(): void {
+  #onPaths(lost?: LostPath): void {
     const session = this.#session
     if (!session) return
+    if (lost) this.#logLost(lost)
     const { active } = session
     if (!active) {
-      this.#onPathless(session)
+      this.#onPathless(session, lost)
       return
     }
     this.#caller.succeeded()
     this.#suspendTimer?.cancel()
     this.#suspendTimer = undefined
-    if (!this.#connected) {
-      this.#connected = true
+    if (this.#connectedAt === undefined) {
+      this.#connectedAt = this.#context.clock.now()
       this.#context.log.info('connected', { peer: this.#name(), path: `${active.kind}/${active.how}` })
     }
     this.#settleTimer ??= this.#context.clock.after(SETTLE_MS, () => {
@@ -227,15 +230,26 @@ export class Peer {
     this.#context.onChange()
   }
 
-  #onPathless(session: Session): void {
-    this.#connected = false
+  #onPathless(session: Session, lost: LostPath | undefined): void {
+    const { clock, onChange } = this.#context
+    const sound = this.#connectedAt !== undefined && clock.now() - this.#connectedAt >= SOUND_MS
+    this.#connectedAt = undefined
     this.#direct?.onPathless()
-    this.#suspendTimer ??= this.#context.clock.after(SUSPENDED_MS, () => {
+    this.#suspendTimer ??= clock.after(SUSPENDED_MS, () => {
       this.#endSession(new CulvertError('peer-unreachable', `no path to the peer for ${SUSPENDED_MS / 1000} s`))
     })
-    if (this.#wanted()) this.#caller.call(false)
-    else this.#endUnused(session, new CulvertError('session-closed', 'the last path ended'))
-    this.#context.onChange()
+    if (sound) this.#caller.wasSound()
+    if (sound && this.#wanted()) this.#caller.call(false)
+    else if (!sound && session.links.length === 0) this.#caller.pathBroke(lost?.reason)
+    this.#endUnused(session, new CulvertError('session-closed', 'the last path ended'))
+    this.#wake()
+    onChange()
+  }
+
+  #logLost({ link, reason }: LostPath): void {
+    const fields = { peer: this.#name(), path: `${link.kind}/${link.how}`, reason: reason.message }
+    if (reason.code === 'session-closed') this.#context.log.debug('a path was left', fields)
+    else this.#context.log.info('a path broke', fields)
   }
 
   #onBusy(busy: boolean): void {
@@ -265,7 +279,7 @@ export class Peer {
     this.#settleTimer = this.#idleTimer = this.#suspendTimer = undefined
     this.#direct?.close()
     this.#direct = undefined
-    this.#connected = false
+    this.#connectedAt = undefined
     if (!session) return
     this.#past = this.traffic
     this.#session = undefined

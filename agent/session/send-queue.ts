@@ -14,8 +14,8 @@ export interface Batch {
 
 /** Everything sequenced that the peer has not acknowledged, in order. Sending it again elsewhere loses nothing. */
 export class SendQueue {
-  #batches: Batch[] = []
-  /** Batches before this index are acknowledged; they are cut off now and then. */
+  #batches: Array<Batch | undefined> = []
+  /** Before this index all is acknowledged and empty; those places are cut off now and then. */
   #head = 0
   #nextSeq = 0
   #nextOrdinal = 0
@@ -56,6 +56,8 @@ export class SendQueue {
     for (let batch = this.#batches[this.#head]; batch; batch = this.#batches[this.#head]) {
       if (batch.firstSeq + batch.frames > received) break
       this.#bytes -= batch.bytes.length
+      // At once, not with the place: a batch is 128 KiB.
+      this.#batches[this.#head] = undefined
       this.#head++
     }
     if (this.#head > 64 && this.#head * 2 > this.#batches.length) {

@@ -32,10 +32,9 @@ import { PathLink } from './path-link.ts'
 import { remoteCode } from './remote-code.ts'
 import { SendQueue } from './send-queue.ts'
 import { SessionStream, type StreamHost } from './stream.ts'
+import { MAX_STREAMS, StreamTable } from './stream-table.ts'
 import type { WindowBudget } from './window.ts'
 
-/** Streams of one session at a time; with their first windows they may hold 64 MiB. */
-export const MAX_STREAMS = 1024
 /** Unacknowledged bytes after which nothing new is sent: what a move to another path may have to send again. */
 const MAX_UNACKNOWLEDGED_BYTES = 16 * 1024 * 1024
 /** Control frames waiting; a peer that makes us queue more than this is not reading. */
@@ -47,14 +46,20 @@ const MAX_LINKS = 12
 /** Flag of a candidates frame: please try to reach these now. */
 const TRY_NOW = 1
 
+/** A path that ended by itself, and why. */
+export interface LostPath {
+  readonly link: PathLink
+  readonly reason: CulvertError
+}
+
 export interface SessionEvents {
   /** The peer opens a stream; the service layer accepts or resets it. */
   onStream(stream: SessionStream): void
   onCandidates(candidates: readonly Candidate[], tryNow: boolean): void
   onIce(attempt: number, signal: IceSignal): void
   onPunch(attempt: number, signal: PunchSignal): void
-  /** A path became ready, suspect, sound or was lost, or another one is in use now. */
-  onPaths(): void
+  /** A path became ready, suspect, sound or was lost (then with which and why), or another one is in use now. */
+  onPaths(lost?: LostPath): void
   /** The number of streams went from or to zero. */
   onBusy(busy: boolean): void
   /** The peer has lost the state of this session (a restart): all streams are gone, the paths are new. */
@@ -89,9 +94,7 @@ export class Session implements StreamHost {
   #queue = new SendQueue()
   readonly #outbox = new Outbox()
   readonly #acknowledger: Acknowledger
-  readonly #streams = new Map<number, SessionStream>()
-  #nextStream: number
-  #lastPeerStream = 0
+  readonly #streams: StreamTable
   #hold = false
   #saidBye = false
   #closed = false
@@ -108,8 +111,7 @@ export class Session implements StreamHost {
     this.clock = options.clock
     this.budget = options.budget
     this.#epoch = options.random.bytes(EPOCH_BYTES)
-    // Odd numbers for the smaller id, so that both can open streams without asking.
-    this.#nextStream = options.ownId < options.peerId ? 1 : 2
+    this.#streams = new StreamTable(options.ownId < options.peerId)
     this.#acknowledger = new Acknowledger(options.clock, () => this.#schedule())
   }
 
@@ -167,7 +169,7 @@ export class Session implements StreamHost {
           if (from === this.#active) this.#pump()
         },
         onVital: () => this.#choose(),
-        onDown: from => this.#onDown(from),
+        onDown: (from, reason) => this.#onDown({ link: from, reason }),
       },
       busy,
     )
@@ -190,12 +192,12 @@ export class Session implements StreamHost {
    */
   openStream(service: string): SessionStream {
     if (this.#closed) throw new CulvertError('session-closed', 'the session is closed')
-    if (this.#streams.size >= MAX_STREAMS) {
+    if (this.#streams.full) {
       throw new CulvertError('busy', `${MAX_STREAMS} streams to this peer are open already`)
     }
-    const open = encodeOpen(this.#nextStream, service)
-    const stream = new SessionStream(this.#nextStream, service, this)
-    this.#nextStream += 2
+    const id = this.#streams.nextOwnId()
+    const open = encodeOpen(id, service)
+    const stream = new SessionStream(id, service, this)
     this.#saidBye = false
     this.#add(stream)
     this.#control(open)
@@ -269,12 +271,12 @@ export class Session implements StreamHost {
   }
 
   sendReset(stream: SessionStream, code: ErrorCode, reason: string): void {
-    if (this.#streams.has(stream.id)) this.#control(encodeReset(stream.id, code, reason))
+    if (this.#streams.get(stream.id) === stream) this.#control(encodeReset(stream.id, code, reason))
   }
 
   forget(stream: SessionStream): void {
     this.#outbox.remove(stream)
-    if (this.#streams.delete(stream.id) && this.#streams.size === 0) this.#busyChanged()
+    if (this.#streams.remove(stream) && this.#streams.size === 0) this.#busyChanged()
   }
 
   // -- sending
@@ -344,7 +346,7 @@ export class Session implements StreamHost {
     this.#outbox.clear()
     this.#queue = new SendQueue()
     this.#acknowledger.restart()
-    this.#lastPeerStream = 0
+    this.#streams.peerRestarted()
     this.#saidBye = false
     for (const link of this.#links) {
       if (link === survivor) continue
@@ -421,12 +423,8 @@ export class Session implements StreamHost {
 
   #onOpen(frame: Frame): void {
     const { service } = decodeOpen(frame.payload)
-    const theirs = this.#options.ownId < this.#options.peerId ? 0 : 1
-    if (frame.stream % 2 !== theirs || frame.stream <= this.#lastPeerStream) {
-      throw new CulvertError('wire-malformed', `the peer opened stream ${frame.stream}, which is not its to open`)
-    }
-    this.#lastPeerStream = frame.stream
-    if (this.#streams.size >= MAX_STREAMS) {
+    this.#streams.openedByPeer(frame.stream)
+    if (this.#streams.full) {
       this.#control(encodeReset(frame.stream, 'busy', `${MAX_STREAMS} streams are open already`))
       return
     }
@@ -449,9 +447,9 @@ export class Session implements StreamHost {
 
   // -- paths
 
-  #onDown(link: PathLink): void {
-    this.#forgetLink(link)
-    this.#choose()
+  #onDown(lost: LostPath): void {
+    this.#forgetLink(lost.link)
+    this.#choose(lost)
   }
 
   #forgetLink(link: PathLink): void {
@@ -462,7 +460,7 @@ export class Session implements StreamHost {
   }
 
   /** Sends on the best path from now on; after a change, what the peer has not acknowledged goes again. */
-  #choose(): void {
+  #choose(lost?: LostPath): void {
     if (this.#closed) return
     const best = choosePath(this.#links)
     if (best !== this.#active) {
@@ -472,12 +470,12 @@ export class Session implements StreamHost {
         this.#acknowledger.repeat()
       }
     }
-    this.#options.events.onPaths()
+    this.#options.events.onPaths(lost)
     this.#schedule()
   }
 
   #add(stream: SessionStream): void {
-    this.#streams.set(stream.id, stream)
+    this.#streams.add(stream)
     if (this.#streams.size === 1) this.#busyChanged()
   }
 
@@ -487,7 +485,7 @@ export class Session implements StreamHost {
   }
 
   #endStreams(reason: CulvertError): void {
-    for (const stream of [...this.#streams.values()]) stream.receiveReset(reason.code, reason.message)
+    for (const stream of this.#streams.all()) stream.receiveReset(reason.code, reason.message)
   }
 }
 

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -22,8 +22,8 @@ export async function compileHelper(
   if (existsSync(program)) return program
   requireTools(['gcc'])
   await mkdir(CACHE, { recursive: true })
-  // Renamed when whole, since two labs may start at once.
-  const unfinished = `${program}.${process.pid}`
+  // Renamed when whole and under a name of its own, since two sites, and two labs, may start at once.
+  const unfinished = `${program}.${randomUUID()}`
   await execOk(processes, 'gcc', ['-O2', '-Wall', '-Wextra', '-o', unfinished, source])
   await rename(unfinished, program)
   return program

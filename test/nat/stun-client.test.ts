@@ -93,6 +93,27 @@ test('an error response says so with its code', async t => {
   })
 })
 
+test('a server that cannot or does not answer from elsewhere has refused to; one that does is believed', async t => {
+  await using socket = await openUdpSocket({ family: 4, address: '127.0.0.1' })
+  const stun = new StunSocket(socket)
+  const change = (address: boolean, port: boolean) => ({ ...doors, changeRequest: { address, port } })
+  await using single = await startStunResponder(['127.0.0.1'])
+  t.deepEqual(await stunRequest(stun, pick(single.endpoints, 0), change(true, true)), { kind: 'refused', code: 420 })
+  await using pair = await startStunResponder(['127.0.0.1', '127.0.0.2'])
+  const [first, otherPort, , other] = pair.endpoints
+  t.like(await stunRequest(stun, pick(pair.endpoints, 0), change(true, true)), { kind: 'answered', from: other })
+  t.like(await stunRequest(stun, pick(pair.endpoints, 0), change(false, true)), { kind: 'answered', from: otherPort })
+  t.like(await stunRequest(stun, pick(pair.endpoints, 0), doors), { kind: 'answered', from: first })
+  await using plain = await openUdpSocket({ family: 4, address: '127.0.0.1' })
+  plain.receive((bytes, from) => {
+    const request = decodeStun(bytes)
+    if (!request) return
+    const answer = { class: 'success', method: 'binding', transactionId: request.transactionId } as const
+    plain.send(encodeStun({ ...answer, xorMappedAddress: from }), from)
+  })
+  t.is((await stunRequest(stun, plain.local, change(false, true))).kind, 'refused')
+})
+
 test('a silent server is asked again at 500, 1500, 3500 ... ms and given up after 39.5 s', async t => {
   const sentAt: number[] = []
   const clock = new ManualClock()

@@ -53,7 +53,9 @@ async function startOnFreePorts(addresses: readonly string[], bend: Bend): Promi
     method: 'binding',
     transactionId: request.transactionId,
     xorMappedAddress: from,
-    otherAddress: { address: String(otherThan(addresses, at.address)), port: Number(otherThan(ports, at.port)) },
+    ...(addresses.length > 1
+      ? { otherAddress: { address: String(otherThan(addresses, at.address)), port: Number(otherThan(ports, at.port)) } }
+      : {}),
   })
 
   for (const socket of sockets) {
@@ -65,7 +67,12 @@ async function startOnFreePorts(addresses: readonly string[], bend: Bend): Promi
       const change = request.changeRequest
       const address = change?.address ? String(otherThan(addresses, at.address)) : at.address
       const port = change?.port ? Number(otherThan(ports, at.port)) : at.port
-      if (change?.address && address === at.address) return
+      if (change?.address && address === at.address) {
+        const { transactionId } = request
+        const refusal = { class: 'error', method: 'binding', transactionId, errorCode: 420 } as const
+        socket.send(encodeStun(refusal), from)
+        return
+      }
       const answer = bend(answerTo(request, at, from), at, from)
       if (answer) socketAt(address, port)?.send(encodeStun(answer), from)
     })

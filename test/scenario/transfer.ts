@@ -2,6 +2,8 @@ import { createHash, randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 
+const BLOCK_BYTES = 65_536
+
 export interface Transfer {
   /** SHA-256 of what went in, and of what came out at the other end, in hex. */
   readonly sent: string
@@ -15,10 +17,24 @@ export function echoService(socket: Socket): void {
 }
 
 /** Sends random bytes through an echo and reads them back: both directions, half-close included. */
-export async function transferBothWays(stream: Duplex, bytes: number): Promise<Transfer> {
+export function transferBothWays(stream: Duplex, bytes: number): Promise<Transfer> {
+  const block = randomBytes(BLOCK_BYTES)
+  return transferBlocks(stream, bytes, left => {
+    // A different first word in each block, so that a lost or doubled block shows.
+    block.writeUInt32BE(left >>> 0, 0)
+    return Buffer.from(block.subarray(0, Math.min(left, block.length)))
+  })
+}
+
+/** As `transferBothWays`, with the same text again and again. */
+export function transferOf(stream: Duplex, text: Buffer, bytes: number): Promise<Transfer> {
+  const block = Buffer.alloc(BLOCK_BYTES, text)
+  return transferBlocks(stream, bytes, left => block.subarray(0, left))
+}
+
+async function transferBlocks(stream: Duplex, bytes: number, next: (left: number) => Buffer): Promise<Transfer> {
   const sent = createHash('sha256')
   const received = createHash('sha256')
-  const block = randomBytes(65_536)
   let count = 0
   const back = new Promise<void>((resolve, reject) => {
     stream.on('data', (chunk: Buffer) => {
@@ -29,10 +45,9 @@ export async function transferBothWays(stream: Duplex, bytes: number): Promise<T
     stream.once('error', reject)
     stream.once('close', () => reject(new Error(`the stream closed after ${count} of ${bytes} bytes`)))
   })
-  for (let left = bytes; left > 0; left -= block.length) {
-    // A different first word in each block, so that a lost or doubled block shows.
-    block.writeUInt32BE(left >>> 0, 0)
-    const part = Buffer.from(block.subarray(0, Math.min(left, block.length)))
+  for (let left = bytes; left > 0; ) {
+    const part = next(left)
+    left -= part.length
     sent.update(part)
     if (!stream.write(part)) await new Promise<void>(resolve => stream.once('drain', resolve))
   }
@@ -41,7 +56,6 @@ export async function transferBothWays(stream: Duplex, bytes: number): Promise<T
   return { sent: sent.digest('hex'), received: received.digest('hex'), bytes: count }
 }
 
-const BLOCK_BYTES = 65_536
 /** Enough to fill the paths of a lab, little enough that the machine is not busy with nothing else. */
 const IN_FLIGHT_BYTES = 1024 * 1024
 

@@ -33,8 +33,14 @@ export interface SearchOptions {
   readonly onDevice: (device: FoundDevice) => void
 }
 
-/** Own IPv4 addresses behind which a home router may be. */
-export function searchableInterfaces(interfaces: readonly InterfaceAddress[]): readonly InterfaceAddress[] {
+/**
+ * Own IPv4 addresses behind which a home router may be, one per link: the router takes what comes from two addresses
+ * for two machines, so it must always be the same one, that of the default route.
+ */
+export function searchableInterfaces(
+  interfaces: readonly InterfaceAddress[],
+  gateways: readonly DefaultGateway[],
+): readonly InterfaceAddress[] {
   const usable = interfaces.filter(({ address, loopback, interfaceName }) => {
     if (loopback || !isIPv4(address) || isVirtualInterface(interfaceName) || isTunnelInterface(interfaceName)) {
       return false
@@ -42,7 +48,15 @@ export function searchableInterfaces(interfaces: readonly InterfaceAddress[]): r
     const scope = addressScope(address)
     return scope === 'private' || scope === 'carrier'
   })
-  return usable.slice(0, MAX_INTERFACES)
+  const distance = ({ interfaceName }: InterfaceAddress) => {
+    const at = gateways.findIndex(gateway => gateway.interfaceName === interfaceName)
+    return at < 0 ? gateways.length : at
+  }
+  const links: InterfaceAddress[] = []
+  for (const entry of usable.toSorted((a, b) => distance(a) - distance(b))) {
+    if (!links.some(link => isOnLink(entry.address, link))) links.push(entry)
+  }
+  return links.slice(0, MAX_INTERFACES)
 }
 
 /** Searches on every private link, by multicast and by asking the default gateway itself, until the signal aborts. */
@@ -51,7 +65,7 @@ export async function searchGateways(options: SearchOptions): Promise<void> {
   await using stack = new AsyncDisposableStack()
   const seen = new Set<string>()
   const sockets: { readonly socket: UdpSocket; readonly own: InterfaceAddress }[] = []
-  for (const own of searchableInterfaces(options.interfaces)) {
+  for (const own of searchableInterfaces(options.interfaces, gateways)) {
     const socket = await openOn(own)
     if (!socket) continue
     stack.use(socket)

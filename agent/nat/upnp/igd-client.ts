@@ -6,13 +6,6 @@ import type { IgdService } from './igd-description.ts'
 import type { MappingEvent } from './mapping-step.ts'
 import { parseSoapAnswer, type SoapAnswer, soapRequest } from './soap.ts'
 
-/** A router's table entry as it tells it. */
-export interface IgdEntry {
-  readonly client: string
-  readonly internalPort: number
-  readonly leaseS: number
-}
-
 export type IgdAnswer = SoapAnswer | { readonly kind: 'no-answer'; readonly message: string }
 
 /** Ours: small routers write their table to flash while we wait. */
@@ -49,8 +42,13 @@ export class IgdClient {
     return eventOf(answer, values => {
       const internalPort = Number(values.get('NewInternalPort'))
       const leaseS = Number(values.get('NewLeaseDuration') ?? 0)
-      const client = values.get('NewInternalClient') ?? ''
-      return { name: 'entry', client, internalPort, leaseS: Number.isInteger(leaseS) && leaseS > 0 ? leaseS : 0 }
+      return {
+        name: 'entry',
+        client: values.get('NewInternalClient') ?? '',
+        internalPort,
+        leaseS: Number.isInteger(leaseS) && leaseS > 0 ? leaseS : 0,
+        description: values.get('NewPortMappingDescription') ?? '',
+      }
     })
   }
 
@@ -69,8 +67,9 @@ export class IgdClient {
     })
   }
 
-  remove(mapping: PortMapping, signal: AbortSignal): Promise<IgdAnswer> {
-    return this.#ask('DeletePortMapping', entryKey(mapping.protocol, mapping.externalPort), signal)
+  async remove(protocol: 'tcp' | 'udp', externalPort: number, signal: AbortSignal): Promise<MappingEvent> {
+    const answer = await this.#ask('DeletePortMapping', entryKey(protocol, externalPort), signal)
+    return eventOf(answer, () => ({ name: 'removed' }))
   }
 
   #entry(mapping: PortMapping, description: string): ReadonlyArray<readonly [string, string | number]> {

@@ -5,7 +5,8 @@ import { describeUpnpFault } from './upnp-fault.ts'
  * How one mapping is negotiated with a gateway whose ways we do not know.
  *
  *   looking ──free, or ours──▶ adding ──added──▶ done
- *      ▲ └─another's─┐           │ 725, 402, 501: without lease
+ *      ▲ ├─left by us─▶ removing ─┘ (from another address of ours)
+ *      │ └─another's─┐           │ 725, 402, 501: without lease
  *      │             ▼           │
  *      └─spare port─ conflict ◀──┘ 718, 729 ...
  *                       └─ version 2 ─▶ reserving ─▶ done
@@ -14,6 +15,8 @@ export type MappingStep =
   | { readonly name: 'looking'; readonly attempt: Attempt }
   /** `ownLeaseS`: the entry was ours already, with so many seconds left. */
   | { readonly name: 'adding'; readonly attempt: Attempt; readonly ownLeaseS: number | undefined }
+  /** The entry bears our name and leads to an address that we no longer have. */
+  | { readonly name: 'removing'; readonly attempt: Attempt }
   | { readonly name: 'reserving'; readonly attempt: Attempt }
   | { readonly name: 'done'; readonly mapping: PortMapping }
   | { readonly name: 'failed'; readonly refusal: MappingRefusal }
@@ -32,8 +35,15 @@ export interface Attempt {
 }
 
 export type MappingEvent =
-  | { readonly name: 'entry'; readonly client: string; readonly internalPort: number; readonly leaseS: number }
+  | {
+      readonly name: 'entry'
+      readonly client: string
+      readonly internalPort: number
+      readonly leaseS: number
+      readonly description: string
+    }
   | { readonly name: 'added' }
+  | { readonly name: 'removed' }
   | { readonly name: 'reserved'; readonly port: number }
   | { readonly name: 'fault'; readonly code: number }
   | { readonly name: 'no-answer'; readonly message: string }
@@ -66,12 +76,11 @@ export function nextMappingStep(step: MappingStep, event: MappingEvent): Mapping
   if (attempt.stepsLeft === 0) return failed(attempt, CONFLICT)
   switch (event.name) {
     case 'entry':
-      if (step.name !== 'looking') return failed(attempt, ACTION_FAILED)
-      return event.client === attempt.client && event.internalPort === attempt.wish.internalPort
-        ? { name: 'adding', attempt, ownLeaseS: event.leaseS }
-        : afterConflict(attempt, CONFLICT)
+      return step.name === 'looking' ? afterLook(attempt, event) : failed(attempt, ACTION_FAILED)
     case 'added':
       return done(attempt, attempt.port, attempt.leaseS)
+    case 'removed':
+      return { name: 'adding', attempt, ownLeaseS: undefined }
     case 'reserved':
       return done(attempt, event.port, attempt.leaseS)
     case 'fault':
@@ -79,6 +88,13 @@ export function nextMappingStep(step: MappingStep, event: MappingEvent): Mapping
     default:
       return event satisfies never
   }
+}
+
+function afterLook(attempt: Attempt, entry: Extract<MappingEvent, { name: 'entry' }>): MappingStep {
+  const { wish, client } = attempt
+  if (entry.internalPort !== wish.internalPort) return afterConflict(attempt, CONFLICT)
+  if (entry.client === client) return { name: 'adding', attempt, ownLeaseS: entry.leaseS }
+  return entry.description === wish.description ? { name: 'removing', attempt } : afterConflict(attempt, CONFLICT)
 }
 
 function afterFault(step: MappingStep, attempt: Attempt, code: number): MappingStep {
@@ -90,6 +106,9 @@ function afterFault(step: MappingStep, attempt: Attempt, code: number): MappingS
       return isAboutLease(code) && attempt.leaseS > 0
         ? { name: 'reserving', attempt: { ...attempt, leaseS: 0 } }
         : afterConflict({ ...attempt, canReserve: false }, code)
+    case 'removing':
+      // Many gateways let an entry be deleted only from the address that it leads to.
+      return afterConflict(attempt, code)
     case 'adding':
       return afterRefusedAdd(attempt, step.ownLeaseS, code)
     default:

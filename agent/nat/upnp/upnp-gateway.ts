@@ -62,8 +62,8 @@ export class UpnpGateway implements MappingGateway {
   }
 
   async unmap(mapping: PortMapping, signal: AbortSignal): Promise<boolean> {
-    const answer = await this.#client.remove(mapping, signal)
-    return answer.kind === 'values' || (answer.kind === 'fault' && answer.code === NO_SUCH_ENTRY)
+    const event = await this.#client.remove(mapping.protocol, mapping.externalPort, signal)
+    return event.name === 'removed' || (event.name === 'fault' && event.code === NO_SUCH_ENTRY)
   }
 
   /**
@@ -85,6 +85,7 @@ export class UpnpGateway implements MappingGateway {
   #act(step: Exclude<MappingStep, { name: 'done' | 'failed' }>, signal: AbortSignal): Promise<MappingEvent> {
     const { wish, port, leaseS } = step.attempt
     if (step.name === 'looking') return this.#client.look(wish.protocol, port, signal)
+    if (step.name === 'removing') return this.#client.remove(wish.protocol, port, signal)
     const mapping = { protocol: wish.protocol, internalPort: wish.internalPort, externalPort: port, leaseS }
     return step.name === 'adding'
       ? this.#client.add(mapping, wish.description, signal)

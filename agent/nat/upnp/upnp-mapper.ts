@@ -60,8 +60,8 @@ export class UpnpMapper implements PortMapper {
     return signal.aborted ? undefined : (found.find(isDefault) ?? found[0])
   }
 
-  listen(onNews: (news: GatewayNews) => void): Disposable {
-    const links = searchableInterfaces(this.#options.interfaces())
+  listen(gateways: readonly DefaultGateway[], onNews: (news: GatewayNews) => void): Disposable {
+    const links = searchableInterfaces(this.#options.interfaces(), gateways)
     const listener = listenMulticast({
       group: { address: SSDP_ADDRESS, port: SSDP_PORT },
       interfaceAddresses: links.map(({ address }) => address),

@@ -128,7 +128,8 @@ export class IceAttempt implements DatachannelAttempt {
       this.#describe('answer', formatDescription(known))
       return
     }
-    const shut = filtered ?? (!this.#loopback && !mappedEndpoint && guessFiltered(listInterfaceAddresses()))
+    // On loopback our candidates are with the offerer as soon as its own are with us, and our check is the first.
+    const shut = this.#loopback || (filtered ?? (!mappedEndpoint && guessFiltered(listInterfaceAddresses())))
     this.#offer = formatDescription(chooseHandshake(known, shut))
     this.#acceptOffer()
   }

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import test from 'ava'
 import fc from 'fast-check'
 import { CulvertError } from '../../../../common/errors.ts'
@@ -54,6 +55,17 @@ test('there is a vector for every frame type that we send', t => {
     // Kept for a later version.
     [['datagram', FRAME.datagram]],
   )
+})
+
+test('PROTOCOL.md has a row for every frame type, with its number and whether it is sequenced', t => {
+  const rows = readFileSync(new URL('../../../../common/wire/PROTOCOL.md', import.meta.url), 'utf8').split('\n')
+  for (const [name, type] of Object.entries(FRAME)) {
+    const start = `| \`${type.toString(16).padStart(2, '0')}\` | ${name} | ${type & SEQUENCED_BIT ? 'yes ' : ''}|`
+    t.true(
+      rows.some(row => row.startsWith(start)),
+      start,
+    )
+  }
 })
 
 test('the types that carry a sequence number are those with bit 0x40', t => {

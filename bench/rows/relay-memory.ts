@@ -1,0 +1,60 @@
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { WebSocket } from 'ws'
+import { makeCertificate } from '../../test/relay/certificate.ts'
+import { memoryOf } from '../process-cost.ts'
+import { nothing, Program } from '../program.ts'
+import { type Measured, measured } from '../result.ts'
+import type { Row } from '../row.ts'
+import { Stage } from '../stage.ts'
+import { pause } from '../traffic.ts'
+
+/** Lines that are there before it counts, so that what a relay needs once is not put down to them. */
+const FIRST_LINES = 200
+const LINES = 1_000
+
+/** What the relay keeps for each agent that is connected and idle. */
+export const relayMemory: Row = { name: 'relay-memory', needsRoot: false, seconds: 30, run }
+
+async function run(): Promise<readonly Measured[]> {
+  const budget = (atMost: number) => ({ of: 'value', atMost }) as const
+  return [
+    measured({ measure: 'per idle agent, plain', unit: 'kB', values: [await perLine(false)], budget: budget(12) }),
+    measured({ measure: 'per idle agent, TLS', unit: 'kB', values: [await perLine(true)], budget: budget(60) }),
+  ]
+}
+
+async function perLine(tls: boolean): Promise<number> {
+  await using stage = await Stage.local()
+  const [cert, key] = [join(stage.directory, 'relay.crt'), join(stage.directory, 'relay.key')]
+  makeCertificate('relay', cert, key)
+  const limits = { connectionsPerAddress: 16_000, handshakesPerSecond: 100_000 }
+  const options = { limits, stun: false, ...(tls ? { tls: { cert, key } } : {}) }
+  const relay = await stage.startRelay(options, ['--inspect=127.0.0.1:0'])
+  const [, inspector = ''] = await relay.waitForOutput(/listening on (ws:\S+)/)
+  const client = await Program.start(stage.relayMachine, 'idle-lines', [
+    stage.relayUrl.replace('http', tls ? 'wss' : 'ws'),
+  ])
+  const settled = async (lines: number) => {
+    await client.ask('open', { lines }, nothing)
+    await pause(1_000)
+    await collectGarbage(inspector)
+    await pause(1_000)
+    return memoryOf(relay.pid).privateDirty
+  }
+  const before = await settled(FIRST_LINES)
+  const after = await settled(LINES)
+  return ((after - before) * 1000) / LINES
+}
+
+/** What handshakes leave behind is no memory of a line; without this, V8 keeps it until it needs the room. */
+async function collectGarbage(inspector: string): Promise<void> {
+  const socket = new WebSocket(inspector)
+  await once(socket, 'open')
+  for (const id of [1, 2, 3]) {
+    const answered = once(socket, 'message')
+    socket.send(JSON.stringify({ id, method: 'HeapProfiler.collectGarbage' }))
+    await answered
+  }
+  socket.close()
+}

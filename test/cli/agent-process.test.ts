@@ -1,0 +1,59 @@
+import { once } from 'node:events'
+import { readdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import test, { type ExecutionContext } from 'ava'
+import { culvert, startCulvert, temporaryHome } from './run-culvert.ts'
+
+const QUIET = { stateDir: 'state', name: 'attic', nat: { portMapping: false }, lan: { discovery: false } }
+
+async function startAgent(t: ExecutionContext, env = {}) {
+  const home = await temporaryHome(t)
+  const file = join(home, 'agent.json')
+  await writeFile(file, JSON.stringify(QUIET))
+  const child = startCulvert(['agent', '--config', file], env)
+  t.teardown(() => child.kill('SIGKILL'))
+  const lines = createInterface({ input: child.stderr })[Symbol.asyncIterator]()
+  const lineWith = async (part: string) => {
+    for (;;) {
+      const line = await lines.next()
+      if (line.done) throw new RangeError(`the agent ended without a line with "${part}"`)
+      if (line.value.includes(part)) return line.value
+    }
+  }
+  return { home, file, child, lineWith }
+}
+
+test.serial('an agent answers, reads its config again on SIGHUP, and ends with 0 on SIGTERM', async t => {
+  const { home, file, child, lineWith } = await startAgent(t)
+  t.regex(await lineWith('agent ready'), /^info {2}agent ready id=[a-z2-7]{52} name=attic/)
+  const status = JSON.parse((await culvert(['status', '--json', '--config', file])).out)
+  t.is(status.peer.name, 'attic')
+  t.is(status.peer.id, JSON.parse((await culvert(['id', '--json', '--config', file])).out).id)
+
+  await writeFile(file, JSON.stringify({ ...QUIET, name: 7 }))
+  child.kill('SIGHUP')
+  await lineWith('the config was not taken over')
+  await writeFile(file, JSON.stringify({ ...QUIET, services: { web: { target: 'tcp://127.0.0.1:8080' } } }))
+  child.kill('SIGHUP')
+  await lineWith('config read again')
+  const after = JSON.parse((await culvert(['status', '--json', '--config', file])).out)
+  t.deepEqual(after.services, [{ name: 'web', target: 'tcp://127.0.0.1:8080' }])
+
+  const second = await culvert(['agent', '--config', file])
+  t.is(second.code, 1)
+  t.regex(second.err, /another agent is running/)
+
+  child.kill('SIGTERM')
+  await once(child, 'exit')
+  t.is(child.exitCode, 0)
+  t.false((await readdir(join(home, 'state'))).includes('agent.sock'))
+})
+
+test.serial('under systemd, log lines carry their severity', async t => {
+  const { child, lineWith } = await startAgent(t, { JOURNAL_STREAM: '8:1' })
+  t.regex(await lineWith('agent ready'), /^<6>agent ready/)
+  child.kill('SIGINT')
+  await once(child, 'exit')
+  t.is(child.exitCode, 0)
+})

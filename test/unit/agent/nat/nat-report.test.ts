@@ -1,0 +1,64 @@
+import test from 'ava'
+import { natReport } from '../../../../agent/nat/nat-report.ts'
+import { NO_PORT_MAPPING } from '../../../../agent/nat/port-mapping-report.ts'
+import { UNKNOWN_TCP } from '../../../../agent/nat/tcp-behaviour.ts'
+import { UNKNOWN_UDP } from '../../../../agent/nat/udp-behaviour.ts'
+
+const OUTSIDE = { address: '198.51.100.7', port: 9 }
+const behindNat = { mapping: 'endpoint-independent', filtering: 'unknown', address: OUTSIDE } as const
+const mappedAt = (address: string) => ({
+  ...NO_PORT_MAPPING,
+  protocol: 'upnp' as const,
+  externalAddress: address,
+  tcp: { address, port: 4000 },
+})
+const at = (interfaceName: string, address: string) => ({
+  interfaceName,
+  address,
+  family: 4 as const,
+  prefixLength: 24,
+  loopback: false,
+})
+
+test('before anything is known everything is unknown and nothing is claimed', t => {
+  t.deepEqual(natReport(UNKNOWN_UDP, UNKNOWN_TCP, NO_PORT_MAPPING, []), {
+    udp: { mapping: 'unknown', filtering: 'unknown', address: null },
+    tcp: { mapping: 'unknown', address: null },
+    carrierNat: false,
+    portMapping: { protocol: 'none', tcp: null, udp: null, verified: false, problem: null },
+  })
+})
+
+test('a mapping is told when servers see the address that the router tells', t => {
+  const { portMapping, carrierNat } = natReport(behindNat, UNKNOWN_TCP, mappedAt('198.51.100.7'), [])
+  t.deepEqual(portMapping.tcp, { address: '198.51.100.7', port: 4000 })
+  t.false(carrierNat)
+})
+
+test('a router that names another public address is not believed, and the report says so', t => {
+  const { portMapping, carrierNat } = natReport(behindNat, UNKNOWN_TCP, mappedAt('203.0.113.80'), [])
+  t.is(portMapping.tcp, null)
+  t.regex(portMapping.problem ?? '', /203\.0\.113\.80, but servers see 198\.51\.100\.7/)
+  t.false(carrierNat)
+})
+
+test('a router with a private, a carrier, or no address while servers see us is behind a carrier NAT', t => {
+  for (const externalAddress of ['10.9.8.7', '100.64.1.1', 'none']) {
+    const { carrierNat } = natReport(behindNat, UNKNOWN_TCP, { ...NO_PORT_MAPPING, externalAddress }, [])
+    t.true(carrierNat, externalAddress)
+  }
+  t.false(natReport(UNKNOWN_UDP, UNKNOWN_TCP, { ...NO_PORT_MAPPING, externalAddress: 'none' }, []).carrierNat)
+})
+
+test('a carrier address of our own counts, a VPN that uses the same range does not', t => {
+  t.true(natReport(behindNat, UNKNOWN_TCP, NO_PORT_MAPPING, [at('wwan0', '100.64.0.9')]).carrierNat)
+  t.false(natReport(behindNat, UNKNOWN_TCP, NO_PORT_MAPPING, [at('tailscale0', '100.64.0.9')]).carrierNat)
+})
+
+test('without a NAT a missing port mapping is no problem', t => {
+  const open = { mapping: 'none', filtering: 'none', address: OUTSIDE } as const
+  const report = natReport(open, UNKNOWN_TCP, { ...NO_PORT_MAPPING, problem: 'no router' }, [
+    at('eth0', '198.51.100.7'),
+  ])
+  t.is(report.portMapping.problem, null)
+})

@@ -1,0 +1,58 @@
+import test from 'ava'
+import fc from 'fast-check'
+import {
+  afterFailure,
+  afterWelcome,
+  initialReconnect,
+  type ReconnectState,
+  reconnectDelayMs,
+} from '../../../../agent/rendezvous/reconnect.ts'
+
+function afterFailures(count: number, start: ReconnectState = initialReconnect): ReconnectState {
+  let state = start
+  for (let i = 0; i < count; i++) state = afterFailure(state)
+  return state
+}
+
+test('after a break the delay is drawn from the window that the relay wished', t => {
+  const state = afterWelcome(8_000)
+  t.is(reconnectDelayMs(state, 0), 0)
+  t.is(reconnectDelayMs(state, 0.5), 4_000)
+  t.true(reconnectDelayMs(state, 0.999) < 8_000)
+})
+
+test('a relay that comes back within minutes sees its agents within 5 s', t => {
+  for (let failures = 1; failures <= 200; failures++) {
+    t.true(reconnectDelayMs(afterFailures(failures), 0.9999) <= 4_200)
+  }
+})
+
+test('a relay that stays away is tried twice a minute at last', t => {
+  t.is(reconnectDelayMs(afterFailures(201), 0.5), 15_200)
+  t.true(reconnectDelayMs(afterFailures(100_000), 0.9999) <= 30_200)
+})
+
+test('no wish of a relay makes its agents hammer it, or stay away', t => {
+  t.is(afterWelcome(0).windowMs, 100)
+  t.is(afterWelcome(1e12).windowMs, 60_000)
+})
+
+test('the wait is never negative, never over a minute and a bit, and grows with chance', t => {
+  fc.assert(
+    fc.property(
+      fc.nat(1_000_000),
+      fc.nat(500),
+      fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+      (windowMs, failures, chance) => {
+        const delay = reconnectDelayMs(afterFailures(failures, afterWelcome(windowMs)), chance)
+        t.true(delay >= 0 && delay <= 60_200)
+        t.true(delay >= reconnectDelayMs(afterFailures(failures, afterWelcome(windowMs)), chance / 2))
+      },
+    ),
+    { seed: 1 },
+  )
+})
+
+test('a welcome ends the count of failures', t => {
+  t.is(afterWelcome(1_000).failures, 0)
+})

@@ -1,0 +1,90 @@
+import test from 'ava'
+import fc from 'fast-check'
+import {
+  BUSY_PING_MS,
+  DEAD_MS,
+  type Heartbeat,
+  heard,
+  IDLE_PING_MS,
+  nextCheckMs,
+  pingDue,
+  pinged,
+  sent,
+  startHeartbeat,
+  vitalOf,
+} from '../../../../agent/session/heartbeat.ts'
+
+test('a path that waits for nothing is sound, however long it is silent', t => {
+  t.is(vitalOf(startHeartbeat(0), 20, 1e9), 'sound')
+  t.is(vitalOf(heard(sent(startHeartbeat(0), 10), 30), 20, 1e9), 'sound')
+})
+
+for (const [rttMs, suspectMs] of [
+  [0, 1_000],
+  [250, 1_000],
+  [600, 2_400],
+] as const) {
+  test(`with ${rttMs} ms to and fro a path is suspect after ${suspectMs} ms without an answer, and dead after 5 s`, t => {
+    const beat = sent(startHeartbeat(0), 100)
+    t.is(vitalOf(beat, rttMs, 100 + suspectMs - 1), 'sound')
+    t.is(vitalOf(beat, rttMs, 100 + suspectMs), 'suspect')
+    t.is(vitalOf(beat, rttMs, 100 + DEAD_MS - 1), 'suspect')
+    t.is(vitalOf(beat, rttMs, 100 + DEAD_MS), 'dead')
+  })
+}
+
+test('the oldest unanswered thing counts, not the last', t => {
+  const beat = sent(sent(startHeartbeat(0), 100), 4_000)
+  t.is(beat.awaitingSince, 100)
+  t.is(pinged(beat, 4_500).awaitingSince, 100)
+})
+
+test('a busy path is pinged every 2 s, an idle one after 25 s of silence', t => {
+  const beat = heard(startHeartbeat(0), 1_900)
+  t.false(pingDue(beat, true, BUSY_PING_MS - 1))
+  t.true(pingDue(beat, true, BUSY_PING_MS))
+  t.false(pingDue(beat, false, IDLE_PING_MS + 1_899))
+  t.true(pingDue(beat, false, IDLE_PING_MS + 1_900))
+})
+
+test('whoever looks when told to finds a dead path within 100 ms, and pings no later than 100 ms', t => {
+  const events = fc.array(
+    fc.record({ waitMs: fc.nat(3_000), what: fc.constantFrom('heard' as const, 'sent' as const) }),
+    { maxLength: 30 },
+  )
+  fc.assert(
+    fc.property(events, fc.boolean(), fc.nat(800), (all, busy, rttMs) => {
+      let beat: Heartbeat = startHeartbeat(0)
+      let now = 0
+      let lookAt = nextCheckMs(beat, busy, rttMs, now)
+      const look = () => {
+        now = lookAt
+        const state = vitalOf(beat, rttMs, now)
+        if (state === 'dead') {
+          t.true(now - (beat.awaitingSince ?? 0) < DEAD_MS + 100)
+          return false
+        }
+        if (pingDue(beat, busy, now)) {
+          const since = Math.max(beat.pingedAt, busy ? 0 : beat.heardAt)
+          t.true(now - since < (busy ? BUSY_PING_MS : IDLE_PING_MS) + 100)
+          beat = pinged(beat, now)
+        }
+        const wait = nextCheckMs(beat, busy, rttMs, now)
+        t.true(wait >= 20 && wait <= IDLE_PING_MS)
+        lookAt = now + wait
+        return true
+      }
+      for (const { waitMs, what } of all) {
+        const until = now + waitMs
+        while (lookAt <= until) if (!look()) return
+        now = until
+        beat = what === 'heard' ? heard(beat, now) : sent(beat, now)
+        // As a link does: what is sent first after silence sets the time anew.
+        if (what === 'sent') lookAt = Math.min(lookAt, now + nextCheckMs(beat, busy, rttMs, now))
+      }
+      // From here on nobody answers.
+      for (let looks = 0; look(); looks++) t.true(looks < 400)
+    }),
+    { seed: 1, numRuns: 300 },
+  )
+})

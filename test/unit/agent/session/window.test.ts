@@ -1,0 +1,73 @@
+import test from 'ava'
+import fc from 'fast-check'
+import {
+  BASE_WINDOW_BYTES,
+  creditDue,
+  granted,
+  grown,
+  growthWanted,
+  INITIAL_WINDOW_BYTES,
+  initialWindow,
+  MAX_WINDOW_BYTES,
+  marked,
+  WindowBudget,
+} from '../../../../agent/session/window.ts'
+
+test('what was granted is never more than what was consumed and one window, and a full reader is never starved', t => {
+  const steps = fc.array(fc.record({ take: fc.nat(300_000), rttMs: fc.nat(500), waitMs: fc.nat(2_000) }), {
+    maxLength: 60,
+  })
+  fc.assert(
+    fc.property(steps, fc.nat(32 << 20), (all, limit) => {
+      const budget = new WindowBudget(limit)
+      let window = initialWindow(0)
+      let consumed = 0
+      let now = 0
+      for (const { take, rttMs, waitMs } of all) {
+        // The peer can have sent no more than it was allowed.
+        consumed = Math.min(consumed + take, window.grantedBytes)
+        now += waitMs
+        const before = window
+        const wanted = growthWanted(window, consumed, rttMs, now)
+        window = marked(grown(window, budget.take(wanted)), consumed, now)
+        window = granted(window, creditDue(window, consumed))
+        t.true(window.grantedBytes <= consumed + window.sizeBytes)
+        t.true(window.grantedBytes - consumed >= (window.sizeBytes * 3) / 4)
+        t.true(window.sizeBytes >= before.sizeBytes && window.sizeBytes <= MAX_WINDOW_BYTES)
+        t.true(budget.takenBytes <= limit)
+      }
+      t.is(window.sizeBytes, INITIAL_WINDOW_BYTES + budget.takenBytes)
+    }),
+    { seed: 1, numRuns: 300 },
+  )
+})
+
+test('small amounts are saved up to a quarter of a window', t => {
+  const window = initialWindow(0)
+  t.is(creditDue(window, 0), 0)
+  t.is(creditDue(window, INITIAL_WINDOW_BYTES / 4 - 1), 0)
+  t.is(creditDue(window, INITIAL_WINDOW_BYTES / 4), INITIAL_WINDOW_BYTES / 4)
+})
+
+test('a window that was used up within two round trips wants to be doubled, a slower one does not', t => {
+  const window = grown(initialWindow(0), BASE_WINDOW_BYTES - INITIAL_WINDOW_BYTES)
+  t.is(growthWanted(window, BASE_WINDOW_BYTES, 50, 110), BASE_WINDOW_BYTES)
+  t.is(growthWanted(window, BASE_WINDOW_BYTES, 50, 111), 0)
+  t.is(growthWanted(window, BASE_WINDOW_BYTES - 1, 50, 0), 0)
+})
+
+test('no window grows past 8 MiB', t => {
+  const almost = grown(initialWindow(0), MAX_WINDOW_BYTES - INITIAL_WINDOW_BYTES - 1000)
+  t.is(growthWanted(almost, MAX_WINDOW_BYTES, 50, 0), 1000)
+  t.is(growthWanted(grown(almost, 1000), MAX_WINDOW_BYTES * 2, 50, 0), 0)
+})
+
+test('the budget gives what it has, and takes back', t => {
+  const budget = new WindowBudget(100)
+  t.is(budget.take(60), 60)
+  t.is(budget.take(60), 40)
+  t.is(budget.take(1), 0)
+  budget.give(70)
+  t.is(budget.take(100), 70)
+  t.is(budget.takenBytes, 100)
+})
