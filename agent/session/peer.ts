@@ -14,7 +14,7 @@ export type PeerState = 'connected' | 'connecting' | 'idle' | 'offline' | 'refus
 
 /** A session without streams is given up after this, unless the config says `keep`. */
 const IDLE_MS = 10 * 60_000
-/** How long streams outlive their last path. */
+/** How long a session outlives its last path: also one without streams here, for the peer may have opened one. */
 const SUSPENDED_MS = 120_000
 /** How long a better path must have been sound before the others are closed. */
 const SETTLE_MS = 5_000
@@ -78,7 +78,7 @@ export class Peer {
     if (this.#caller.calling && this.#caller.failures === 0) return 'connecting'
     if (this.#context.rendezvous().presence(this.id) === false) return 'offline'
     if (this.lastError?.code === 'peer-offline') return 'offline'
-    return this.#caller.calling || this.#session ? 'connecting' : 'idle'
+    return this.#caller.calling || this.#wanted() ? 'connecting' : 'idle'
   }
 
   get traffic() {
@@ -241,7 +241,6 @@ export class Peer {
     if (sound) this.#caller.wasSound()
     if (sound && this.#wanted()) this.#caller.call(false)
     else if (!sound && session.links.length === 0) this.#caller.pathBroke(lost?.reason)
-    this.#endUnused(session, new CulvertError('session-closed', 'the last path ended'))
     this.#wake()
     onChange()
   }
@@ -261,16 +260,8 @@ export class Peer {
   }
 
   #onCallEnd(): void {
-    const { lastError } = this.#caller
-    if (this.#session && lastError) this.#endUnused(this.#session, lastError)
     this.#wake()
     this.#context.onChange()
-  }
-
-  /** A session that has neither path nor user is not kept for its own sake. */
-  #endUnused(session: Session, reason: CulvertError): void {
-    const used = this.#wanted() || this.#caller.calling || session.active || session.links.length > 0
-    if (!used) this.#endSession(reason)
   }
 
   #endSession(reason: CulvertError): void {
