@@ -57,6 +57,7 @@ function handshake(context: SecureContext, carrier: Duplex, options: SealOptions
       timer.cancel()
       signal.removeEventListener('abort', onAbort)
       stream.off('error', onError)
+      stream.off('end', onClose)
       stream.off('close', onClose)
       // Whoever owns the stream next learns of its end by `close`; an error must never be without a listener.
       stream.on('error', () => undefined)
@@ -77,6 +78,8 @@ function handshake(context: SecureContext, carrier: Duplex, options: SealOptions
       give(new CulvertError('timed-out', `no TLS handshake in ${HANDSHAKE_MS} ms`)),
     )
     stream.once('error', onError)
+    // A server's side does not take an end for the failure that it is here, and would wait for the time to run out.
+    stream.once('end', onClose)
     stream.once('close', onClose)
     signal.addEventListener('abort', onAbort, { once: true })
     if (signal.aborted) onAbort()

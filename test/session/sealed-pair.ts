@@ -15,6 +15,7 @@ export async function openLoopback() {
   const { port } = address
   /** Accepted ends by the port that they were dialled from: which of the two events comes first is not certain. */
   const accepted = new Map<number, PromiseWithResolvers<Socket>>()
+  const open = new Set<Socket>()
   const from = (localPort: number | undefined) => {
     const entry = accepted.get(localPort ?? 0) ?? Promise.withResolvers<Socket>()
     accepted.set(localPort ?? 0, entry)
@@ -29,10 +30,18 @@ export async function openLoopback() {
       const { localPort } = dialled
       const other = await from(localPort).promise
       accepted.delete(localPort ?? 0)
-      for (const socket of [dialled, other]) socket.on('error', () => undefined)
+      for (const socket of [dialled, other]) {
+        open.add(socket)
+        socket.on('error', () => undefined)
+        socket.once('close', () => open.delete(socket))
+      }
       return [dialled, other]
     },
-    close: () => server.close(),
+    /** Cuts every connection that is left, so that none keeps the process alive. */
+    close(): void {
+      server.close()
+      for (const socket of open) socket.destroy()
+    },
   }
 }
 
