@@ -10,6 +10,7 @@ import { startControlServer } from './control/control-server.ts'
 import { refuseSecondAgent } from './control/control-socket.ts'
 import { loadOrCreateIdentity } from './identity/identity.ts'
 import { openStablePorts, type StablePorts } from './identity/stable-ports.ts'
+import type { MappingBehaviour } from './nat/behaviour.ts'
 import { type NatReport, startNat } from './nat/nat.ts'
 import { resolveStunHosts } from './nat/stun-hosts.ts'
 import { closeAllDatachannels } from './path/datachannel/attempt.ts'
@@ -21,7 +22,7 @@ import { RunningAgent } from './running-agent.ts'
 import { Forwards } from './service/forwards.ts'
 import { Services } from './service/services.ts'
 import type { UdpSituation } from './session/direct-race.ts'
-import type { PeerContext } from './session/peer.ts'
+import type { PeerContext } from './session/peer-context.ts'
 import { Peers } from './session/peers.ts'
 import { WindowBudget } from './session/window.ts'
 import { createTrust } from './trust/trust.ts'
@@ -102,7 +103,8 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     candidates: () => nat.candidates(),
     stunServers: () => agent.stunServers,
     udp: () => udpSituation(udpPort, nat.report()),
-    onStream: (peer, stream) => void services.serve(peer.id, stream),
+    hardTcpNat: () => isHard(nat.report().tcp.mapping),
+    onStream: (peer, stream) => void services.serve(peer, stream),
     onChange: () => agent.changed(),
   }
   const peers = new Peers(peerContext)
@@ -150,6 +152,11 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
   log.info('agent ready', { id: identity.id, name: config.name, tcp: listener.port, udp: udpPort })
   await aborted(signal)
   log.info('agent stops')
+}
+
+/** RFC 4787 §4.1: what a relay sees of such a NAT is not what a peer would meet. */
+function isHard(mapping: MappingBehaviour): boolean {
+  return mapping === 'address-dependent' || mapping === 'address-and-port-dependent'
 }
 
 function udpSituation(port: number, { udp, portMapping }: NatReport): UdpSituation {

@@ -59,8 +59,8 @@ function peerStatus(peer: Peer, sources: StatusSources, nat: NatStatus, now: num
   const { why, remedy } = explain({
     state: peer.state,
     path: active ? { kind: active.kind, transport: active.transport, how: active.how, ...endsOf(active) } : undefined,
-    faults: peer.race?.faults ?? new Map(),
-    trying: peer.race?.running ?? false,
+    faults: peer.direct?.faults ?? new Map(),
+    trying: peer.direct?.trying ?? false,
     lastError: peer.lastError,
     hasRelay: sources.rendezvous.report().length > 0,
     portMappingProblem: nat.portMapping.problem,

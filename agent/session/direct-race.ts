@@ -6,7 +6,7 @@ import type { Random } from '../../common/platform/random.ts'
 import { type Candidate, formatCandidate } from '../../common/wire/candidate.ts'
 import { type Endpoint, formatEndpoint } from '../../common/wire/endpoint.ts'
 import { type PeerId, shortPeerId } from '../../common/wire/peer-id.ts'
-import type { IceSignal } from '../../common/wire/session-frame.ts'
+import type { IceSignal, PunchSignal } from '../../common/wire/session-frame.ts'
 import {
   type AttemptStage,
   type DatachannelAttempt,
@@ -17,6 +17,7 @@ import type { Path } from '../path/path.ts'
 import type { Sealer } from '../path/seal.ts'
 import { dialTcpPath } from '../path/tcp-path.ts'
 import { udpDelayMs } from './direct-schedule.ts'
+import { TcpPunching } from './tcp-punching.ts'
 
 /** A hopeless pair of NATs shows no sign of it for 40 s; a good one connects within 1.5 s even at 200 ms. */
 const UDP_ATTEMPT_MS = 3_000
@@ -50,6 +51,9 @@ export interface RaceContext {
   /** Takes a finished path over. */
   attach(path: Path, dialled: boolean): void
   sendIce(attempt: number, signal: IceSignal): void
+  sendPunch(attempt: number, signal: PunchSignal): void
+  /** The router gives each destination another TCP port. */
+  hardTcpNat(): boolean
   /** A better path than any UDP one is in use already. */
   hasTcp(): boolean
   hasDirect(): boolean
@@ -62,6 +66,7 @@ export class DirectRace {
   /** Addresses dialled in this run. */
   readonly #tried = new Set<string>()
   readonly #faults = new Map<string, string>()
+  readonly #punching: TcpPunching
   #remote: readonly Candidate[] | undefined
   #running: Promise<void> | undefined
   #attempt: { readonly number: number; readonly udp: DatachannelAttempt } | undefined
@@ -72,6 +77,23 @@ export class DirectRace {
     this.#context = context
     // Drawn, so that a late signal of an earlier life is never taken for one of this.
     this.#nextAttempt = context.random.integer(1, 2 ** 31)
+    this.#punching = new TcpPunching({
+      peerId: context.peerId,
+      offers: this.#offers(),
+      sealer: context.sealer,
+      clock: context.clock,
+      random: context.random,
+      signal: this.#stop.signal,
+      stunServers: () => context.stunServers(),
+      hardNat: () => context.hardTcpNat(),
+      hasTcp: () => context.hasTcp(),
+      attach: path => context.attach(path, true),
+      send: (attempt, signal) => context.sendPunch(attempt, signal),
+      onOutcome: error => {
+        if (error) this.#fault('tcp/punched', error)
+        else this.#faults.delete('tcp/punched')
+      },
+    })
   }
 
   get running(): boolean {
@@ -106,7 +128,7 @@ export class DirectRace {
     if (!this.#running) this.#tried.clear()
     const ways = [this.#dialAll()]
     if (this.#running) ways.push(this.#running)
-    else ways.push(this.#offerUdp())
+    else ways.push(this.#offerUdp(), this.#punching.run())
     const run = Promise.all(ways).then(() => {
       if (this.#running === run) this.#running = undefined
     })
@@ -126,6 +148,10 @@ export class DirectRace {
     if (this.#offersAt.length >= OFFERS_PER_PERIOD) return
     this.#offersAt = [...this.#offersAt, now]
     void this.#udp(number, 'answerer', signal)
+  }
+
+  receivePunch(attempt: number, signal: PunchSignal): void {
+    this.#punching.receive(attempt, signal)
   }
 
   close(): void {

@@ -3,7 +3,8 @@ import type { PeerId } from '../../common/wire/peer-id.ts'
 import type { Path } from '../path/path.ts'
 import type { IncomingCall } from '../rendezvous/rendezvous.ts'
 import type { TrustedPeer } from '../trust/trust.ts'
-import { Peer, type PeerContext } from './peer.ts'
+import { Peer } from './peer.ts'
+import type { PeerContext } from './peer-context.ts'
 
 /** Every peer that we trust, and nobody else. */
 export class Peers {

@@ -7,18 +7,21 @@ import {
   decodeCredit,
   decodeIce,
   decodeOpen,
+  decodePunch,
   decodeReset,
   EPOCH_BYTES,
   encodeCredit,
   encodeFrame,
   encodeIce,
   encodeOpen,
+  encodePunch,
   encodeReset,
   FRAME,
   type Frame,
   type Hello,
   type HelloHow,
   type IceSignal,
+  type PunchSignal,
   SESSION_VERSION,
 } from '../../common/wire/session-frame.ts'
 import type { Path } from '../path/path.ts'
@@ -29,10 +32,9 @@ import { PathLink } from './path-link.ts'
 import { remoteCode } from './remote-code.ts'
 import { SendQueue } from './send-queue.ts'
 import { SessionStream, type StreamHost } from './stream.ts'
+import { MAX_STREAMS, StreamTable } from './stream-table.ts'
 import type { WindowBudget } from './window.ts'
 
-/** Streams of one session at a time; with their first windows they may hold 64 MiB. */
-export const MAX_STREAMS = 1024
 /** Unacknowledged bytes after which nothing new is sent: what a move to another path may have to send again. */
 const MAX_UNACKNOWLEDGED_BYTES = 16 * 1024 * 1024
 /** Control frames waiting; a peer that makes us queue more than this is not reading. */
@@ -55,6 +57,7 @@ export interface SessionEvents {
   onStream(stream: SessionStream): void
   onCandidates(candidates: readonly Candidate[], tryNow: boolean): void
   onIce(attempt: number, signal: IceSignal): void
+  onPunch(attempt: number, signal: PunchSignal): void
   /** A path became ready, suspect, sound or was lost (then with which and why), or another one is in use now. */
   onPaths(lost?: LostPath): void
   /** The number of streams went from or to zero. */
@@ -91,9 +94,7 @@ export class Session implements StreamHost {
   #queue = new SendQueue()
   readonly #outbox = new Outbox()
   readonly #acknowledger: Acknowledger
-  readonly #streams = new Map<number, SessionStream>()
-  #nextStream: number
-  #lastPeerStream = 0
+  readonly #streams: StreamTable
   #hold = false
   #saidBye = false
   #closed = false
@@ -110,8 +111,7 @@ export class Session implements StreamHost {
     this.clock = options.clock
     this.budget = options.budget
     this.#epoch = options.random.bytes(EPOCH_BYTES)
-    // Odd numbers for the smaller id, so that both can open streams without asking.
-    this.#nextStream = options.ownId < options.peerId ? 1 : 2
+    this.#streams = new StreamTable(options.ownId < options.peerId)
     this.#acknowledger = new Acknowledger(options.clock, () => this.#schedule())
   }
 
@@ -192,12 +192,12 @@ export class Session implements StreamHost {
    */
   openStream(service: string): SessionStream {
     if (this.#closed) throw new CulvertError('session-closed', 'the session is closed')
-    if (this.#streams.size >= MAX_STREAMS) {
+    if (this.#streams.full) {
       throw new CulvertError('busy', `${MAX_STREAMS} streams to this peer are open already`)
     }
-    const open = encodeOpen(this.#nextStream, service)
-    const stream = new SessionStream(this.#nextStream, service, this)
-    this.#nextStream += 2
+    const id = this.#streams.nextOwnId()
+    const open = encodeOpen(id, service)
+    const stream = new SessionStream(id, service, this)
     this.#saidBye = false
     this.#add(stream)
     this.#control(open)
@@ -210,6 +210,10 @@ export class Session implements StreamHost {
 
   sendIce(attempt: number, signal: IceSignal): void {
     this.#control(encodeIce(attempt, signal))
+  }
+
+  sendPunch(attempt: number, signal: PunchSignal): void {
+    this.#control(encodePunch(attempt, signal))
   }
 
   /** Proposes to end the idle session; `onBye` follows when the peer agrees. */
@@ -267,12 +271,12 @@ export class Session implements StreamHost {
   }
 
   sendReset(stream: SessionStream, code: ErrorCode, reason: string): void {
-    if (this.#streams.has(stream.id)) this.#control(encodeReset(stream.id, code, reason))
+    if (this.#streams.get(stream.id) === stream) this.#control(encodeReset(stream.id, code, reason))
   }
 
   forget(stream: SessionStream): void {
     this.#outbox.remove(stream)
-    if (this.#streams.delete(stream.id) && this.#streams.size === 0) this.#busyChanged()
+    if (this.#streams.remove(stream) && this.#streams.size === 0) this.#busyChanged()
   }
 
   // -- sending
@@ -342,7 +346,7 @@ export class Session implements StreamHost {
     this.#outbox.clear()
     this.#queue = new SendQueue()
     this.#acknowledger.restart()
-    this.#lastPeerStream = 0
+    this.#streams.peerRestarted()
     this.#saidBye = false
     for (const link of this.#links) {
       if (link === survivor) continue
@@ -404,6 +408,11 @@ export class Session implements StreamHost {
         if (signal) events.onIce(frame.stream, signal)
         return
       }
+      case FRAME.punch: {
+        const signal = decodePunch(frame)
+        if (signal) events.onPunch(frame.stream, signal)
+        return
+      }
       case FRAME.bye:
         this.#onBye()
         return
@@ -414,12 +423,8 @@ export class Session implements StreamHost {
 
   #onOpen(frame: Frame): void {
     const { service } = decodeOpen(frame.payload)
-    const theirs = this.#options.ownId < this.#options.peerId ? 0 : 1
-    if (frame.stream % 2 !== theirs || frame.stream <= this.#lastPeerStream) {
-      throw new CulvertError('wire-malformed', `the peer opened stream ${frame.stream}, which is not its to open`)
-    }
-    this.#lastPeerStream = frame.stream
-    if (this.#streams.size >= MAX_STREAMS) {
+    this.#streams.openedByPeer(frame.stream)
+    if (this.#streams.full) {
       this.#control(encodeReset(frame.stream, 'busy', `${MAX_STREAMS} streams are open already`))
       return
     }
@@ -470,7 +475,7 @@ export class Session implements StreamHost {
   }
 
   #add(stream: SessionStream): void {
-    this.#streams.set(stream.id, stream)
+    this.#streams.add(stream)
     if (this.#streams.size === 1) this.#busyChanged()
   }
 
@@ -480,7 +485,7 @@ export class Session implements StreamHost {
   }
 
   #endStreams(reason: CulvertError): void {
-    for (const stream of [...this.#streams.values()]) stream.receiveReset(reason.code, reason.message)
+    for (const stream of this.#streams.all()) stream.receiveReset(reason.code, reason.message)
   }
 }
 

@@ -3,8 +3,9 @@ import type { TLSSocket } from 'node:tls'
 import test from 'ava'
 import { createSealer } from '../../agent/path/seal.ts'
 import type { PathLink } from '../../agent/session/path-link.ts'
-import { MAX_STREAMS, Session } from '../../agent/session/session.ts'
+import { Session } from '../../agent/session/session.ts'
 import type { SessionStream } from '../../agent/session/stream.ts'
+import { MAX_STREAMS } from '../../agent/session/stream-table.ts'
 import { INITIAL_WINDOW_BYTES, WindowBudget } from '../../agent/session/window.ts'
 import { CulvertError } from '../../common/errors.ts'
 import { systemClock } from '../../common/platform/clock.ts'
@@ -55,6 +56,7 @@ function startVictim(): Victim {
       },
       onCandidates: nothing,
       onIce: nothing,
+      onPunch: nothing,
       onPaths: nothing,
       onBusy: nothing,
       onRestart: nothing,

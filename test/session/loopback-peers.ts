@@ -1,7 +1,8 @@
 import { createSealer } from '../../agent/path/seal.ts'
 import { listenForPaths } from '../../agent/path/tcp-listener.ts'
 import { Rendezvous } from '../../agent/rendezvous/rendezvous.ts'
-import type { Peer, PeerContext } from '../../agent/session/peer.ts'
+import type { Peer } from '../../agent/session/peer.ts'
+import type { PeerContext } from '../../agent/session/peer-context.ts'
 import { Peers } from '../../agent/session/peers.ts'
 import type { SessionStream } from '../../agent/session/stream.ts'
 import { WindowBudget } from '../../agent/session/window.ts'
@@ -46,7 +47,7 @@ export interface LoopbackPeerOptions {
   readonly direct?: boolean
   readonly keep?: boolean
   readonly graceMs?: number
-  readonly onStream?: (stream: SessionStream, peer: Peer) => void
+  readonly onStream?: (stream: SessionStream, peer: PeerId) => void
 }
 
 /** The agent's own rendezvous, path and session stages, put together without NAT, config and control. */
@@ -96,6 +97,7 @@ export async function startLoopbackPeer(options: LoopbackPeerOptions): Promise<L
         : [],
     stunServers: () => [],
     udp: () => undefined,
+    hardTcpNat: () => false,
     onStream: (peer, stream) => options.onStream?.(stream, peer),
     onChange: changed,
   }

@@ -172,7 +172,14 @@ function serve(stream: SessionStream): void {
 
 function startVictim(budget: WindowBudget): Session {
   const nothing = () => undefined
-  const events = { onCandidates: nothing, onIce: nothing, onPaths: nothing, onBusy: nothing, onRestart: nothing }
+  const events = {
+    onCandidates: nothing,
+    onIce: nothing,
+    onPunch: nothing,
+    onPaths: nothing,
+    onBusy: nothing,
+    onRestart: nothing,
+  }
   const session = new Session({
     ownId: VICTIM.id,
     peerId: ATTACKER.id,

@@ -12,6 +12,7 @@ import {
   decodeHello,
   decodeIce,
   decodeOpen,
+  decodePunch,
   decodeReset,
   FRAME_HEADER_BYTES,
   FrameParser,
@@ -83,6 +84,7 @@ survives('open', payloads('open'), bytes => decodeOpen(bytes))
 survives('credit', payloads('credit'), bytes => decodeCredit(bytes))
 survives('reset', payloads('reset'), bytes => decodeReset(bytes))
 survives('ice', payloads('ice'), (payload, draw) => decodeIce({ type: 0x47, flags: draw(5), stream: 1, payload }))
+survives('punch', payloads('punch'), (payload, draw) => decodePunch({ type: 0x49, flags: draw(4), stream: 1, payload }))
 survives('candidates', [fromHex(CANDIDATES_HEX), fromHex('00')], bytes => {
   // What was taken must be fit for use.
   const candidates = decodeCandidates(bytes)

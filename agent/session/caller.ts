@@ -1,0 +1,151 @@
+import { asCulvertError, type CulvertError } from '../../common/errors.ts'
+import type { Timer } from '../../common/platform/clock.ts'
+import { type PeerId, shortPeerId } from '../../common/wire/peer-id.ts'
+import type { Path } from '../path/path.ts'
+import { endsOf } from '../path/tcp-path.ts'
+import type { IncomingCall, OpenPipe } from '../rendezvous/rendezvous.ts'
+import { recallMs } from './direct-schedule.ts'
+import type { PeerContext } from './peer-context.ts'
+
+export interface CallerOptions {
+  readonly peerId: PeerId
+  readonly context: PeerContext
+  readonly signal: AbortSignal
+  /** Somebody wants this peer: a stream, a waiter, or the config. */
+  readonly wanted: () => boolean
+  /** What wants it is waiting now. */
+  readonly waiting: () => boolean
+  readonly connected: () => boolean
+  readonly attach: (path: Path, dialled: boolean) => void
+  /** A call ended, with or without a path. */
+  readonly onEnd: () => void
+}
+
+/** Gets a first path to a peer: calls it through the relays, and again after a while as long as it is wanted. */
+export class Caller {
+  readonly #options: CallerOptions
+  #calling: Promise<void> | undefined
+  #failures = 0
+  #lastError: CulvertError | undefined
+  #recall: Timer | undefined
+
+  constructor(options: CallerOptions) {
+    this.#options = options
+  }
+
+  get calling(): boolean {
+    return this.#calling !== undefined
+  }
+
+  /** Failed calls since the peer was last connected. */
+  get failures(): number {
+    return this.#failures
+  }
+
+  /** Why the last call failed; undefined again once the peer is connected, or asked for anew. */
+  get lastError(): CulvertError | undefined {
+    return this.#lastError
+  }
+
+  /** The peer is connected; how well, time will tell. */
+  succeeded(): void {
+    this.#lastError = undefined
+    this.#recall?.cancel()
+  }
+
+  /** The path that ended now had held for a while. */
+  wasSound(): void {
+    this.#failures = 0
+  }
+
+  /** A path that broke early is a failed call: a relay that breaks every pipe must not make us call without pause. */
+  pathBroke(reason: CulvertError | undefined): void {
+    if (this.#calling) return
+    this.#failures++
+    this.#lastError = reason ?? this.#lastError
+    this.#again()
+  }
+
+  /** `fresh`: somebody new asks, whom the failure of an earlier call does not answer. */
+  call(fresh: boolean): void {
+    if (this.#options.signal.aborted || this.#calling) return
+    if (fresh) this.#lastError = undefined
+    this.#recall?.cancel()
+    this.#calling = this.#callOnce().then(error => {
+      this.#calling = undefined
+      if (this.#options.signal.aborted) return
+      if (error) {
+        this.#lastError = error
+        this.#failures++
+        this.#again()
+      }
+      this.#options.onEnd()
+    })
+  }
+
+  /** Calls, but not before the other side had its chance: two that keep each other would else both ring at once. */
+  callLater(): void {
+    this.#callIn(recallMs(this.#failures + 2, false, 0.5))
+  }
+
+  /** The peer rings at a relay. */
+  async answer(call: IncomingCall): Promise<void> {
+    const { context, signal } = this.#options
+    try {
+      await this.#seal(await call.attach(signal), 'server')
+    } catch (thrown) {
+      const error = asCulvertError(thrown, 'peer-unreachable', 'the call failed')
+      context.log.warn('a call of a peer came to nothing', { peer: this.#name(), reason: error.message })
+    }
+  }
+
+  close(): void {
+    this.#recall?.cancel()
+  }
+
+  #again(): void {
+    const { context, wanted, waiting, connected } = this.#options
+    if (!wanted() || connected()) return
+    const chance = context.random.integer(0, 1000) / 1000
+    this.#callIn(recallMs(this.#failures - 1, waiting(), chance))
+  }
+
+  #callIn(delayMs: number): void {
+    const { context, wanted, connected } = this.#options
+    this.#recall?.cancel()
+    this.#recall = context.clock.after(delayMs, () => {
+      if (wanted() && !connected()) this.call(false)
+    })
+  }
+
+  async #callOnce(): Promise<CulvertError | undefined> {
+    const { context, peerId, signal } = this.#options
+    try {
+      await this.#seal(await context.rendezvous().call(peerId, signal), 'client')
+      return undefined
+    } catch (thrown) {
+      return asCulvertError(thrown, 'peer-unreachable', `calling ${this.#name()} failed`)
+    }
+  }
+
+  async #seal(pipe: OpenPipe, role: 'client' | 'server'): Promise<void> {
+    const { context, peerId, signal, attach } = this.#options
+    const { failure } = pipe
+    try {
+      const { stream } = await context.sealer.seal(pipe.socket, {
+        role,
+        expected: peerId,
+        accept: () => true,
+        signal: failure ? AbortSignal.any([signal, failure]) : signal,
+      })
+      const facts = { kind: 'relay', transport: 'pipe', how: 'relay', ...endsOf(pipe.socket) } as const
+      attach({ ...facts, peer: peerId, stream }, role === 'client')
+    } catch (thrown) {
+      throw failure?.aborted ? failure.reason : thrown
+    }
+  }
+
+  #name(): string {
+    return shortPeerId(this.#options.peerId)
+  }
+}

@@ -1,0 +1,199 @@
+import type { Timer } from '../../common/platform/clock.ts'
+import type { Candidate } from '../../common/wire/candidate.ts'
+import { addressScope } from '../../common/wire/endpoint.ts'
+import type { PeerId } from '../../common/wire/peer-id.ts'
+import type { IceSignal, PunchSignal } from '../../common/wire/session-frame.ts'
+import type { Path } from '../path/path.ts'
+import { isDirect } from '../path/path-choice.ts'
+import { DirectRace } from './direct-race.ts'
+import { directRetryMs } from './direct-schedule.ts'
+import type { PeerContext } from './peer-context.ts'
+import type { Session } from './session.ts'
+
+/** Gets one session off the relay: tells candidates, holds user bytes for a while, races, and tries again. */
+export class DirectKeeper {
+  readonly #peerId: PeerId
+  readonly #context: PeerContext
+  readonly #session: Session
+  readonly #race: DirectRace
+  /** With this network, no direct way was found: user bytes need not wait for one. */
+  #hopeless = false
+  #failures = 0
+  /** The candidates as the peer knows them. */
+  #announced = ''
+  #graceTimer: Timer | undefined
+  #retryTimer: Timer | undefined
+  #closed = false
+
+  constructor(peerId: PeerId, session: Session, context: PeerContext, attach: (path: Path, dialled: boolean) => void) {
+    this.#peerId = peerId
+    this.#context = context
+    this.#session = session
+    this.#race = new DirectRace({
+      ownId: context.ownId,
+      peerId,
+      sealer: context.sealer,
+      clock: context.clock,
+      random: context.random,
+      log: context.log,
+      udp: context.udp,
+      stunServers: context.stunServers,
+      hardTcpNat: context.hardTcpNat,
+      attach,
+      sendIce: (attempt, signal) => session.sendIce(attempt, signal),
+      sendPunch: (attempt, signal) => session.sendPunch(attempt, signal),
+      hasTcp: () => this.#hasTcp(),
+      hasDirect: () => this.#hasDirect(),
+    })
+  }
+
+  /** Why each direct way failed the last time, by way. */
+  get faults(): ReadonlyMap<string, string> {
+    return this.#race.faults
+  }
+
+  get trying(): boolean {
+    return this.#race.running
+  }
+
+  /** The path in use is direct. */
+  onDirect(): void {
+    this.#release()
+    this.#hopeless = false
+    this.#failures = 0
+    this.#retryTimer?.cancel()
+    this.#retryTimer = undefined
+    if (this.#announced === '') this.#announce(false)
+  }
+
+  /** The path in use is a relay's. */
+  onRelayed(): void {
+    if (this.#race.running || this.#retryTimer) return
+    const graceMs = this.#context.graceMs()
+    if (!this.#hopeless && graceMs > 0) {
+      this.#session.hold = true
+      this.#graceTimer ??= this.#context.clock.after(graceMs, () => {
+        this.#hopeless = true
+        this.#release()
+      })
+    }
+    this.#announce(true)
+    this.#try()
+  }
+
+  /** No path is left: the next one begins with telling candidates again. */
+  onPathless(): void {
+    this.#announced = ''
+  }
+
+  onBusy(busy: boolean): void {
+    if (busy && this.#retryTimer) this.#retryLater()
+  }
+
+  /** Something about our own network changed. */
+  onNetworkChange(): void {
+    this.#hopeless = false
+    this.#failures = 0
+    if (!this.#session.active) return
+    const { active } = this.#session
+    this.#announce(!isDirect(active))
+    if (!this.#hasTcp()) this.#try()
+  }
+
+  onCandidates(candidates: readonly Candidate[], tryNow: boolean): void {
+    const before = JSON.stringify(this.#race.remote)
+    this.#race.remote = reachable(candidates, this.#context.candidates())
+    if (this.#hasTcp()) return
+    if (this.#announced === '') this.#announce(false)
+    if (tryNow || JSON.stringify(this.#race.remote) !== before) this.#try()
+  }
+
+  onIce(attempt: number, signal: IceSignal): void {
+    this.#race.receiveIce(attempt, signal)
+  }
+
+  onPunch(attempt: number, signal: PunchSignal): void {
+    this.#race.receivePunch(attempt, signal)
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#graceTimer?.cancel()
+    this.#retryTimer?.cancel()
+    this.#race.close()
+  }
+
+  #announce(tryNow: boolean): void {
+    const candidates = this.#context.candidates()
+    const told = JSON.stringify(candidates)
+    if (told === this.#announced && !tryNow) return
+    this.#announced = told
+    this.#session.sendCandidates(candidates, tryNow)
+  }
+
+  #try(): void {
+    this.#retryTimer?.cancel()
+    this.#retryTimer = undefined
+    void this.#race.run().then(() => {
+      if (!this.#race.running) this.#afterRace()
+    })
+  }
+
+  #afterRace(): void {
+    if (this.#closed || !this.#session.active || this.#retryTimer) return
+    // One that waits for the peer's hello counts: it becomes ready in a moment, or its end is told by `onPaths`.
+    if (this.#session.links.some(isDirect)) return
+    if (!this.#race.informed) {
+      // The candidates are on their way and begin another race; without them, as from an older peer, the clock does.
+      this.#retryLater()
+      return
+    }
+    this.#failures++
+    // The offering side knows now; the other one waits for as long as an offer may still come.
+    if (this.#context.ownId < this.#peerId) {
+      this.#hopeless = true
+      this.#release()
+    }
+    this.#retryLater()
+    this.#context.onChange()
+  }
+
+  #retryLater(): void {
+    this.#retryTimer?.cancel()
+    const delay = directRetryMs(this.#failures, this.#session.streamCount > 0)
+    this.#retryTimer = this.#context.clock.after(delay, () => {
+      this.#retryTimer = undefined
+      if (this.#closed || !this.#session.active || this.#hasDirect()) return
+      this.#announce(true)
+      this.#try()
+    })
+  }
+
+  /** Lets user bytes go over the relay. */
+  #release(): void {
+    this.#graceTimer?.cancel()
+    this.#graceTimer = undefined
+    this.#session.hold = false
+  }
+
+  #hasTcp(): boolean {
+    return this.#session.links.some(link => link.ready && !link.suspect && link.kind === 'tcp')
+  }
+
+  #hasDirect(): boolean {
+    return this.#session.links.some(link => link.ready && !link.suspect && isDirect(link))
+  }
+}
+
+/**
+ * The candidates that are worth dialling. A loopback address names this very machine, so a peer could point us at our
+ * own local services with it; it is taken only where there is nothing but loopback on our side too.
+ */
+function reachable(theirs: readonly Candidate[], ours: readonly Candidate[]): readonly Candidate[] {
+  const scopeOf = ({ endpoint }: Candidate) => addressScope(endpoint.address)
+  const onlyLoopback = ours.length > 0 && ours.every(candidate => scopeOf(candidate) === 'loopback')
+  return theirs.filter(candidate => {
+    const scope = scopeOf(candidate)
+    return scope === 'public' || scope === 'private' || scope === 'carrier' || (scope === 'loopback' && onlyLoopback)
+  })
+}

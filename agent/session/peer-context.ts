@@ -1,0 +1,32 @@
+import type { Clock } from '../../common/platform/clock.ts'
+import type { Log } from '../../common/platform/log.ts'
+import type { Random } from '../../common/platform/random.ts'
+import type { Candidate } from '../../common/wire/candidate.ts'
+import type { Endpoint } from '../../common/wire/endpoint.ts'
+import type { PeerId } from '../../common/wire/peer-id.ts'
+import type { Sealer } from '../path/seal.ts'
+import type { Rendezvous } from '../rendezvous/rendezvous.ts'
+import type { UdpSituation } from './direct-race.ts'
+import type { SessionStream } from './stream.ts'
+import type { WindowBudget } from './window.ts'
+
+/** What all peers of one agent share. */
+export interface PeerContext {
+  readonly ownId: PeerId
+  readonly sealer: Sealer
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly budget: WindowBudget
+  /** How long user bytes wait for a direct path, in ms. */
+  readonly graceMs: () => number
+  readonly rendezvous: () => Rendezvous
+  /** Where peers may reach us. */
+  readonly candidates: () => readonly Candidate[]
+  readonly stunServers: () => readonly Endpoint[]
+  readonly udp: () => UdpSituation | undefined
+  /** The router gives each destination another TCP port. */
+  readonly hardTcpNat: () => boolean
+  readonly onStream: (peer: PeerId, stream: SessionStream) => void
+  readonly onChange: () => void
+}

@@ -1,0 +1,40 @@
+import test from 'ava'
+import { createSealer } from '../../agent/path/seal.ts'
+import { punchTcpPath } from '../../agent/path/tcp-punch.ts'
+import { CulvertError } from '../../common/errors.ts'
+import { systemClock } from '../../common/platform/clock.ts'
+import { generateKeyPair } from '../../common/platform/ed25519.ts'
+import { systemRandom } from '../../common/platform/random.ts'
+
+const keys = [generateKeyPair(), generateKeyPair()] as const
+const contexts = keys.map(key => ({
+  clock: systemClock,
+  random: systemRandom,
+  signal: new AbortController().signal,
+  sealer: createSealer(key, systemClock),
+}))
+
+// Our timers let a process end; between two tries nothing else keeps this one.
+const alive = setInterval(() => undefined, 60_000)
+test.after.always(() => clearInterval(alive))
+
+/** Two ports of loopback that nobody listens on. Two sides cannot meet there: loopback refuses faster than either retries. */
+function twoPorts(): [number, number] {
+  const first = systemRandom.integer(20_000, 59_000)
+  return [first, first + 1]
+}
+
+test('a side that nobody meets gives up in time, and at once when it is told to', async t => {
+  const [a] = contexts
+  if (!a) throw new Error('no context')
+  const [portA, portB] = twoPorts()
+  const stop = new AbortController()
+  const attempt = punchTcpPath(
+    keys[1].id,
+    { localPort: portA, remote: { address: '127.0.0.1', port: portB }, role: 'client' },
+    { ...a, signal: stop.signal },
+  )
+  stop.abort()
+  const error = await t.throwsAsync(attempt, { instanceOf: CulvertError })
+  t.true(error?.code === 'aborted' || error?.code === 'peer-unreachable')
+})
