@@ -5,6 +5,8 @@ import { type AgentOptions, type BenchAgent, Stage } from './stage.ts'
 
 export interface PairOptions {
   readonly site: SiteKind | SiteOptions
+  /** Where the far agent stands, if not at a site of the same kind. */
+  readonly farSite?: SiteKind | SiteOptions
   readonly path: 'tcp' | 'udp' | 'relay'
   readonly near?: AgentOptions
   readonly far?: AgentOptions
@@ -23,7 +25,7 @@ export interface Pair extends AsyncDisposable {
 }
 
 export async function startPair(options: PairOptions): Promise<Pair> {
-  const stage = await Stage.start({ near: options.site, far: options.site })
+  const stage = await Stage.start({ near: options.site, far: options.farSite ?? options.site })
   try {
     return await onStage(stage, options)
   } catch (thrown) {

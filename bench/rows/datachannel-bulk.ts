@@ -13,7 +13,7 @@ const ROUNDS = 5
 export const datachannelBulk: Row = { name: 'datachannel-bulk', needsRoot: true, seconds: 60, run }
 
 async function run(): Promise<readonly Measured[]> {
-  await using pair = await startPair({ site: 'eim-apdf', path: 'udp' })
+  await using pair = await startPair({ site: 'edm', farSite: 'eim-eif', path: 'udp' })
   const { near, far, agents } = pair
   const start = { host: '127.0.0.1', port: pair.forwardPort }
   const ours: Carrier = { near, far, start, pids: [agents.near.pid, agents.far.pid] }

@@ -11,8 +11,9 @@ const CUT_MS = 5_000
 /** What a path needs to settle between two disturbances. */
 const CALM_MS = 4_000
 
-const PATHS = { tcp: 'none', udp: 'eim-apdf', relay: 'udp-blocked' } as const
-type PathKind = keyof typeof PATHS
+/** Sites between which each kind of path is the best: a hard NAT leaves UDP where the other side lets anybody in. */
+const SITES = { tcp: ['none', 'none'], udp: ['edm', 'eim-eif'], relay: ['edm', 'edm'] } as const
+type PathKind = keyof typeof SITES
 const KINDS = ['tcp', 'udp', 'relay'] as const
 
 /** Streams that live through a dead line of 5 s and a restart of the relay: when they flow again, and what is lost. */
@@ -24,7 +25,10 @@ interface Lane {
 }
 
 async function run(): Promise<readonly Measured[]> {
-  const sites = KINDS.flatMap(kind => [`${kind}-near`, `${kind}-far`].map(name => [name, PATHS[kind]] as const))
+  const sites = KINDS.flatMap(kind => [
+    [`${kind}-near`, SITES[kind][0]] as const,
+    [`${kind}-far`, SITES[kind][1]] as const,
+  ])
   await using stage = await Stage.start(Object.fromEntries(sites))
   await stage.startRelay()
   await stage.prepare(...sites.map(([name]) => name))
