@@ -23,6 +23,8 @@ import { TcpPunching } from './tcp-punching.ts'
 const UDP_ATTEMPT_MS = 3_000
 /** About one good attempt in a hundred dies early of a DTLS fault; a fresh one then works. */
 const UDP_TRIES = 3
+/** For a line that swallows full-sized packets: fits through every tunnel of tunnels that was ever met. */
+const SMALL_MTU = 1_100
 const MAX_DIALS = 32
 /** Offers answered per period: each costs a native connection, and an honest peer sends three at most. */
 const OFFERS_PER_PERIOD = 8
@@ -72,6 +74,7 @@ export class DirectRace {
   #attempt: { readonly number: number; readonly udp: DatachannelAttempt } | undefined
   #nextAttempt: number
   #offersAt: readonly number[] = []
+  #smallPackets = false
 
   constructor(context: RaceContext) {
     this.#context = context
@@ -210,6 +213,7 @@ export class DirectRace {
       send: signal => this.#context.sendIce(number, signal),
       clock,
       timeoutMs: UDP_ATTEMPT_MS,
+      ...(this.#smallPackets ? { mtu: SMALL_MTU } : {}),
       signal: this.#stop.signal,
       log,
     })
@@ -233,6 +237,8 @@ export class DirectRace {
     } catch (thrown) {
       made?.close()
       this.#fault('udp', thrown)
+      // Both ends see it stop there, so both send smaller packets the next time.
+      if (udp.stage === 'probing') this.#smallPackets = true
       return made ? 'securing' : udp.stage
     } finally {
       if (this.#attempt === attempt) this.#attempt = undefined
