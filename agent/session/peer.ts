@@ -106,7 +106,7 @@ export class Peer {
   /** The session as soon as a path carries it. */
   ready(signal: AbortSignal): Promise<Session> {
     const session = this.#session
-    if (session?.active) return Promise.resolve(session)
+    if (session?.active && !session.leaving) return Promise.resolve(session)
     const { clock } = this.#context
     return new Promise((resolve, reject) => {
       const until = clock.now() + CONNECT_MS
@@ -121,7 +121,7 @@ export class Peer {
       }
       const abort = () => fail(new CulvertError('aborted', 'connecting was aborted', { cause: signal.reason }))
       const look = () => {
-        if (this.#session?.active) {
+        if (this.#session?.active && !this.#session.leaving) {
           settle()
           resolve(this.#session)
         } else if (!this.#caller.calling && this.lastError && !this.#mayStillCome(until)) {

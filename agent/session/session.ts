@@ -96,7 +96,8 @@ export class Session implements StreamHost {
   readonly #acknowledger: Acknowledger
   readonly #streams: StreamTable
   #hold = false
-  #saidBye = false
+  /** How far both sides are in ending this session for want of streams. */
+  #bye: 'none' | 'proposed' | 'answered' = 'none'
   #closed = false
   #pumpDue: NodeJS.Immediate | undefined
   #retryPump: Timer | undefined
@@ -198,7 +199,7 @@ export class Session implements StreamHost {
     const id = this.#streams.nextOwnId()
     const open = encodeOpen(id, service)
     const stream = new SessionStream(id, service, this)
-    this.#saidBye = false
+    this.#bye = 'none'
     this.#add(stream)
     this.#control(open)
     return stream
@@ -218,9 +219,14 @@ export class Session implements StreamHost {
 
   /** Proposes to end the idle session; `onBye` follows when the peer agrees. */
   sendBye(): void {
-    if (this.#streams.size > 0 || this.#saidBye) return
-    this.#saidBye = true
+    if (this.#streams.size > 0 || this.#bye !== 'none') return
+    this.#bye = 'proposed'
     this.#control(encodeFrame(FRAME.bye, 0))
+  }
+
+  /** The peer may end the session any moment: a new stream had better wait for the next one. */
+  get leaving(): boolean {
+    return this.#bye === 'answered'
   }
 
   /** One round trip over the path in use, in ms; undefined when there is none or it breaks. */
@@ -347,7 +353,7 @@ export class Session implements StreamHost {
     this.#queue = new SendQueue()
     this.#acknowledger.restart()
     this.#streams.peerRestarted()
-    this.#saidBye = false
+    this.#bye = 'none'
     for (const link of this.#links) {
       if (link === survivor) continue
       link.leave()
@@ -428,7 +434,7 @@ export class Session implements StreamHost {
       this.#control(encodeReset(frame.stream, 'busy', `${MAX_STREAMS} streams are open already`))
       return
     }
-    this.#saidBye = false
+    this.#bye = 'none'
     const stream = new SessionStream(frame.stream, service, this)
     this.#add(stream)
     this.#options.events.onStream(stream)
@@ -436,20 +442,21 @@ export class Session implements StreamHost {
 
   #onBye(): void {
     if (this.#streams.size > 0) return
-    if (this.#saidBye) {
+    if (this.#bye === 'proposed') {
       this.#options.events.onBye()
       return
     }
-    this.sendBye()
-    this.#pump()
-    this.#options.events.onBye()
+    // Not the end yet: a stream that the peer opened after its bye may be on its way.
+    this.#bye = 'answered'
+    this.#control(encodeFrame(FRAME.bye, 0))
   }
 
   // -- paths
 
   #onDown(lost: LostPath): void {
     this.#forgetLink(lost.link)
-    this.#choose(lost)
+    if (this.leaving && this.#links.length === 0 && lost.reason.code === 'session-closed') this.#options.events.onBye()
+    else this.#choose(lost)
   }
 
   #forgetLink(link: PathLink): void {

@@ -101,3 +101,25 @@ test('a relay that is not the one in the config is refused', async t => {
   t.regex(a.rendezvous.report()[0]?.lastError ?? '', /not the id in the config/)
   await relay[Symbol.asyncDispose]()
 })
+
+test('a stream that either side opens while the idle session is being ended is served', async t => {
+  await using pair = await startPair()
+  const { a, b } = pair
+  const [toB, toA] = [a.peer(b.key.id), b.peer(a.key.id)]
+  await (await toB.ready(never)).ping()
+
+  toB.session?.sendBye()
+  const opened = await toB.openStream('echo', never)
+  const first = await transferBothWays(opened, 1 << 16)
+  t.is(first.received, first.sent)
+
+  toB.session?.sendBye()
+  while (!toA.session?.leaving) await new Promise(resolve => setImmediate(resolve))
+  const second = await transferBothWays(await toA.openStream('echo', never), 1 << 16)
+  t.is(second.received, second.sent)
+
+  toB.session?.sendBye()
+  await a.until(() => toB.session === undefined)
+  await b.until(() => toA.session === undefined)
+  t.is(toB.state, 'idle')
+})
