@@ -3,6 +3,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 import { asCulvertError, CulvertError, reasonOf, systemCodeOf } from '../../common/errors.ts'
 import type { Clock, Timer } from '../../common/platform/clock.ts'
 import { createRateGate, type Log } from '../../common/platform/log.ts'
+import { resetSocket } from '../../common/platform/tcp.ts'
 import { type Address, formatAddress } from '../config/address.ts'
 import type { SessionStream } from '../session/stream.ts'
 import { join } from './join.ts'
@@ -154,7 +155,7 @@ class Forward {
   async #take(socket: Socket): Promise<void> {
     socket.on('error', () => undefined)
     if (this.#sockets.size >= MAX_CONNECTIONS) {
-      socket.resetAndDestroy()
+      resetSocket(socket)
       return
     }
     this.#sockets.add(socket)
@@ -174,7 +175,7 @@ class Forward {
       join(stream, socket)
       socket.resume()
     } catch (thrown) {
-      socket.resetAndDestroy()
+      resetSocket(socket)
       if (!gone.signal.aborted) this.#complain(thrown)
     }
   }

@@ -1,5 +1,6 @@
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { resetSocket } from '../../common/platform/tcp.ts'
 import type { SessionStream } from '../session/stream.ts'
 
 /**
@@ -43,6 +44,6 @@ function gather(local: Socket): void {
 }
 
 function resetLocal(local: Duplex): void {
-  if (local instanceof Socket) local.resetAndDestroy()
+  if (local instanceof Socket) resetSocket(local)
   else local.destroy()
 }

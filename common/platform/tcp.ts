@@ -99,3 +99,18 @@ export function listenTcp(options: ListenOptions): Promise<Listener> {
     })
   })
 }
+
+/** Ends a connection so that the other end learns of the fault: by RST where it is TCP; a unix socket has none. */
+export function resetSocket(socket: Socket): void {
+  const isTcp = socket.remotePort !== undefined || socket.connecting
+  if (!isTcp || socket.destroyed) {
+    socket.destroy()
+    return
+  }
+  try {
+    socket.resetAndDestroy()
+  } catch {
+    // A handle that cannot be reset; Node tells so by throwing.
+    socket.destroy()
+  }
+}
