@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 export const ROOT = join(import.meta.dirname, '../..')
 
 /** What users run, started without the wrapper so that its pid is the agent's own. */
-export const BUNDLE = join(ROOT, 'dist/culvert.mjs')
+export const BUNDLE = join(ROOT, 'dist/culvert.cjs')
 
 let building: Promise<unknown> | undefined
 
