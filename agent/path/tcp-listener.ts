@@ -3,6 +3,7 @@ import { reasonOf } from '../../common/errors.ts'
 import type { Clock } from '../../common/platform/clock.ts'
 import { createRateGate, type Log } from '../../common/platform/log.ts'
 import { listenTcp } from '../../common/platform/tcp.ts'
+import { AddressCounts, addressKey } from '../../common/wire/address-key.ts'
 import { addressScope } from '../../common/wire/endpoint.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
 import { awaitKnock } from './knock.ts'
@@ -34,7 +35,8 @@ export async function listenForPaths(options: PathListenerOptions): Promise<Path
   const { ownId, sealer, clock, log, isTrusted, onPath } = options
   const closing = new AbortController()
   const mayLog = createRateGate(clock, 60_000)
-  const unproven = new Map<string, number>()
+  const perAddress = new AddressCounts()
+  /** Not yet proven, the oldest first. */
   const sockets = new Set<Socket>()
 
   const prove = async (socket: Socket, address: string) => {
@@ -55,18 +57,18 @@ export async function listenForPaths(options: PathListenerOptions): Promise<Path
     port: options.port,
     onConnection(socket) {
       const address = socket.remoteAddress ?? ''
-      const mine = unproven.get(address) ?? 0
-      if (sockets.size >= MAX_UNPROVEN || mine >= MAX_UNPROVEN_PER_ADDRESS) {
+      const key = addressKey(address)
+      if (!perAddress.add(key, MAX_UNPROVEN_PER_ADDRESS)) {
         socket.destroy()
         return
       }
+      // A peer of ours proves itself in two round trips, so who has been here longest is the least likely to be one.
+      const [oldest] = sockets
+      if (oldest && sockets.size >= MAX_UNPROVEN) oldest.destroy()
       sockets.add(socket)
-      unproven.set(address, mine + 1)
       void prove(socket, address).finally(() => {
         sockets.delete(socket)
-        const left = (unproven.get(address) ?? 1) - 1
-        if (left > 0) unproven.set(address, left)
-        else unproven.delete(address)
+        perAddress.remove(key)
       })
     },
   })

@@ -24,6 +24,8 @@ const CALL_MS = 10_000
 /** A relay that does not answer a ping for this long is dead, whatever its socket says. */
 const PONG_MS = 8_000
 const MAX_CALLS = 64
+/** The longest a relay can keep us away by its word alone. */
+const MAX_RETRY_AFTER_MS = 60_000
 /** The callee's answer to a ring takes a round trip, and a slow device a moment. */
 const REFUSAL_MS = 10_000
 
@@ -79,6 +81,8 @@ export class RelayLine {
   #retryTimer: Timer | undefined
   #keepAlive: Timer | undefined
   #pingSentAt: number | undefined
+  /** When a relay that refused us wants to be asked again. */
+  #notBefore = 0
   #nextCall = 1
   #nextPing = 1
 
@@ -207,7 +211,8 @@ export class RelayLine {
     if (this.#closing.signal.aborted) return
     const chance = this.#options.random.integer(0, 1_000_000) / 1_000_000
     this.#retryTimer?.cancel()
-    this.#retryTimer = clock.after(reconnectDelayMs(this.#reconnect, chance), () => {
+    const delay = Math.max(reconnectDelayMs(this.#reconnect, chance), this.#notBefore - clock.now())
+    this.#retryTimer = clock.after(delay, () => {
       this.#retryTimer = undefined
       void this.#connect()
     })
@@ -266,8 +271,9 @@ export class RelayLine {
           timer.cancel()
           resolve(message)
         } else if (message.type === 'refused') {
+          this.#notBefore = clock.now() + Math.min(message.retryAfterMs, MAX_RETRY_AFTER_MS)
           throw new CulvertError('relay-refused', `relay ${this.relay.url.host} refuses us: ${message.reason}`)
-        } else {
+        } else if (this.#state === 'connected') {
           this.#handle(message)
         }
       }

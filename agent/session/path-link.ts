@@ -54,6 +54,7 @@ export class PathLink implements PathView {
   readonly #busy: () => boolean
   readonly #parser: FrameParser
   readonly #pings = new Map<number, { readonly sentAt: number; readonly answer: (rttMs: number | undefined) => void }>()
+  #dialled = false
   #how: PathHow
   #ready = false
   #suspect = false
@@ -126,6 +127,7 @@ export class PathLink implements PathView {
   }
 
   sayHello(hello: Hello): void {
+    this.#dialled = hello.how !== undefined
     this.#write(encodeHello(hello))
     this.#beat = sent(this.#beat, this.#clock.now())
     this.#arm()
@@ -240,7 +242,7 @@ export class PathLink implements PathView {
       const message = `the peer speaks session version ${theirs}, we speak ${SESSION_VERSION}: update the older one`
       throw new CulvertError('version-unsupported', message)
     }
-    if (hello.how !== undefined) this.#how = hello.how
+    if (hello.how !== undefined && !this.#dialled) this.#how = hello.how
     this.#ready = true
     this.#events.onHello(this, hello)
     this.#sendPing(() => undefined)

@@ -43,6 +43,9 @@ const MAX_CONTROL_FRAMES = 16 * MAX_STREAMS
 /** Paths at a time; a peer that makes more is not looking for a better one. */
 const MAX_LINKS = 12
 
+/** Frames whose stream field names a stream that is open. */
+const STREAM_FRAMES: ReadonlySet<number> = new Set([FRAME.data, FRAME.credit, FRAME.accept, FRAME.end, FRAME.reset])
+
 /** Flag of a candidates frame: please try to reach these now. */
 const TRY_NOW = 1
 
@@ -288,13 +291,11 @@ export class Session implements StreamHost {
   // -- sending
 
   #control(frame: Buffer): void {
-    if (this.#outbox.controlCount >= MAX_CONTROL_FRAMES) {
-      for (const link of this.#links) {
-        link.fail(new CulvertError('busy', 'the peer takes no frames'))
-      }
-      return
-    }
+    // Never dropped: a credit or an open that is lost hangs its stream. What is bounded is who makes us queue them.
     this.#outbox.control(frame)
+    if (this.#outbox.controlCount > MAX_CONTROL_FRAMES) {
+      for (const link of this.#links) link.fail(new CulvertError('busy', 'the peer takes no frames'))
+    }
     this.#schedule()
   }
 
@@ -376,7 +377,15 @@ export class Session implements StreamHost {
       return
     }
     this.#acknowledger.count(frame.payload.length)
-    this.#dispatch(frame)
+    try {
+      this.#dispatch(frame)
+    } catch (thrown) {
+      // The frame is counted and will not come again, so what it belonged to has a hole now and must not go on.
+      if (STREAM_FRAMES.has(frame.type)) {
+        this.#streams.get(frame.stream)?.reset('wire-malformed', 'the peer broke the rules of the protocol')
+      }
+      throw thrown
+    }
   }
 
   #dispatch(frame: Frame): void {

@@ -3,6 +3,7 @@ import type { SessionStream } from './stream.ts'
 
 /** Streams of one session at a time; with their first windows they may hold 64 MiB. */
 export const MAX_STREAMS = 1024
+const MAX_STREAM_ID = 0xffff_ffff
 
 /** The streams of one session by number. The side with the smaller id opens odd ones, so that neither has to ask. */
 export class StreamTable {
@@ -32,8 +33,10 @@ export class StreamTable {
     return [...this.#streams.values()]
   }
 
+  /** Throws `busy` when the numbers of this session are used up, after two thousand million streams. */
   nextOwnId(): number {
     const id = this.#nextOwn
+    if (id > MAX_STREAM_ID) throw new CulvertError('busy', 'this session has no stream numbers left; it must end first')
     this.#nextOwn += 2
     return id
   }

@@ -17,6 +17,13 @@ import {
 /** Bytes a stream takes from its writer before it makes it wait. */
 const SEND_BUFFER_BYTES = 256 * 1024
 
+/**
+ * Pieces smaller than this are joined while the reader is behind: each would else cost a hundred bytes of bookkeeping,
+ * and a peer that sends single bytes could so hold far more than its window.
+ */
+const SMALL_PIECE_BYTES = 1024
+const JOINED_BYTES = 16 * 1024
+
 /** What a stream needs of its session. */
 export interface StreamHost {
   readonly clock: Clock
@@ -48,6 +55,9 @@ export class SessionStream extends Duplex {
   #extraWindow = 0
   #receivedBytes = 0
   #endReceived = false
+  /** Small pieces that wait behind what the reader has not taken yet. */
+  #joined: Buffer | undefined
+  #joinedBytes = 0
   #resetByPeer = false
   #accepted: { resolve(): void; reject(error: CulvertError): void } | undefined
   #acceptance: Promise<void> | undefined
@@ -135,7 +145,7 @@ export class SessionStream extends Duplex {
     this.#receivedBytes += bytes.length
     if (this.#receivedBytes > this.#window.grantedBytes) return false
     if (this.#endReceived || this.destroyed) return true
-    this.push(bytes)
+    this.#take(bytes)
     this.#giveCredit()
     return true
   }
@@ -154,6 +164,7 @@ export class SessionStream extends Duplex {
   receiveEnd(): void {
     if (this.#endReceived) return
     this.#endReceived = true
+    this.#flush()
     this.push(null)
     this.#leaveWhenDone()
   }
@@ -166,6 +177,7 @@ export class SessionStream extends Duplex {
   // -- Duplex
 
   override _read(): void {
+    this.#flush()
     this.#giveCredit()
   }
 
@@ -192,6 +204,8 @@ export class SessionStream extends Duplex {
     }
     this.#queue = []
     this.#queuedBytes = 0
+    this.#joined = undefined
+    this.#joinedBytes = 0
     this.#accepted?.reject(error instanceof CulvertError ? error : this.#ending())
     this.#accepted = undefined
     this.#acceptance?.catch(() => undefined)
@@ -209,6 +223,27 @@ export class SessionStream extends Duplex {
     return new CulvertError('stream-reset', `the stream to ${this.service} was closed before it was accepted`)
   }
 
+  #take(bytes: Buffer): void {
+    // With bytes in the buffer the reader asks (`_read`) when it has taken them; with none it may be waiting now.
+    if (bytes.length >= SMALL_PIECE_BYTES || this.readableLength === 0) {
+      this.#flush()
+      this.push(bytes)
+      return
+    }
+    if (this.#joinedBytes + bytes.length > JOINED_BYTES) this.#flush()
+    this.#joined ??= Buffer.allocUnsafeSlow(JOINED_BYTES)
+    this.#joinedBytes += bytes.copy(this.#joined, this.#joinedBytes)
+  }
+
+  #flush(): void {
+    const joined = this.#joined
+    if (!joined) return
+    this.#joined = undefined
+    const length = this.#joinedBytes
+    this.#joinedBytes = 0
+    this.push(joined.subarray(0, length))
+  }
+
   #enqueue(chunk: Buffer): void {
     if (chunk.length === 0) return
     this.#queue.push(chunk)
@@ -224,7 +259,7 @@ export class SessionStream extends Duplex {
   #giveCredit(): void {
     if (this.#endReceived || this.destroyed) return
     const { clock } = this.#host
-    const consumed = this.#receivedBytes - this.readableLength
+    const consumed = this.#receivedBytes - this.readableLength - this.#joinedBytes
     const now = clock.now()
     const wanted = growthWanted(this.#window, consumed, this.#host.rttMs(), now)
     if (wanted > 0) this.#window = grown(this.#window, this.#takeBudget(wanted))

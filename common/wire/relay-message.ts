@@ -208,10 +208,9 @@ function fieldsOf(bytes: Uint8Array) {
       return value
     },
     failure(name: string): CallFailure {
-      const value = map.get(name)
-      const known = CALL_FAILURES.find(reason => reason === value)
-      if (!known) throw malformed(name, 'is no reason that we know')
-      return known
+      const value = textOf(map.get(name), name, 32)
+      // A reason that a newer peer knows is no reason to drop the line.
+      return CALL_FAILURES.find(reason => reason === value) ?? 'busy'
     },
     optionalEndpoint(name: string): Endpoint | undefined {
       const value = map.get(name)

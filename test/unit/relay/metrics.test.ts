@@ -1,5 +1,5 @@
 import test from 'ava'
-import { AddressCounts, addressKey } from '../../../relay/address-key.ts'
+import { AddressCounts, addressKey } from '../../../common/wire/address-key.ts'
 import { editDistance } from '../../../relay/edit-distance.ts'
 import { formatMetrics } from '../../../relay/metrics.ts'
 

@@ -1,6 +1,6 @@
 import { isIPv6 } from 'node:net'
-import { addressToBytes } from '../common/wire/candidate.ts'
-import { plainAddress } from '../common/wire/endpoint.ts'
+import { addressToBytes } from './candidate.ts'
+import { plainAddress } from './endpoint.ts'
 
 /**
  * What counts as one address for limits: an IPv4 address, or an IPv6 /64, since a single home owns at least that much
