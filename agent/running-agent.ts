@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { asCulvertError, CulvertError, reasonOf } from '../common/errors.ts'
-import type { Clock } from '../common/platform/clock.ts'
+import type { Clock, Timer } from '../common/platform/clock.ts'
 import type { KeyPair } from '../common/platform/ed25519.ts'
 import type { Log } from '../common/platform/log.ts'
 import type { Endpoint } from '../common/wire/endpoint.ts'
@@ -19,6 +19,9 @@ import type { Peers } from './session/peers.ts'
 import type { SessionStream } from './session/stream.ts'
 import type { Trust } from './trust/trust.ts'
 import { VERSION } from './version.ts'
+
+/** New STUN servers set off questions to all of them, so a relay must not name others again and again. */
+const STUN_CHANGE_MS = 10_000
 
 export interface AgentParts {
   readonly identity: KeyPair
@@ -45,6 +48,8 @@ export class RunningAgent implements ControlTarget {
   #configuredStun: readonly Endpoint[] = []
   #stunServers: readonly Endpoint[] = []
   #closed = false
+  #stunToldAt = Number.NEGATIVE_INFINITY
+  #stunTimer: Timer | undefined
 
   constructor(parts: AgentParts) {
     this.#parts = parts
@@ -111,6 +116,7 @@ export class RunningAgent implements ControlTarget {
 
   async close(): Promise<void> {
     this.#closed = true
+    this.#stunTimer?.cancel()
     this.#parts.peers.close()
     this.#rendezvous.close()
     await this.#parts.forwards.close()
@@ -238,7 +244,17 @@ export class RunningAgent implements ControlTarget {
   #tellStunServers(): void {
     const servers = [...this.#rendezvous.stunServers(), ...this.#configuredStun]
     if (servers.length === 0 || JSON.stringify(servers) === JSON.stringify(this.#stunServers)) return
+    const { clock, nat } = this.#parts
+    const waitMs = this.#stunToldAt + STUN_CHANGE_MS - clock.now()
+    if (waitMs > 0) {
+      this.#stunTimer ??= clock.after(waitMs, () => {
+        this.#stunTimer = undefined
+        this.#tellStunServers()
+      })
+      return
+    }
+    this.#stunToldAt = clock.now()
     this.#stunServers = servers
-    this.#parts.nat.setStunServers(servers)
+    nat.setStunServers(servers)
   }
 }

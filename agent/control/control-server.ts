@@ -3,10 +3,10 @@ import type { Duplex } from 'node:stream'
 import { asCulvertError, CulvertError, reasonOf } from '../../common/errors.ts'
 import type { Clock } from '../../common/platform/clock.ts'
 import type { Log } from '../../common/platform/log.ts'
-import { parseAddress } from '../config/address.ts'
+import { parseAddress, UNIX_PATH_BYTES } from '../config/address.ts'
 import { isPeerText, parsePeerService } from '../config/name.ts'
 import { errorBody, httpStatusOf } from './control-error.ts'
-import { listenOnSocketFile } from './control-socket.ts'
+import { listenOnControlSocket } from './control-socket.ts'
 import type { ControlTarget } from './control-target.ts'
 import { feedStatus } from './status-feed.ts'
 import { StreamDesk } from './stream-desk.ts'
@@ -61,7 +61,7 @@ export async function startControlServer(options: ControlServerOptions): Promise
     openStream(target, desk, request, socket).catch((thrown: unknown) => refuseUpgrade(socket, thrown, log))
   })
   server.on('clientError', (_error, socket) => socket.destroy())
-  await listenOnSocketFile(server, options.socketPath)
+  await listenOnControlSocket(server, options.socketPath)
   server.on('error', thrown => log.error(`control socket: ${reasonOf(thrown)}`))
   const close = async () => {
     const closed = new Promise<void>(resolve => server.close(() => resolve()))
@@ -115,7 +115,13 @@ async function ping(target: ControlTarget, body: unknown, signal: AbortSignal) {
 async function addForward(target: ControlTarget, body: unknown) {
   const listen = textIn(body, 'listen')
   const to = textIn(body, 'to')
-  if (!parseAddress(listen)) throw noListen(listen)
+  const address = parseAddress(listen)
+  if (!address) throw noListen(listen)
+  const pathBytes = address.kind === 'unix' ? Buffer.byteLength(address.path) : 0
+  if (pathBytes > UNIX_PATH_BYTES) {
+    const most = `a unix socket's path has at most ${UNIX_PATH_BYTES} bytes`
+    throw new CulvertError('usage', `${most}, and this one has ${pathBytes}; choose a shorter path`)
+  }
   if (!parsePeerService(to)) throw new CulvertError('usage', `${JSON.stringify(to.slice(0, 80))} is not PEER/SERVICE`)
   return target.addForward(listen, to)
 }

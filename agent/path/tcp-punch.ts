@@ -18,7 +18,8 @@ import { endsOf } from './tcp-path.ts'
 const PUNCH_MS = 5_000
 /** A router that answers a closed port with RST: both sides must hit the same moment, so the retry is immediate. */
 const REFUSED_RETRY_MS = 1
-const MAX_TRIES = 2_000
+/** More would make us a nuisance to an address that a peer chose; the other side starts within a round trip. */
+const MAX_TRIES = 600
 const STUN_MS = 2_000
 const PORT_TRIES = 3
 /** Outgoing connections share a port only where nothing listens on it, so never one of the agent's own ports. */

@@ -2,9 +2,9 @@ import { WebSocket } from 'ws'
 import { asCulvertError, CulvertError, reasonOf } from '../../common/errors.ts'
 import type { Clock, Timer } from '../../common/platform/clock.ts'
 import { type KeyPair, signBytes, verifyBytes } from '../../common/platform/ed25519.ts'
-import type { Log } from '../../common/platform/log.ts'
+import { createRateGate, type Log } from '../../common/platform/log.ts'
 import type { Random } from '../../common/platform/random.ts'
-import type { Endpoint } from '../../common/wire/endpoint.ts'
+import { addressScope, type Endpoint } from '../../common/wire/endpoint.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
 import {
   type AgentMessage,
@@ -24,6 +24,10 @@ const CALL_MS = 10_000
 /** A relay that does not answer a ping for this long is dead, whatever its socket says. */
 const PONG_MS = 8_000
 const MAX_CALLS = 64
+/** A relay that lets this much wait for it asks and does not read the answers. */
+const MAX_UNSENT_BYTES = 256 * 1024
+/** Two addresses with two ports each are all that RFC 5780 asks for. */
+const MAX_STUN_SERVERS = 4
 /** The longest a relay can keep us away by its word alone. */
 const MAX_RETRY_AFTER_MS = 60_000
 /** The callee's answer to a ring takes a round trip, and a slow device a moment. */
@@ -76,6 +80,8 @@ export class RelayLine {
   #rttMs: number | null = null
   #stun: readonly Endpoint[] = []
   #observed: Endpoint | undefined
+  /** Where the line leads; unknown behind a proxy. */
+  #relayAddress: string | undefined
   #keepAliveMs = 25_000
   #reconnect = initialReconnect
   #retryTimer: Timer | undefined
@@ -85,9 +91,11 @@ export class RelayLine {
   #notBefore = 0
   #nextCall = 1
   #nextPing = 1
+  readonly #mayLog: (key: string) => boolean
 
   constructor(options: RelayLineOptions) {
     this.#options = options
+    this.#mayLog = createRateGate(options.clock, 60_000)
     this.relay = options.relay
     void this.#connect()
   }
@@ -186,7 +194,7 @@ export class RelayLine {
       const welcome = await this.#openLine()
       this.#state = 'connected'
       this.#lastError = null
-      this.#stun = welcome.stun
+      this.#stun = usableStun(welcome.stun, this.#relayAddress)
       this.#observed = welcome.observed
       this.#keepAliveMs = Math.min(Math.max(welcome.keepAliveMs, 5_000), 120_000)
       this.#reconnect = afterWelcome(welcome.reconnectWindowMs)
@@ -222,6 +230,7 @@ export class RelayLine {
   async #openLine(): Promise<Extract<RelayMessage, { type: 'welcome' }>> {
     const { identity, random, clock } = this.#options
     const carrier = await dialRelay(this.relay, clock, this.#closing.signal)
+    this.#relayAddress = this.relay.proxy ? undefined : carrier.remoteAddress
     // The URL is plain here because `carrier` is already TLS where it has to be.
     const socket = new WebSocket(`ws://${this.relay.url.host}/v1/agent`, {
       createConnection: () => carrier,
@@ -318,7 +327,7 @@ export class RelayLine {
         }
         return
       case 'replaced':
-        if (!message.sameInstance) {
+        if (!message.sameInstance && this.#mayLog('replaced')) {
           log.error(
             'another machine runs with the same identity; each key belongs to one device: make a new one there',
             {
@@ -383,8 +392,24 @@ export class RelayLine {
   }
 
   #send(message: AgentMessage): void {
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(encodeAgentMessage(message), () => undefined)
+    const socket = this.#socket
+    if (socket?.readyState !== WebSocket.OPEN) return
+    if (socket.bufferedAmount > MAX_UNSENT_BYTES) this.#lost('it does not read what we say')
+    else socket.send(encodeAgentMessage(message), () => undefined)
   }
+}
+
+/**
+ * The STUN servers that a relay may send us to: public ones, or ones in the same kind of network as itself. It could else
+ * have every agent knock at addresses of their own machines and homes.
+ */
+function usableStun(told: readonly Endpoint[], relayAddress: string | undefined): readonly Endpoint[] {
+  const own = relayAddress === undefined ? 'public' : addressScope(relayAddress)
+  const usable = told.filter(({ address }) => {
+    const scope = addressScope(address)
+    return scope === 'public' || (scope === own && scope !== 'unusable')
+  })
+  return usable.slice(0, MAX_STUN_SERVERS)
 }
 
 function callFailure(reason: CallFailure): CulvertError {

@@ -1,9 +1,9 @@
-import { unlink } from 'node:fs/promises'
-import { connect, createServer, type Server, type Socket } from 'node:net'
+import { createServer, type Server, type Socket } from 'node:net'
 import { asCulvertError, CulvertError, reasonOf, systemCodeOf } from '../../common/errors.ts'
 import type { Clock, Timer } from '../../common/platform/clock.ts'
 import { createRateGate, type Log } from '../../common/platform/log.ts'
 import { resetSocket } from '../../common/platform/tcp.ts'
+import { listenOnSocketFile } from '../../common/platform/unix-socket.ts'
 import { type Address, formatAddress } from '../config/address.ts'
 import type { SessionStream } from '../session/stream.ts'
 import { join } from './join.ts'
@@ -132,24 +132,20 @@ class Forward {
 
   async #listen(): Promise<Server> {
     const { listen } = this.#spec
-    if (listen.kind === 'unix') await removeStaleSocket(listen.path)
     const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, socket => {
       void this.#take(socket)
     })
-    return new Promise((resolve, reject) => {
-      server.once('error', cause => {
-        const inUse = systemCodeOf(cause) === 'EADDRINUSE'
-        const message = `cannot listen on ${formatAddress(listen)}: ${reasonOf(cause)}`
-        reject(new CulvertError(inUse ? 'port-in-use' : 'io', message, { cause }))
-      })
-      const ready = () => {
-        server.removeAllListeners('error')
-        server.on('error', () => undefined)
-        resolve(server)
-      }
-      if (listen.kind === 'unix') server.listen({ path: listen.path }, ready)
-      else server.listen({ host: listen.host, port: listen.port }, ready)
-    })
+    try {
+      if (listen.kind === 'unix') await listenOnSocketFile(server, listen.path)
+      else await listenOnPort(server, listen.host, listen.port)
+    } catch (cause) {
+      const inUse =
+        systemCodeOf(cause) === 'EADDRINUSE' || (cause instanceof CulvertError && cause.code === 'port-in-use')
+      const message = `cannot listen on ${formatAddress(listen)}: ${reasonOf(cause)}`
+      throw new CulvertError(inUse ? 'port-in-use' : 'io', message, { cause })
+    }
+    server.on('error', () => undefined)
+    return server
   }
 
   async #take(socket: Socket): Promise<void> {
@@ -188,17 +184,12 @@ class Forward {
   }
 }
 
-/** A socket file that nobody answers on is left from an agent that was killed. */
-async function removeStaleSocket(path: string): Promise<void> {
-  const answered = await new Promise<boolean>(resolve => {
-    const probe = connect({ path }, () => resolve(true))
-    probe.on('error', () => resolve(false))
-    probe.once('connect', () => probe.destroy())
+function listenOnPort(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({ host, port }, () => {
+      server.off('error', reject)
+      resolve()
+    })
   })
-  if (answered) throw new CulvertError('port-in-use', `another program listens on ${path}`)
-  try {
-    await unlink(path)
-  } catch (thrown) {
-    if (systemCodeOf(thrown) !== 'ENOENT') throw asCulvertError(thrown, 'io', `cannot remove ${path}`)
-  }
 }

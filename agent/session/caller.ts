@@ -1,11 +1,15 @@
 import { asCulvertError, type CulvertError } from '../../common/errors.ts'
 import type { Timer } from '../../common/platform/clock.ts'
+import { createRateGate } from '../../common/platform/log.ts'
 import { type PeerId, shortPeerId } from '../../common/wire/peer-id.ts'
 import type { Path } from '../path/path.ts'
 import { endsOf } from '../path/tcp-path.ts'
 import type { IncomingCall, OpenPipe } from '../rendezvous/rendezvous.ts'
 import { recallMs } from './direct-schedule.ts'
 import type { PeerContext } from './peer-context.ts'
+
+/** Calls of the peer that are being answered at a time: an honest one makes one or two, a lying relay any number. */
+const MAX_ANSWERS = 4
 
 export interface CallerOptions {
   readonly peerId: PeerId
@@ -28,9 +32,12 @@ export class Caller {
   #failures = 0
   #lastError: CulvertError | undefined
   #recall: Timer | undefined
+  #answering = 0
+  readonly #mayLog: (key: string) => boolean
 
   constructor(options: CallerOptions) {
     this.#options = options
+    this.#mayLog = createRateGate(options.context.clock, 60_000)
   }
 
   get calling(): boolean {
@@ -91,11 +98,19 @@ export class Caller {
   /** The peer rings at a relay. */
   async answer(call: IncomingCall): Promise<void> {
     const { context, signal } = this.#options
+    if (this.#answering >= MAX_ANSWERS) {
+      call.refuse('busy')
+      return
+    }
+    this.#answering++
     try {
       await this.#seal(await call.attach(signal), 'server')
     } catch (thrown) {
       const error = asCulvertError(thrown, 'peer-unreachable', 'the call failed')
+      if (!this.#mayLog(error.code)) return
       context.log.warn('a call of a peer came to nothing', { peer: this.#name(), reason: error.message })
+    } finally {
+      this.#answering--
     }
   }
 

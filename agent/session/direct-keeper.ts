@@ -5,6 +5,7 @@ import type { PeerId } from '../../common/wire/peer-id.ts'
 import type { IceSignal, PunchSignal } from '../../common/wire/session-frame.ts'
 import type { Path } from '../path/path.ts'
 import { isDirect } from '../path/path-choice.ts'
+import type { AttemptBudget } from './attempt-budget.ts'
 import { DirectRace } from './direct-race.ts'
 import { directRetryMs } from './direct-schedule.ts'
 import type { PeerContext } from './peer-context.ts'
@@ -25,7 +26,13 @@ export class DirectKeeper {
   #retryTimer: Timer | undefined
   #closed = false
 
-  constructor(peerId: PeerId, session: Session, context: PeerContext, attach: (path: Path, dialled: boolean) => void) {
+  constructor(
+    peerId: PeerId,
+    session: Session,
+    context: PeerContext,
+    budget: AttemptBudget,
+    attach: (path: Path, dialled: boolean) => void,
+  ) {
     this.#peerId = peerId
     this.#context = context
     this.#session = session
@@ -36,6 +43,7 @@ export class DirectKeeper {
       clock: context.clock,
       random: context.random,
       log: context.log,
+      budget,
       udp: context.udp,
       stunServers: context.stunServers,
       hardTcpNat: context.hardTcpNat,

@@ -16,6 +16,7 @@ import {
 import type { Path } from '../path/path.ts'
 import type { Sealer } from '../path/seal.ts'
 import { dialTcpPath } from '../path/tcp-path.ts'
+import type { AttemptBudget } from './attempt-budget.ts'
 import { udpDelayMs } from './direct-schedule.ts'
 import { TcpPunching } from './tcp-punching.ts'
 
@@ -26,9 +27,6 @@ const UDP_TRIES = 3
 /** For a line that swallows full-sized packets: fits through every tunnel of tunnels that was ever met. */
 const SMALL_MTU = 1_100
 const MAX_DIALS = 32
-/** Offers answered per period: each costs a native connection, and an honest peer sends three at most. */
-const OFFERS_PER_PERIOD = 8
-const OFFER_PERIOD_MS = 10_000
 
 /** What our side of a UDP attempt starts from. */
 export interface UdpSituation {
@@ -46,6 +44,7 @@ export interface RaceContext {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
+  readonly budget: AttemptBudget
   /** Our fixed UDP port and the address outside that the router maps to it. */
   /** Undefined when this machine makes no UDP paths. */
   udp(): UdpSituation | undefined
@@ -73,7 +72,6 @@ export class DirectRace {
   #running: Promise<void> | undefined
   #attempt: { readonly number: number; readonly udp: DatachannelAttempt } | undefined
   #nextAttempt: number
-  #offersAt: readonly number[] = []
   #smallPackets = false
 
   constructor(context: RaceContext) {
@@ -86,6 +84,7 @@ export class DirectRace {
       sealer: context.sealer,
       clock: context.clock,
       random: context.random,
+      budget: context.budget,
       signal: this.#stop.signal,
       stunServers: () => context.stunServers(),
       hardNat: () => context.hardTcpNat(),
@@ -146,11 +145,7 @@ export class DirectRace {
       return
     }
     if (signal.kind !== 'offer' || this.#offers() || !this.#context.udp()) return
-    const now = this.#context.clock.now()
-    this.#offersAt = this.#offersAt.filter(at => now - at < OFFER_PERIOD_MS)
-    if (this.#offersAt.length >= OFFERS_PER_PERIOD) return
-    this.#offersAt = [...this.#offersAt, now]
-    void this.#udp(number, 'answerer', signal)
+    if (this.#context.budget.takeUdpOffer()) void this.#udp(number, 'answerer', signal)
   }
 
   receivePunch(attempt: number, signal: PunchSignal): void {
@@ -176,6 +171,7 @@ export class DirectRace {
     const key = formatEndpoint(candidate.endpoint)
     if (this.#tried.has(key) || this.#tried.size >= MAX_DIALS || this.#context.hasTcp()) return
     this.#tried.add(key)
+    if (!this.#context.budget.takeDial(candidate.endpoint)) return
     const way = formatCandidate(candidate)
     try {
       const path = await dialTcpPath(this.#context.peerId, candidate, { ...this.#context, signal: this.#stop.signal })

@@ -4,6 +4,7 @@ import { type PeerId, shortPeerId } from '../../common/wire/peer-id.ts'
 import type { Path } from '../path/path.ts'
 import { isDirect, superfluousPaths } from '../path/path-choice.ts'
 import type { IncomingCall } from '../rendezvous/rendezvous.ts'
+import { AttemptBudget } from './attempt-budget.ts'
 import { Caller } from './caller.ts'
 import { DirectKeeper } from './direct-keeper.ts'
 import type { PeerContext } from './peer-context.ts'
@@ -29,6 +30,7 @@ export class Peer {
   readonly #context: PeerContext
   readonly #stop = new AbortController()
   readonly #caller: Caller
+  readonly #budget: AttemptBudget
   readonly #waiters = new Set<() => void>()
   #keep: boolean
   #session: Session | undefined
@@ -45,6 +47,7 @@ export class Peer {
     this.id = id
     this.#keep = keep
     this.#context = context
+    this.#budget = new AttemptBudget(context.clock)
     this.#caller = new Caller({
       peerId: id,
       context,
@@ -200,7 +203,8 @@ export class Peer {
 
   #keepDirect(session: Session): void {
     this.#direct?.close()
-    this.#direct = new DirectKeeper(this.id, session, this.#context, (path, dialled) => this.attach(path, dialled))
+    const attach = (path: Path, dialled: boolean) => this.attach(path, dialled)
+    this.#direct = new DirectKeeper(this.id, session, this.#context, this.#budget, attach)
   }
 
   #onPaths(lost?: LostPath): void {

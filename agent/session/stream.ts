@@ -18,11 +18,12 @@ import {
 const SEND_BUFFER_BYTES = 256 * 1024
 
 /**
- * Pieces smaller than this are joined while the reader is behind: each would else cost a hundred bytes of bookkeeping,
- * and a peer that sends single bytes could so hold far more than its window.
+ * Pieces smaller than this are joined, with those of one turn of the event loop and while the reader is behind: each
+ * costs some hundred bytes on its way to the service, and a peer that sends single bytes could so hold far more than
+ * its window.
  */
 const SMALL_PIECE_BYTES = 1024
-const JOINED_BYTES = 16 * 1024
+const JOINED_BYTES = 4 * 1024
 
 /** What a stream needs of its session. */
 export interface StreamHost {
@@ -224,13 +225,14 @@ export class SessionStream extends Duplex {
   }
 
   #take(bytes: Buffer): void {
-    // With bytes in the buffer the reader asks (`_read`) when it has taken them; with none it may be waiting now.
-    if (bytes.length >= SMALL_PIECE_BYTES || this.readableLength === 0) {
+    if (bytes.length >= SMALL_PIECE_BYTES) {
       this.#flush()
       this.push(bytes)
       return
     }
     if (this.#joinedBytes + bytes.length > JOINED_BYTES) this.#flush()
+    // With bytes in the buffer the reader asks (`_read`) when it has taken them; with none it may be waiting now.
+    if (!this.#joined) setImmediate(() => this.readableLength === 0 && this.#flush())
     this.#joined ??= Buffer.allocUnsafeSlow(JOINED_BYTES)
     this.#joinedBytes += bytes.copy(this.#joined, this.#joinedBytes)
   }

@@ -7,12 +7,10 @@ import type { PunchSignal } from '../../common/wire/session-frame.ts'
 import type { Path } from '../path/path.ts'
 import type { Sealer } from '../path/seal.ts'
 import { openPunchPort, type PunchPort, punchTcpPath } from '../path/tcp-punch.ts'
+import type { AttemptBudget } from './attempt-budget.ts'
 
 /** The peer has to ask a relay for its own address first, and the answer comes over the relay. */
 const ANSWER_MS = 5_000
-/** Offers answered per period: an honest peer sends one per race. */
-const OFFERS_PER_PERIOD = 6
-const OFFER_PERIOD_MS = 10_000
 
 export interface PunchingContext {
   readonly peerId: PeerId
@@ -21,6 +19,7 @@ export interface PunchingContext {
   readonly sealer: Sealer
   readonly clock: Clock
   readonly random: Random
+  readonly budget: AttemptBudget
   readonly signal: AbortSignal
   stunServers(): readonly Endpoint[]
   /** The router gives each destination another TCP port: what a relay sees is not what the peer would meet. */
@@ -38,7 +37,6 @@ export class TcpPunching {
   #nextAttempt: number
   #waiting: { readonly attempt: number; settle(signal: PunchSignal): void } | undefined
   #answering = false
-  #offersAt: readonly number[] = []
 
   constructor(context: PunchingContext) {
     this.#context = context
@@ -69,11 +67,8 @@ export class TcpPunching {
   }
 
   async #answer(attempt: number, remote: Endpoint): Promise<void> {
-    const { clock, send, hardNat, hasTcp } = this.#context
-    const now = clock.now()
-    this.#offersAt = this.#offersAt.filter(at => now - at < OFFER_PERIOD_MS)
-    if (this.#answering || hasTcp() || this.#offersAt.length >= OFFERS_PER_PERIOD) return
-    this.#offersAt = [...this.#offersAt, now]
+    const { send, hardNat, hasTcp, budget } = this.#context
+    if (this.#answering || hasTcp() || !budget.takePunchOffer()) return
     if (hardNat()) {
       send(attempt, { kind: 'decline' })
       return
@@ -94,7 +89,8 @@ export class TcpPunching {
       port = await openPunchPort(stunServers(), this.#context)
       if (!port) throw new CulvertError('relay-unreachable', 'no relay tells our outside TCP address')
       const remote = await agree(port)
-      if (!isMeetingPlace(remote)) throw new CulvertError('wire-malformed', 'the peer gave no usable address')
+      if (!isMeetingPlace(remote, port.outside))
+        throw new CulvertError('wire-malformed', 'the peer gave no usable address')
       const role = offers ? 'client' : 'server'
       const path = await punchTcpPath(peerId, { localPort: port.localPort, remote, role }, this.#context)
       if (signal.aborted) path.stream.destroy()
@@ -135,8 +131,11 @@ export class TcpPunching {
   }
 }
 
-/** A peer may not point us at this very machine. */
-function isMeetingPlace({ address }: Endpoint): boolean {
-  const scope = addressScope(address)
-  return scope === 'public' || scope === 'private' || scope === 'carrier'
+/**
+ * A peer may not point us at this machine or into our own network: where it can be met is public, or in the same kind of
+ * network as our own address outside, as when the relay is on a LAN.
+ */
+function isMeetingPlace(remote: Endpoint, own: Endpoint): boolean {
+  const scope = addressScope(remote.address)
+  return scope === 'public' || (scope !== 'loopback' && scope !== 'unusable' && scope === addressScope(own.address))
 }

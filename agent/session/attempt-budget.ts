@@ -1,0 +1,63 @@
+import type { Clock } from '../../common/platform/clock.ts'
+import { type Endpoint, formatEndpoint } from '../../common/wire/endpoint.ts'
+
+/** A peer tells up to 32 candidates, and again when its network changes. */
+const DIALS_PER_PERIOD = 96
+const PERIOD_MS = 10_000
+/** The same address is not dialled again this soon: nothing but a peer that says so often would have us do it. */
+const REDIAL_MS = 2_000
+/** Each costs a native connection; an honest peer sends three at most. */
+const UDP_OFFERS_PER_PERIOD = 8
+/** Each may cost some hundred SYNs towards a router that answers RST. */
+const PUNCH_OFFERS_PER_PERIOD = 3
+
+/**
+ * What one peer can make us do to addresses of its choice. It lives as long as we know the peer, so that a restart of
+ * its session gives it nothing anew.
+ */
+export class AttemptBudget {
+  readonly #clock: Clock
+  readonly #dialledAt = new Map<string, number>()
+  #periodFrom: number
+  #dials = 0
+  #udpOffers = 0
+  #punchOffers = 0
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+    this.#periodFrom = clock.now()
+  }
+
+  /** True when this address may be dialled now. */
+  takeDial(endpoint: Endpoint): boolean {
+    this.#turn()
+    const now = this.#clock.now()
+    const key = formatEndpoint(endpoint)
+    if (this.#dials >= DIALS_PER_PERIOD || now - (this.#dialledAt.get(key) ?? Number.NEGATIVE_INFINITY) < REDIAL_MS) {
+      return false
+    }
+    this.#dials++
+    this.#dialledAt.set(key, now)
+    return true
+  }
+
+  takeUdpOffer(): boolean {
+    this.#turn()
+    return this.#udpOffers++ < UDP_OFFERS_PER_PERIOD
+  }
+
+  takePunchOffer(): boolean {
+    this.#turn()
+    return this.#punchOffers++ < PUNCH_OFFERS_PER_PERIOD
+  }
+
+  #turn(): void {
+    const now = this.#clock.now()
+    if (now - this.#periodFrom < PERIOD_MS) return
+    this.#periodFrom = now
+    this.#dials = 0
+    this.#udpOffers = 0
+    this.#punchOffers = 0
+    this.#dialledAt.clear()
+  }
+}

@@ -1,0 +1,38 @@
+import test from 'ava'
+import { AttemptBudget } from '../../../../agent/session/attempt-budget.ts'
+import { FakeClock } from '../../fake-clock.ts'
+
+const at = (port: number) => ({ address: '192.0.2.1', port })
+
+test('an address is not dialled twice within 2 s, and then it is', t => {
+  const clock = new FakeClock()
+  const budget = new AttemptBudget(clock)
+  t.true(budget.takeDial(at(1)))
+  t.false(budget.takeDial(at(1)))
+  t.true(budget.takeDial(at(2)))
+  clock.advance(2_000)
+  t.true(budget.takeDial(at(1)))
+})
+
+test('a peer gets 96 dials, 8 UDP offers and 3 punch offers in 10 s, and no more whatever it says', t => {
+  const clock = new FakeClock()
+  const budget = new AttemptBudget(clock)
+  const take = (what: () => boolean) => Array.from({ length: 300 }, what).filter(Boolean).length
+  let port = 1
+  t.is(
+    take(() => budget.takeDial(at(port++))),
+    96,
+  )
+  t.is(
+    take(() => budget.takeUdpOffer()),
+    8,
+  )
+  t.is(
+    take(() => budget.takePunchOffer()),
+    3,
+  )
+  clock.advance(10_000)
+  t.true(budget.takeDial(at(1)))
+  t.true(budget.takeUdpOffer())
+  t.true(budget.takePunchOffer())
+})
