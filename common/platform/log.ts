@@ -1,3 +1,4 @@
+import { plainText } from '../wire/plain-text.ts'
 import type { Clock } from './clock.ts'
 
 export const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const
@@ -61,13 +62,10 @@ function formatFields(fields: LogFields | undefined): string {
 
 /** A peer chooses names and reasons; none of them may forge a second line, drive a terminal or turn its text around. */
 function oneLine(text: string): string {
-  return text.replace(UNPRINTABLE, ' ').slice(0, MAX_TEXT_CHARS)
+  return plainText(text).slice(0, MAX_TEXT_CHARS)
 }
 
 const MAX_TEXT_CHARS = 500
-/** Control characters, line separators, and the marks that reverse the order of what is shown (UAX #9). */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is removed
-const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]+/g
 
 /**
  * Lets one key through once per period, and at most `limit` keys in any period, so that no number of strangers can fill

@@ -4,6 +4,7 @@ import type { Endpoint } from './endpoint.ts'
 import { formatEndpoint, parseEndpoint } from './endpoint.ts'
 import { nestsDeeperThan } from './msgpack-depth.ts'
 import { PEER_ID_BYTES, type PeerId, peerIdFromBytes, peerIdToBytes } from './peer-id.ts'
+import { plainText } from './plain-text.ts'
 import { NONCE_BYTES } from './relay-proof.ts'
 
 /** The control line's version; a relay that cannot speak it says so in `refused`. */
@@ -135,7 +136,7 @@ export function decodeAgentMessage(bytes: Uint8Array): AgentMessage | undefined 
         nonce: field.exact('nonce', NONCE_BYTES),
         relayName: field.text('relayName', 300),
         signature: field.exact('signature', SIGNATURE_BYTES),
-        software: field.text('software', 64),
+        software: field.plain('software', 64),
         instance: field.exact('instance', 8),
       }
     case 'watch':
@@ -175,7 +176,7 @@ export function decodeRelayMessage(bytes: Uint8Array): RelayMessage | undefined 
         keepAliveMs: field.count('keepAliveMs'),
       }
     case 'refused':
-      return { type, reason: field.text('reason', 300), retryAfterMs: field.count('retryAfterMs') }
+      return { type, reason: field.plain('reason', 300), retryAfterMs: field.count('retryAfterMs') }
     case 'ticket':
       return { type, call: field.count('call'), ticket: field.exact('ticket', TICKET_BYTES) }
     case 'call-failed':
@@ -185,7 +186,7 @@ export function decodeRelayMessage(bytes: Uint8Array): RelayMessage | undefined 
     case 'presence':
       return { type, peer: field.peer('peer'), online: field.flag('online') }
     case 'replaced':
-      return { type, sameInstance: field.flag('sameInstance'), by: field.text('by', 64) }
+      return { type, sameInstance: field.flag('sameInstance'), by: field.plain('by', 64) }
     case 'going-away':
       return { type, reconnectWindowMs: field.count('reconnectWindowMs') }
     case 'pong':
@@ -199,6 +200,8 @@ function fieldsOf(bytes: Uint8Array) {
   const map = decodeMap(bytes)
   return {
     text: (name: string, maxLength: number) => textOf(map.get(name), name, maxLength),
+    /** A text that people are shown. */
+    plain: (name: string, maxLength: number) => plainText(textOf(map.get(name), name, maxLength)),
     count: (name: string) => countOf(map.get(name), name),
     exact: (name: string, length: number) => bytesOf(map.get(name), name, length),
     peer: (name: string) => peerOf(map.get(name), name),

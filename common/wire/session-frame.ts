@@ -2,6 +2,7 @@ import { CulvertError, type ErrorCode } from '../errors.ts'
 import { ByteReader, ByteWriter } from './bytes.ts'
 import { addressFromBytes, addressToBytes } from './candidate.ts'
 import type { Endpoint } from './endpoint.ts'
+import { plainText } from './plain-text.ts'
 
 /** The session protocol's versions that we speak. */
 export const SESSION_VERSION = 1
@@ -179,7 +180,7 @@ function cut(text: string): string {
 
 export function decodeReset(payload: Uint8Array): { readonly code: string; readonly reason: string } {
   const reader = new ByteReader(payload)
-  return { code: reader.text(MAX_CODE_BYTES), reason: reader.text(MAX_REASON_BYTES) }
+  return { code: reader.text(MAX_CODE_BYTES), reason: plainText(reader.text(MAX_REASON_BYTES)) }
 }
 
 /** One message of a TCP simultaneous open, for the attempt whose number stands in the frame's stream field. */
@@ -256,7 +257,7 @@ export function decodeIce(frame: Frame): IceSignal | undefined {
     case 'candidate':
       return { kind, mid: reader.text(MAX_ICE_MID_BYTES), line: reader.text(MAX_ICE_LINE_BYTES) }
     case 'failed':
-      return { kind, reason: reader.text(MAX_REASON_BYTES) }
+      return { kind, reason: plainText(reader.text(MAX_REASON_BYTES)) }
     case undefined:
       return undefined
     default:

@@ -38,6 +38,16 @@ test('fields that we do not know are ignored', t => {
   t.deepEqual(decodeAgentMessage(encode({ type: 'ping', id: 1, colour: 'blue' })), { type: 'ping', id: 1 })
 })
 
+test('texts that people are shown come without characters that drive a terminal', t => {
+  const evil = '\u001b[2Ja\n<3>b\u202ec'
+  const texts = ['refused', 'replaced'].map(type => {
+    const message = decodeRelayMessage(encode({ type, reason: evil, retryAfterMs: 0, sameInstance: true, by: evil }))
+    if (message?.type === 'refused') return message.reason
+    return message?.type === 'replaced' ? message.by : undefined
+  })
+  t.deepEqual(texts, [' [2Ja <3>b c', ' [2Ja <3>b c'])
+})
+
 test('every field is required, and must be of its type', t => {
   const rows = [
     ...AGENT_MESSAGES.map(({ message }) => ({ fields: message, decode: decodeAgentMessage })),
