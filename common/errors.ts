@@ -52,6 +52,9 @@ export function asCulvertError(thrown: unknown, code: ErrorCode, message: string
 /** One line about anything that was thrown: system errors by their code and address, the rest by message. */
 export function reasonOf(thrown: unknown): string {
   if (thrown instanceof AggregateError && thrown.errors.length > 0) return reasonOf(thrown.errors[0])
+  // The message of OpenSSL is a line of numbers and source files, with the reason among them.
+  if (thrown instanceof Error && 'library' in thrown && 'reason' in thrown && thrown.reason)
+    return String(thrown.reason)
   if (thrown instanceof Error) return thrown.message || thrown.name
   return String(thrown)
 }
