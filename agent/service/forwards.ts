@@ -116,6 +116,7 @@ class Forward {
   }
 
   startLater(): void {
+    if (this.#stopped) return
     this.#retry = this.#options.clock.after(RETRY_MS, () => {
       this.start().catch(() => this.startLater())
     })
@@ -139,10 +140,8 @@ class Forward {
       if (listen.kind === 'unix') await listenOnSocketFile(server, listen.path)
       else await listenOnPort(server, listen.host, listen.port)
     } catch (cause) {
-      const inUse =
-        systemCodeOf(cause) === 'EADDRINUSE' || (cause instanceof CulvertError && cause.code === 'port-in-use')
-      const message = `cannot listen on ${formatAddress(listen)}: ${reasonOf(cause)}`
-      throw new CulvertError(inUse ? 'port-in-use' : 'io', message, { cause })
+      const code = systemCodeOf(cause) === 'EADDRINUSE' ? 'port-in-use' : 'io'
+      throw asCulvertError(cause, code, `cannot listen on ${formatAddress(listen)}`)
     }
     server.on('error', () => undefined)
     return server

@@ -54,6 +54,12 @@ test('opens and closes forwards', async t => {
   t.false(await client.removeForward(forward.listen))
   await t.throwsAsync(client.addForward('2222', 'laptop/ssh'), { code: 'usage', message: /no address to listen on/ })
   await t.throwsAsync(client.addForward(forward.listen, 'laptop'), { code: 'usage', message: /PEER\/SERVICE/ })
+  const longest = `unix:/${'x'.repeat(106)}`
+  t.is((await client.addForward(longest, forward.to)).listen, longest)
+  await t.throwsAsync(client.addForward(`${longest}x`, forward.to), {
+    code: 'usage',
+    message: /at most 107 bytes.*108/,
+  })
 })
 
 test('carries 32 MiB there and back unchanged, then both ends close', async t => {
