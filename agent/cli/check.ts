@@ -5,12 +5,12 @@ import { readIdentity } from '../identity/identity.ts'
 import type { Arguments, CommandIo } from './command.ts'
 import { configPathOf } from './config-path.ts'
 import { EXIT_DONE } from './exit-code.ts'
-import { printJson } from './output.ts'
+import { line, printJson } from './output.ts'
 
 export async function run(args: Arguments, io: CommandIo): Promise<number> {
   const path = configPathOf(args, io)
   const result = await readConfig(path)
-  for (const warning of result.warnings) io.err(`${path}: warning: ${formatFault(warning)}\n`)
+  for (const warning of result.warnings) io.err(line(`${path}: warning: ${formatFault(warning)}`))
   if (!result.ok) throw new ConfigError(path, result.faults)
   const own = await readIdentity(result.config.stateDir)
   const faults = own ? ownIdFaults(result.config, own.id) : []

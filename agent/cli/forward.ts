@@ -2,7 +2,7 @@ import { formatAddress, parseAddress } from '../config/address.ts'
 import { parsePeerService } from '../config/name.ts'
 import type { Arguments, CommandIo } from './command.ts'
 import { EXIT_DONE, EXIT_FAILED } from './exit-code.ts'
-import { asUsage, printJson } from './output.ts'
+import { asUsage, line, printJson } from './output.ts'
 import { agentOf } from './running-agent.ts'
 
 export async function run(args: Arguments, io: CommandIo): Promise<number> {
@@ -18,7 +18,7 @@ export async function run(args: Arguments, io: CommandIo): Promise<number> {
   if (!removes) {
     const forward = await agent.addForward(listen, to, io.signal)
     if (args.flag('json')) printJson(io, forward)
-    else io.out(`${forward.listen} leads to ${forward.to} until the agent stops\n`)
+    else io.out(line(`${forward.listen} leads to ${forward.to} until the agent stops`))
     return EXIT_DONE
   }
   const removed = await agent.removeForward(listen, io.signal)

@@ -1,20 +1,38 @@
 import { CulvertError } from '../../common/errors.ts'
+import { plainText } from '../../common/wire/plain-text.ts'
 import { errorBody } from '../control/control-error.ts'
 import type { CommandIo } from './command.ts'
 
-/** One JSON document on standard output. */
+/** One line, fit for a terminal also when a peer or a relay chose some of its words. */
+export function line(text: string): string {
+  return `${plainText(text)}\n`
+}
+
+/** One JSON document on standard output. What could drive a terminal is escaped, so nothing of it is lost. */
 export function printJson(io: Pick<CommandIo, 'out'>, document: unknown): void {
-  io.out(`${JSON.stringify(document)}\n`)
+  const json = JSON.stringify(document)
+  const escaped = json.replace(/[\u007f-\uffff]/g, unit => (plainText(unit) === unit ? unit : unicodeEscape(unit)))
+  io.out(`${escaped}\n`)
+}
+
+function unicodeEscape(unit: string): string {
+  return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
 }
 
 /** Tells an error on standard error, and with `--json` as a document on standard output too. */
 export function printError(io: Pick<CommandIo, 'out' | 'err'>, error: CulvertError, json: boolean): void {
   const faults = faultsOf(error)
   // Faults of a file begin with the file's name, as compilers write them, so that editors find the place.
-  io.err(faults ? `${error.message}\n` : `culvert: ${error.message}\n`)
+  const text = faults ? error.message : `culvert: ${error.message}`
+  io.err(isOurs(error) ? text.split('\n').map(line).join('') : line(text))
   if (!json) return
   const body = errorBody(error)
   printJson(io, faults ? { error: { ...body.error, faults } } : body)
+}
+
+/** No peer and no relay can give these codes. Their messages may have several lines, one per fault. */
+function isOurs({ code }: CulvertError): boolean {
+  return code === 'usage' || code === 'bad-config'
 }
 
 function faultsOf(error: CulvertError): unknown {
@@ -24,7 +42,7 @@ function faultsOf(error: CulvertError): unknown {
 /** A thrown value on one line with its stack, for a log that has one line per event. */
 export function stackLine(thrown: unknown): string {
   const text = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)
-  return text.replace(/\s*\n\s*/g, ' < ').slice(0, 4000)
+  return plainText(text.replace(/\s*\n\s*/g, ' < ')).slice(0, 4000)
 }
 
 export function asUsage(message: string): CulvertError {

@@ -5,7 +5,7 @@ import type { PingReply } from '../control/control-target.ts'
 import { formatPath } from '../control/format-status.ts'
 import type { Arguments, CommandIo } from './command.ts'
 import { EXIT_DONE } from './exit-code.ts'
-import { asUsage, printJson } from './output.ts'
+import { asUsage, line, printJson } from './output.ts'
 import { pingSummary } from './ping-summary.ts'
 import { agentOf } from './running-agent.ts'
 
@@ -29,12 +29,12 @@ export async function run(args: Arguments, io: CommandIo): Promise<number> {
     try {
       const reply = await agent.ping(peer, AbortSignal.any([io.signal, AbortSignal.timeout(TIMEOUT_MS)]))
       replies.push(reply)
-      if (!args.flag('json')) io.out(`${peer}: ${reply.rttMs.toFixed(1)} ms over ${formatPath(reply.path)}\n`)
+      if (!args.flag('json')) io.out(line(`${peer}: ${reply.rttMs.toFixed(1)} ms over ${formatPath(reply.path)}`))
     } catch (thrown) {
       // A path may come back; a peer that is unknown or refuses us will not.
       if (!(thrown instanceof CulvertError) || !isLoss(thrown)) throw thrown
       lost = thrown
-      if (!args.flag('json')) io.err(`culvert: ${thrown.message}\n`)
+      if (!args.flag('json')) io.err(line(`culvert: ${thrown.message}`))
     }
   }
   if (replies.length === 0) throw lost ?? new CulvertError('aborted', 'stopped before the first answer')

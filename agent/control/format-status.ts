@@ -1,3 +1,4 @@
+import { plainText } from '../../common/wire/plain-text.ts'
 import type { AgentStatus, ForwardStatus, NatStatus, PathStatus, PeerStatus, RelayStatus } from './status.ts'
 
 /** A status as a page for people: who we are, how the outside reaches us, one row per peer, what is offered and taken. */
@@ -73,7 +74,7 @@ function formatNat(nat: NatStatus): string {
     .filter(port => port !== '')
     .join(', ')
   const state = ports === '' ? 'none' : `${ports} (${protocol}, ${verified ? 'seen to work' : 'not yet seen to work'})`
-  const mapping = `Port mapping: ${state}${problem === null ? '' : `; ${plain(problem)}`}\n`
+  const mapping = `${plain(`Port mapping: ${state}${problem === null ? '' : `; ${problem}`}`)}\n`
   const carrier = nat.carrierNat
     ? "Behind a carrier's NAT: a port mapping of the router does not reach the outside.\n"
     : ''
@@ -91,8 +92,7 @@ export function formatTable(head: readonly string[], rows: readonly (readonly st
 
 /** Names and reasons come from others: none of them may drive the terminal or forge a row. */
 function plain(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is removed
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]+/g, ' ').slice(0, 300)
+  return plainText(text).slice(0, 300)
 }
 
 function formatMs(ms: number | null): string {

@@ -6,7 +6,7 @@ import { COMMANDS, findCommand, noSuchCommand } from '../../../../agent/cli/comm
 import { exitCodeOf } from '../../../../agent/cli/exit-code.ts'
 import { listenAddress } from '../../../../agent/cli/forward.ts'
 import { commandHelp, overview } from '../../../../agent/cli/help-text.ts'
-import { printError, stackLine } from '../../../../agent/cli/output.ts'
+import { printError, printJson, stackLine } from '../../../../agent/cli/output.ts'
 import { pingSummary } from '../../../../agent/cli/ping-summary.ts'
 import { ConfigError } from '../../../../agent/config/load-config.ts'
 import { VERSION } from '../../../../agent/version.ts'
@@ -119,6 +119,34 @@ test('faults of a config begin with the file, and come one by one with --json', 
   printError(io, new ConfigError('/x.json', faults), true)
   t.is(err.join(''), '/x.json: name: 7 is no name; write one\n')
   t.like(JSON.parse(out.join('')) as object, { error: { code: 'bad-config', faults } })
+})
+
+test('the reason of a peer or a relay is one line, and drives no terminal', t => {
+  const err: string[] = []
+  const out: string[] = []
+  const io = { out: (text: string) => void out.push(text), err: (text: string) => void err.push(text) }
+  const reason = '\u001b]0;owned\u0007\u001b[2J\u061c no\nculvert: all \u200fgood\u009b1m'
+  for (const code of ['service-unknown', 'relay-refused', 'internal'] as const) {
+    printError(io, new CulvertError(code, reason), true)
+  }
+  t.is(err.join(''), 'culvert:  ]0;owned [2J  no culvert: all  good 1m\n'.repeat(3))
+  t.notRegex(out.join('').replaceAll('\n', ''), /[\p{Cc}\u061c\u200f]/u)
+  t.like(JSON.parse(out[0] ?? '') as object, { error: { message: reason } })
+  t.notRegex(stackLine(new CulvertError('internal', reason)), /[\p{Cc}\u061c\u200f]/u)
+})
+
+test('faults of a config keep their lines, and only those', t => {
+  const err: string[] = []
+  const io = { out: () => undefined, err: (text: string) => void err.push(text) }
+  const fault = { place: 'name', value: '"\u202e"', problem: 'is no name', remedy: 'write one' }
+  printError(io, new ConfigError('/x.json', [fault, { ...fault, place: 'stateDir' }]), false)
+  t.is(err.join(''), '/x.json: name: " " is no name; write one\n/x.json: stateDir: " " is no name; write one\n')
+})
+
+test('a document loses nothing of a text that would drive a terminal', t => {
+  const out: string[] = []
+  printJson({ out: text => void out.push(text) }, { name: 'é \u009b2J \u{1f600} \u202e' })
+  t.deepEqual(out, ['{"name":"é \\u009b2J \u{1f600} \\u202e"}\n'])
 })
 
 test('a stack is told on one line', t => {

@@ -42,6 +42,17 @@ tcp://127.0.0.1:2222  laptop/ssh  listening
 
 test('a name with control characters cannot forge a row', t => {
   t.is(formatTable(['A'], [['x\n\u001b[2Jy\u202e']]), 'A\nx [2Jy\n')
+  t.is(formatTable(['A'], [['x\u061cy\u200ez\u200f']]), 'A\nx y z\n')
+})
+
+test('no text of a status drives the terminal', t => {
+  const evil = '\u001b[2J\u009b2J\u200f\n'
+  const json = JSON.stringify(SAMPLE_STATUS, (_key, value: unknown) =>
+    typeof value === 'string' ? value + evil : value,
+  )
+  const page = formatStatus(JSON.parse(json) as typeof SAMPLE_STATUS)
+  t.notRegex(page.replaceAll('\n', ' '), /[\p{Cc}\u200f]/u)
+  t.is(page.split('\n').length, formatStatus(SAMPLE_STATUS).split('\n').length + 1)
 })
 
 test('a table without rows is nothing', t => t.is(formatTable(['A'], []), ''))
