@@ -1,5 +1,5 @@
 import { isIPv6 } from 'node:net'
-import { addressToBytes } from './candidate.ts'
+import { addressToBytes } from './address-bytes.ts'
 import { plainAddress } from './endpoint.ts'
 
 /**

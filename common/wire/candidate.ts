@@ -1,5 +1,5 @@
-import { isIPv4 } from 'node:net'
 import { CulvertError } from '../errors.ts'
+import { addressFromBytes, addressToBytes } from './address-bytes.ts'
 import { ByteReader, ByteWriter } from './bytes.ts'
 import { type Endpoint, formatEndpoint } from './endpoint.ts'
 
@@ -58,23 +58,4 @@ export function decodeCandidates(bytes: Uint8Array): readonly Candidate[] {
 
 export function formatCandidate(candidate: Candidate): string {
   return `${candidate.kind}/${candidate.how} ${formatEndpoint(candidate.endpoint)}`
-}
-
-export function addressToBytes(address: string): Uint8Array {
-  if (isIPv4(address)) return Uint8Array.from(address.split('.'), Number)
-  // The URL parser writes every IPv6 text in its one shortest form, with dotted quads turned into groups.
-  const shortest = new URL(`http://[${address}]`).hostname.slice(1, -1)
-  const [head = '', tail] = shortest.split('::')
-  const groups = (text: string) => (text === '' ? [] : text.split(':').map(group => Number.parseInt(group, 16)))
-  const front = groups(head)
-  const back = tail === undefined ? [] : groups(tail)
-  const all = [...front, ...new Array<number>(8 - front.length - back.length).fill(0), ...back]
-  return Uint8Array.from(all.flatMap(group => [group >> 8, group & 0xff]))
-}
-
-export function addressFromBytes(bytes: Uint8Array): string {
-  if (bytes.length === 4) return bytes.join('.')
-  const groups: string[] = []
-  for (let i = 0; i < 16; i += 2) groups.push((((bytes[i] ?? 0) << 8) | (bytes[i + 1] ?? 0)).toString(16))
-  return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1)
 }

@@ -1,4 +1,5 @@
 import { BlockList, isIP, isIPv4 } from 'node:net'
+import { addressFromBytes, addressToBytes } from './address-bytes.ts'
 
 /** An IP address (never a name) with a port, 1 to 65535. */
 export interface Endpoint {
@@ -39,10 +40,15 @@ export type AddressScope = 'public' | 'private' | 'carrier' | 'link-local' | 'lo
 export function addressScope(address: string): AddressScope {
   const family = isIP(address)
   if (family === 0) return 'unusable'
-  const plain = plainAddress(address)
+  const plain = plainAddress(address).replace(/%.*$/, '')
   const type = isIPv4(plain) ? 'ipv4' : 'ipv6'
   for (const [scope, list] of SCOPES) {
     if (list.check(plain, type)) return scope
+  }
+  for (const [at, list] of EMBEDDING) {
+    if (type === 'ipv6' && list.check(plain, type)) {
+      return addressScope(addressFromBytes(addressToBytes(plain).subarray(at, at + 4)))
+    }
   }
   return 'public'
 }
@@ -53,7 +59,14 @@ const SCOPES: ReadonlyArray<readonly [AddressScope, BlockList]> = [
   ['private', block('10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7')],
   ['carrier', block('100.64.0.0/10')],
   ['link-local', block('169.254.0.0/16', 'fe80::/10')],
-  ['unusable', block('0.0.0.0/8', '224.0.0.0/3', '::/128', 'ff00::/8')],
+  // 2001::/32 is Teredo, and 64:ff9b:1::/48 leads wherever a local NAT64 may (RFC 8215).
+  ['unusable', block('0.0.0.0/8', '224.0.0.0/3', '::/128', 'ff00::/8', '2001::/32', '64:ff9b:1::/48')],
+]
+
+/** IPv6 addresses that lead to the IPv4 address in them, from this byte on; its scope is theirs. */
+const EMBEDDING: ReadonlyArray<readonly [at: number, list: BlockList]> = [
+  [2, block('2002::/16')], // 6to4: RFC 3056
+  [12, block('::/96', '64:ff9b::/96')], // IPv4-compatible: RFC 4291 §2.5.5.1; NAT64: RFC 6052
 ]
 
 function block(...subnets: readonly string[]): BlockList {

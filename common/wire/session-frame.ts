@@ -1,6 +1,6 @@
 import { CulvertError, type ErrorCode } from '../errors.ts'
+import { addressFromBytes, addressToBytes } from './address-bytes.ts'
 import { ByteReader, ByteWriter } from './bytes.ts'
-import { addressFromBytes, addressToBytes } from './candidate.ts'
 import type { Endpoint } from './endpoint.ts'
 import { plainText } from './plain-text.ts'
 

@@ -3,7 +3,7 @@ import { createMessage, type StunPacket } from 'stun/src/lib/create-message.js'
 import decodePacket from 'stun/src/message/decode.js'
 import encodePacket from 'stun/src/message/encode.js'
 import { CulvertError } from '../errors.ts'
-import { addressFromBytes, addressToBytes } from './candidate.ts'
+import { addressFromBytes, addressToBytes } from './address-bytes.ts'
 import type { Endpoint } from './endpoint.ts'
 
 export type StunClass = 'request' | 'indication' | 'success' | 'error'

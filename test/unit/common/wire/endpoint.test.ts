@@ -62,3 +62,26 @@ for (const [scope, addresses] of Object.entries({
     for (const address of addresses) t.is(addressScope(address), scope as never, address)
   })
 }
+
+for (const [form, embed] of Object.entries({
+  'IPv4-compatible': (a: number, b: number) => `::${a.toString(16)}:${b.toString(16)}`,
+  'IPv4-mapped': (a: number, b: number) => `::ffff:${a.toString(16)}:${b.toString(16)}`,
+  NAT64: (a: number, b: number) => `64:ff9b::${a.toString(16)}:${b.toString(16)}`,
+  '6to4': (a: number, b: number) => `2002:${a.toString(16)}:${b.toString(16)}::1`,
+})) {
+  test(`an ${form} address has the scope of the IPv4 address in it`, t => {
+    t.is(addressScope(embed(0x7f00, 1)), 'loopback')
+    t.is(addressScope(embed(0xc0a8, 0x0107)), 'private')
+    t.is(addressScope(embed(0x6440, 1)), 'carrier')
+    t.is(addressScope(embed(0xa9fe, 0xa9fe)), 'link-local')
+    t.is(addressScope(embed(0xe000, 0xfb)), 'unusable')
+    t.is(addressScope(embed(0x0101, 0x0101)), 'public')
+    t.is(addressScope(`${embed(0x7f00, 1)}%eth0`), 'loopback')
+  })
+}
+
+test('an address that leads through a foreign tunnel is unusable', t => {
+  t.is(addressScope('2001:0:4136:e378:8000:63bf:3fff:fdd2'), 'unusable', 'Teredo')
+  t.is(addressScope('64:ff9b:1::7f00:1'), 'unusable', "a local NAT64's prefix")
+  t.is(addressScope('2001:1::1'), 'public', 'the block next to Teredo')
+})
