@@ -16,8 +16,9 @@ interface Entry<L> {
 }
 
 /**
- * Who is connected, and who may know of it: presence is told only between peers that watch each other, so that nobody
- * learns from us when a peer that does not trust him is online. `L` is a line to one peer.
+ * Who is connected, and who is told of it without asking: presence goes only between peers that watch each other. It is
+ * no secret from whoever knows an id and calls: a stranger's call rings too, since the callee decides whom it answers,
+ * and a call that fails as `offline` tells the rest. `L` is a line to one peer.
  */
 export class Directory<L> {
   readonly #entries = new Map<PeerId, Entry<L>>()
@@ -73,6 +74,10 @@ export class Directory<L> {
     for (const to of this.#whoWatchesBack(peer, without(after, before))) notices.push({ to, peer, online: true })
     for (const to of this.#whoWatchesBack(peer, without(before, after))) notices.push({ to, peer, online: false })
     return notices
+  }
+
+  watchEachOther(one: PeerId, other: PeerId): boolean {
+    return this.#watches(one, other) && this.#watches(other, one)
   }
 
   #watches(watcher: PeerId, watched: PeerId): boolean {

@@ -17,8 +17,10 @@ export interface SwitchLine {
 
 /** A peer that dials a hundred others after a restart is normal; one that goes on like that is not. */
 const CALL_LIMITS = { perSecond: 16, burst: 128 }
-/** What one peer can be rung, whoever calls: many callers must not wake a small machine all the time. */
-const RING_LIMITS = { perSecond: 16, burst: 128 }
+/** What a peer can be rung by one other, when the two watch each other. */
+const FRIEND_RING_LIMITS = { perSecond: 4, burst: 64 }
+/** What a peer can be rung by all others together: many strangers must not wake a small machine all the time. */
+const STRANGER_RING_LIMITS = { perSecond: 1, burst: 8 }
 const MAX_BUCKETS = 50_000
 
 const FAILURE_LABELS: Readonly<Record<CallFailure, RefusalLabel>> = {
@@ -40,7 +42,8 @@ export class Switchboard<L extends SwitchLine> {
   readonly #log: Log
   readonly #counters: Counters
   readonly #calls = new KeyedBuckets(() => CALL_LIMITS, MAX_BUCKETS)
-  readonly #rings = new KeyedBuckets(() => RING_LIMITS, MAX_BUCKETS)
+  readonly #friendRings = new KeyedBuckets(() => FRIEND_RING_LIMITS, MAX_BUCKETS)
+  readonly #strangerRings = new KeyedBuckets(() => STRANGER_RING_LIMITS, MAX_BUCKETS)
 
   constructor(pipes: Pick<PipeDesk, 'open' | 'refuse'>, clock: Clock, log: Log, counters: Counters) {
     this.#pipes = pipes
@@ -106,9 +109,16 @@ export class Switchboard<L extends SwitchLine> {
     if (from === to) return { failure: 'refused', why: 'calls itself' }
     const callee = this.directory.get(to)
     if (callee === undefined) return { failure: 'offline', why: 'has no line' }
-    if (!this.#rings.take(to, 1, now)) return { failure: 'busy', why: 'is rung too often' }
+    if (!this.#mayRing(from, to, now)) return { failure: 'busy', why: 'is rung too often' }
     const result = this.#pipes.open(from, to, call)
     return 'failure' in result ? result : { ...result, callee }
+  }
+
+  /** Strangers have an allowance apart, so that no number of them keeps a friend from ringing. */
+  #mayRing(from: PeerId, to: PeerId, now: number): boolean {
+    return this.directory.watchEachOther(from, to)
+      ? this.#friendRings.take(`${from} ${to}`, 1, now)
+      : this.#strangerRings.take(to, 1, now)
   }
 
   #refuse(by: PeerId, ticket: Uint8Array, reason: CallFailure): void {

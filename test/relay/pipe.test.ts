@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import test from 'ava'
 import { readAll, seededBytes, sendAll, sha256 } from './bytes.ts'
-import { attach, pipeBetween, testAgent } from './test-agent.ts'
+import { attach, befriend, pipeBetween, testAgent } from './test-agent.ts'
 import { testRelay } from './test-relay.ts'
 
 const noRate = { limits: { mbitPerPeer: null } }
@@ -80,6 +80,7 @@ for (const spliceMode of ['fast', 'stream'] as const) {
   test(`[${spliceMode}] twenty pipes at once do not mix`, async t => {
     const { relay } = await testRelay(t, { limits: { mbitPerPeer: null, pipesPerPeer: 20 } }, { spliceMode })
     const [a, b] = await Promise.all([testAgent(relay.http), testAgent(relay.http)])
+    await befriend(a, b)
     await Promise.all(
       Array.from({ length: 20 }, async (_, index) => {
         const [left, right] = await pipeBetween(relay.http, a, b)

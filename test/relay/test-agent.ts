@@ -162,6 +162,14 @@ export async function attach(
   }
 }
 
+/** Makes two agents watch each other; resolves when the relay knows. */
+export async function befriend(one: TestAgent, other: TestAgent): Promise<void> {
+  one.line.say({ type: 'watch', peers: [other.id] })
+  await one.line.next('presence')
+  other.line.say({ type: 'watch', peers: [one.id] })
+  await other.line.next('presence')
+}
+
 /** Calls from one agent to another and attaches both ends. */
 export async function pipeBetween(
   http: Endpoint,
