@@ -30,7 +30,12 @@ async function startVictims() {
     const heard: string[] = []
     const trusts = keys.filter(other => other !== key).map(({ id }) => id)
     const onStream = (stream: SessionStream) => answer(stream, heard)
-    const peer = await startLoopbackPeer({ relay: { port: middle.port }, key, trusts, onStream })
+    const peer = await startLoopbackPeer({
+      relay: { port: relay.http.port, proxy: middle.proxy },
+      key,
+      trusts,
+      onStream,
+    })
     victims.push({ ...peer, middle, heard })
   }
   await Promise.all(victims.map(victim => victim.until(() => victim.rendezvous.connected)))

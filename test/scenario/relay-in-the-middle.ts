@@ -53,11 +53,11 @@ export class HeldPipe {
 }
 
 /**
- * Stands between one agent and an honest relay, and has every pipe of that agent in its hands. Control lines pass
- * untouched.
+ * Stands between one agent and an honest relay, as an HTTP proxy, and has every pipe of that agent in its hands. Control
+ * lines pass untouched.
  */
 export class RelayInTheMiddle implements AsyncDisposable {
-  readonly port: number
+  readonly proxy: URL
   /** What is done with the next pipe; an honest relay's way unless a test says otherwise. */
   onPipe: (pipe: HeldPipe) => void = pipe => pipe.pass()
   /** All pipes so far, oldest first. */
@@ -68,7 +68,7 @@ export class RelayInTheMiddle implements AsyncDisposable {
 
   private constructor(server: Server, port: number, relayPort: number) {
     this.#server = server
-    this.port = port
+    this.proxy = new URL(`http://127.0.0.1:${port}`)
     this.#relayPort = relayPort
     server.on('connection', socket => this.#take(socket))
   }
@@ -114,6 +114,8 @@ export class RelayInTheMiddle implements AsyncDisposable {
   }
 
   async #begin(agent: Socket, relay: Socket): Promise<void> {
+    await readHead(agent)
+    agent.write('HTTP/1.1 200 Connection established\r\n\r\n')
     const request = await readHead(agent)
     relay.write(request)
     if (!request.startsWith('GET /v1/pipe/')) {

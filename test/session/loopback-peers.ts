@@ -41,7 +41,7 @@ export interface LoopbackPeer extends AsyncDisposable {
 
 export interface LoopbackPeerOptions {
   readonly key?: KeyPair
-  readonly relay: { readonly port: number; readonly id?: PeerId }
+  readonly relay: { readonly port: number; readonly id?: PeerId; readonly proxy?: URL }
   readonly trusts: readonly PeerId[]
   /** Offers its TCP listener on 127.0.0.1 as a candidate. Default: relay paths only. */
   readonly direct?: boolean
@@ -71,7 +71,9 @@ export async function startLoopbackPeer(options: LoopbackPeerOptions): Promise<L
     onPath: path => peers.attach(path),
   })
   const rendezvous = new Rendezvous({
-    relays: [{ url: new URL(`http://127.0.0.1:${options.relay.port}`), id: options.relay.id, proxy: undefined }],
+    relays: [
+      { url: new URL(`http://127.0.0.1:${options.relay.port}`), id: options.relay.id, proxy: options.relay.proxy },
+    ],
     identity: key,
     clock: systemClock,
     random: systemRandom,
@@ -98,6 +100,7 @@ export async function startLoopbackPeer(options: LoopbackPeerOptions): Promise<L
     stunServers: () => [],
     udp: () => undefined,
     hardTcpNat: () => false,
+    nameOf: id => id.slice(0, 10),
     onStream: (peer, stream) => options.onStream?.(stream, peer),
     onChange: changed,
   }
