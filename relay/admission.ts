@@ -1,7 +1,9 @@
 import { verifyBytes } from '../common/platform/ed25519.ts'
+import type { Endpoint } from '../common/wire/endpoint.ts'
 import { type PeerId, shortPeerId } from '../common/wire/peer-id.ts'
 import { type AgentMessage, RELAY_PROTOCOL } from '../common/wire/relay-message.ts'
 import { agentProof, type RelayHandshake } from '../common/wire/relay-proof.ts'
+import { type OwnNames, whyNotOurs } from './own-names.ts'
 
 export type Hello = Extract<AgentMessage, { readonly type: 'hello' }>
 
@@ -13,8 +15,9 @@ export interface AdmissionTerms {
   readonly relayId: PeerId
   /** The nonce of the challenge that this hello answers. */
   readonly relayNonce: Uint8Array
-  /** The relay's own public name (`host:port`) when its config gives one. */
-  readonly relayName: string | undefined
+  readonly names: OwnNames
+  /** Where the agent's connection arrived. */
+  readonly local: Endpoint
   readonly admit: Admit
 }
 
@@ -35,17 +38,13 @@ export type Verdict =
 /** Reasons that only a change of config or software mends: asking again soon would be no use. */
 const LONG_RETRY_MS = 5 * 60_000
 
-/** Judges a hello; the signature, which costs most, comes after everything that is cheap to see. */
+/** Judges a hello by all that is cheap to see; what it claims is still to be proven, see `judgeProof`. */
 export function judgeHello(hello: Hello, terms: AdmissionTerms): Verdict {
   if (hello.protocol !== RELAY_PROTOCOL) {
     return refuse('version', `version-unsupported: this relay speaks protocol ${RELAY_PROTOCOL}, not ${hello.protocol}`)
   }
-  if (terms.relayName !== undefined && hello.relayName !== terms.relayName) {
-    return refuse(
-      'name',
-      `relay-refused: this relay is ${terms.relayName}; correct the url of this relay in the config`,
-    )
-  }
+  const notOurs = whyNotOurs(hello.relayName, terms.names, terms.local)
+  if (notOurs !== undefined) return refuse('name', `relay-refused: ${notOurs}`)
   if (terms.admit !== 'anyone' && !terms.admit.includes(hello.peer)) {
     const who = shortPeerId(hello.peer)
     return refuse('admission', `not-authorized: this relay does not admit ${who}; its owner has to add the id to admit`)
@@ -57,6 +56,11 @@ export function judgeHello(hello: Hello, terms: AdmissionTerms): Verdict {
     agentId: hello.peer,
     agentNonce: hello.nonce,
   }
+  return { admitted: true, handshake }
+}
+
+/** Judges the signature of a hello whose claims were admitted; this is what costs. */
+export function judgeProof(hello: Hello, handshake: RelayHandshake): Verdict {
   if (!verifyBytes(hello.peer, agentProof(handshake), hello.signature)) {
     return refuse('signature', 'relay-refused: the signature does not prove this peer id to this relay')
   }

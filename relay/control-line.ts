@@ -15,7 +15,7 @@ import {
   type RelayMessage,
 } from '../common/wire/relay-message.ts'
 import { NONCE_BYTES, relayProof } from '../common/wire/relay-proof.ts'
-import { type AdmissionTerms, type Hello, judgeHello, type RefusalKind } from './admission.ts'
+import { type AdmissionTerms, type Hello, judgeHello, judgeProof, type RefusalKind, type Verdict } from './admission.ts'
 import type { Counters } from './counters.ts'
 import { type Bucket, fullBucket, take } from './quota.ts'
 import type { RelayTiming } from './timing.ts'
@@ -28,9 +28,11 @@ export interface ControlLineParts {
   readonly counters: Counters
   readonly key: KeyPair
   readonly timing: RelayTiming
-  terms(): Pick<AdmissionTerms, 'admit' | 'relayName'>
-  /** False when too many handshakes came in this second; asked before any signature is looked at. */
+  terms(): Pick<AdmissionTerms, 'admit' | 'names'>
+  /** False when too many handshakes came in this second; asked before each signature that is looked at. */
   mayShakeHands(from: Endpoint): boolean
+  /** False when a refusal of this address was logged a short time ago. */
+  mayLogRefusal(from: Endpoint): boolean
   reconnectWindowMs(): number
   stunFor(localAddress: string): readonly Endpoint[]
   /** Called once, after the welcome. */
@@ -43,7 +45,7 @@ export interface ControlLineParts {
 /** Where a line's connection came from and arrived. */
 export interface LineEnds {
   readonly remote: Endpoint
-  readonly localAddress: string
+  readonly local: Endpoint
 }
 
 export const RELAY_FEATURES: readonly string[] = ['pipe', 'presence']
@@ -170,13 +172,12 @@ export class ControlLine {
       this.#refuse('malformed', 'wire-malformed: a line begins with hello', RETRY_SOON_MS)
       return
     }
-    if (!this.#parts.mayShakeHands(this.ends.remote)) {
-      this.#refuse('handshake-rate', 'busy: too many handshakes', this.#parts.reconnectWindowMs())
-      return
-    }
-    const verdict = judgeHello(message, { ...this.#parts.terms(), relayId: key.id, relayNonce })
+    const verdict = this.#judge(message, relayNonce)
     if (!verdict.admitted) {
-      log.info('line refused', { peer: shortPeerId(message.peer), why: verdict.reason, from: this.ends.remote.address })
+      const from = this.ends.remote
+      if (this.#parts.mayLogRefusal(from)) {
+        log.info('line refused', { peer: shortPeerId(message.peer), why: verdict.reason, from: from.address })
+      }
       this.#refuse(verdict.kind, verdict.reason, verdict.retryAfterMs)
       return
     }
@@ -187,13 +188,24 @@ export class ControlLine {
       type: 'welcome',
       signature: signBytes(key, relayProof(verdict.handshake)),
       observed: this.ends.remote.port > 0 ? this.ends.remote : undefined,
-      stun: this.#parts.stunFor(this.ends.localAddress),
+      stun: this.#parts.stunFor(this.ends.local.address),
       features: RELAY_FEATURES,
       serverTime: Math.max(0, Math.floor(clock.wallNow())),
       reconnectWindowMs: this.#parts.reconnectWindowMs(),
       keepAliveMs: timing.keepAliveMs,
     })
     this.#parts.onOpen(this)
+  }
+
+  /** Only hellos that pass all free checks draw on the handshakes of a second, so that wrong ones keep no agent out. */
+  #judge(hello: Hello, relayNonce: Uint8Array): Verdict {
+    const { ends } = this
+    const relayId = this.#parts.key.id
+    const claim = judgeHello(hello, { ...this.#parts.terms(), relayId, relayNonce, local: ends.local })
+    if (!claim.admitted) return claim
+    if (this.#parts.mayShakeHands(ends.remote)) return judgeProof(hello, claim.handshake)
+    const retryAfterMs = this.#parts.reconnectWindowMs()
+    return { admitted: false, kind: 'handshake-rate', reason: 'busy: too many handshakes', retryAfterMs }
   }
 
   /** Notes a sign of life, and that it cost `tokens`; false when the line talks too much and was refused. */

@@ -73,7 +73,8 @@ export async function openHttpFront(listen: Endpoint, parts: HttpFrontParts): Pr
   const server: Server = parts.tls
     ? createHttpsServer({
         ...options,
-        ...parts.tls,
+        cert: parts.tls.cert,
+        key: parts.tls.key,
         allowHalfOpen: true,
         handshakeTimeout: timing.headersMs,
         minVersion: 'TLSv1.2',
@@ -126,8 +127,9 @@ export async function openHttpFront(listen: Endpoint, parts: HttpFrontParts): Pr
   return {
     local,
     connections: () => open.size,
-    useTls: tls => {
-      if ('setSecureContext' in server && typeof server.setSecureContext === 'function') server.setSecureContext(tls)
+    useTls: ({ cert, key }) => {
+      if (!('setSecureContext' in server) || typeof server.setSecureContext !== 'function') return
+      server.setSecureContext({ cert, key })
     },
     close: () => {
       server.close()
@@ -165,7 +167,7 @@ function refuse(stream: Duplex, status: string, text: string): void {
 function endsOf(socket: Socket): LineEnds {
   return {
     remote: { address: plainAddress(socket.remoteAddress ?? '0.0.0.0'), port: socket.remotePort ?? 0 },
-    localAddress: plainAddress(socket.localAddress ?? '0.0.0.0'),
+    local: { address: plainAddress(socket.localAddress ?? '0.0.0.0'), port: socket.localPort ?? 0 },
   }
 }
 

@@ -1,7 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { type Clock, pause } from '../common/platform/clock.ts'
 import type { KeyPair } from '../common/platform/ed25519.ts'
-import type { Log } from '../common/platform/log.ts'
+import { createRateGate, type Log } from '../common/platform/log.ts'
 import type { Random } from '../common/platform/random.ts'
 import { addressKey } from '../common/wire/address-key.ts'
 import { addressScope, type Endpoint } from '../common/wire/endpoint.ts'
@@ -25,7 +25,7 @@ import { stunEndpoints } from './stun-answer.ts'
 import { openStunServer, type StunServer } from './stun-server.ts'
 import { Switchboard } from './switchboard.ts'
 import { RELAY_TIMING, type RelayTiming } from './timing.ts'
-import { loadTls, TlsReload, tlsMark } from './tls-reload.ts'
+import { loadTls, type TlsMaterial, TlsReload, tlsMark } from './tls-reload.ts'
 import { Traffic } from './traffic.ts'
 
 /** What a relay needs from outside. */
@@ -58,6 +58,8 @@ const LAG_RESOLUTION_MS = 20
 const MBIT_BYTES = 125_000
 const GB_BYTES = 1e9
 const MAX_HANDSHAKE_SOURCES = 10_000
+/** How often the log tells that an address was refused. */
+const REFUSAL_LOG_MS = 60_000
 
 /** Starts a relay; throws `port-in-use`, `bad-config` or `io` when a part of it cannot be had. */
 export async function startRelay(initial: RelayOptions, doors: RelayDoors): Promise<Relay> {
@@ -96,7 +98,13 @@ export async function startRelay(initial: RelayOptions, doors: RelayDoors): Prom
 
   const handshakes = new KeyedBuckets(() => rate(options.limits.handshakesPerSecond), 1)
   const handshakesOf = new KeyedBuckets(() => rate(options.limits.handshakesPerSecond / 2), MAX_HANDSHAKE_SOURCES)
-  const relayName = initial.url === undefined ? undefined : relayNameOf(new URL(initial.url))
+  const refusalGate = createRateGate(clock, REFUSAL_LOG_MS)
+  const url = initial.url === undefined ? undefined : relayNameOf(new URL(initial.url))
+  const addresses = (initial.stun !== false && initial.stun.addresses) || []
+  const files = initial.tls
+  const seen = files ? await tlsMark(files) : ''
+  const material = files ? await loadTls(files) : undefined
+  let certificate = material?.certificate
   const lineParts: ControlLineParts = {
     clock,
     random,
@@ -104,9 +112,10 @@ export async function startRelay(initial: RelayOptions, doors: RelayDoors): Prom
     counters,
     key,
     timing,
-    terms: () => ({ admit: options.admit, relayName }),
+    terms: () => ({ admit: options.admit, names: { url, certificate, addresses } }),
     mayShakeHands: from =>
       handshakesOf.take(addressKey(from.address), 1, clock.now()) && handshakes.take('', 1, clock.now()),
+    mayLogRefusal: from => refusalGate(addressKey(from.address)),
     reconnectWindowMs: () => reconnectWindowMs(switchboard.directory.size),
     stunFor: localAddress => (stun ? stunEndpoints(stun.layout, localAddress) : []),
     onOpen: line => {
@@ -122,9 +131,9 @@ export async function startRelay(initial: RelayOptions, doors: RelayDoors): Prom
   /** Behind a one-to-one NAT, agents would be told an address that is only good inside. */
   const warnOfPrivateStun = ({ ends }: ControlLine) => {
     if (warned || !stun || stun.layout.addresses.length > 0) return
-    if (addressScope(ends.remote.address) !== 'public' || addressScope(ends.localAddress) === 'public') return
+    if (addressScope(ends.remote.address) !== 'public' || addressScope(ends.local.address) === 'public') return
     warned = true
-    log.warn('agents from outside are told a private STUN address: set stun.addresses', { address: ends.localAddress })
+    log.warn('agents from outside are told a private STUN address: set stun.addresses', { address: ends.local.address })
   }
 
   await using opened = new AsyncDisposableStack()
@@ -132,14 +141,12 @@ export async function startRelay(initial: RelayOptions, doors: RelayDoors): Prom
     const { addresses = [], port } = options.stun
     stun = opened.use(await openStunServer(addresses, port, { clock, random, log: log.area('stun'), counters, timing }))
   }
-  const files = options.tls
-  const seen = files ? await tlsMark(files) : ''
   const front = await openHttpFront(parseListen(options.listen) ?? { address: '::', port: 0 }, {
     clock,
     log: log.area('http'),
     counters,
     timing,
-    tls: files ? await loadTls(files) : undefined,
+    tls: material,
     limits: () => options.limits,
     healthy: () => !goingAway,
     onLine: (socket, ends) => {
@@ -152,7 +159,11 @@ export async function startRelay(initial: RelayOptions, doors: RelayDoors): Prom
     front.close()
     front.cut()
   })
-  const tls = files ? new TlsReload(files, seen, clock, log.area('tls'), material => front.useTls(material)) : undefined
+  const useTls = (newer: TlsMaterial) => {
+    front.useTls(newer)
+    certificate = newer.certificate
+  }
+  const tls = files ? new TlsReload(files, seen, clock, log.area('tls'), useTls) : undefined
   tls?.poll(timing.tlsPollMs)
   opened.defer(() => tls?.stop())
 

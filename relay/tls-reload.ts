@@ -9,6 +9,8 @@ import type { Log } from '../common/platform/log.ts'
 export interface TlsMaterial {
   readonly cert: Buffer
   readonly key: Buffer
+  /** The first certificate of the chain. */
+  readonly certificate: X509Certificate
 }
 
 export interface TlsFiles {
@@ -22,12 +24,13 @@ export async function loadTls(files: TlsFiles): Promise<TlsMaterial> {
   const key = await read('tls.key', files.key)
   try {
     createSecureContext({ cert, key })
-    if (!new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) throw new Error('the key is of another one')
+    const certificate = new X509Certificate(cert)
+    if (!certificate.checkPrivateKey(createPrivateKey(key))) throw new Error('the key is of another one')
+    return { cert, key, certificate }
   } catch (cause) {
     const message = `tls.cert ${files.cert} cannot be served with tls.key ${files.key}; give a PEM chain and its own key`
     throw asCulvertError(cause, 'bad-config', message)
   }
-  return { cert, key }
 }
 
 async function read(place: string, path: string): Promise<Buffer> {

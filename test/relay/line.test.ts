@@ -82,6 +82,16 @@ test('a relay with a public url refuses a hello for another name, and takes its 
   t.is((await right.next('welcome')).type, 'welcome')
 })
 
+test('a relay without url refuses a hello that another relay passed on to it', async t => {
+  const { relay, logged } = await testRelay(t)
+  for (const relayName of ['203.0.113.5:443', 'evil.example:80', `127.0.0.1:${relay.http.port - 1}`]) {
+    const line = new TestLine(lineUrl(relay.http))
+    await hello(line, relay.http, { relayName })
+    t.regex((await line.next('refused')).reason, /does not know that it is .*; set "url" in the relay's config/)
+  }
+  t.is(logged.filter(text => text.includes('line refused')).length, 1, 'one address fills no log')
+})
+
 test('a peer that is not admitted is told so; one that is listed is welcomed', async t => {
   const member = generateKeyPair()
   const { relay } = await testRelay(t, { admit: [member.id] })
@@ -195,6 +205,16 @@ test('handshakes beyond the limit are told to come back later', async t => {
   const { reason, retryAfterMs } = await line.next('refused')
   t.regex(reason, /too many handshakes/)
   t.is(retryAfterMs, 2_000)
+})
+
+test('a hello that fails a free check takes nothing from the handshakes of its address', async t => {
+  const { relay } = await testRelay(t, { limits: { handshakesPerSecond: 2 } })
+  for (const options of [{ protocol: 99 }, { relayName: 'evil.example:80' }]) {
+    const line = new TestLine(lineUrl(relay.http))
+    await hello(line, relay.http, options)
+    await line.next('refused')
+  }
+  t.is((await testAgent(relay.http)).welcome.type, 'welcome')
 })
 
 test('one address has only so many connections', async t => {

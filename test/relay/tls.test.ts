@@ -73,6 +73,23 @@ test('a new certificate is served as soon as the files change, and on demand', a
   t.is(await servedName(slow.relay.http), 'CN=third')
 })
 
+test('a relay without url is known by the names on the certificate that it serves now', async t => {
+  const { cert, key } = tlsFiles(t)
+  makeCertificate('relay.example.org', cert, key)
+  const { relay } = await testRelay(t, { tls: { cert, key } }, { timing: { tlsPollMs: 600_000 } })
+  const dial = async (relayName: string) => {
+    const line = new TestLine(lineUrl(relay.http, 'wss'), { insecure: true })
+    await hello(line, relay.http, { relayName })
+    return line
+  }
+  t.is((await (await dial('relay.example.org:443')).next('welcome')).type, 'welcome')
+  t.regex((await (await dial('evil.example:443')).next('refused')).reason, /does not know that it is evil\.example:443/)
+  makeCertificate('new.example.org', cert, key)
+  await relay.reloadTls()
+  t.is((await (await dial('new.example.org:443')).next('welcome')).type, 'welcome')
+  t.is((await (await dial('relay.example.org:443')).next('refused')).type, 'refused')
+})
+
 test('bad new files are logged, and the old certificate stays until they are good', async t => {
   const { dir, cert, key } = tlsFiles(t)
   makeCertificate('first', cert, key)
