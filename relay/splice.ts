@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
+import { resetSocket } from '../common/platform/tcp.ts'
 import { canReadFast, readInto, releaseReading } from './fast-read.ts'
 import { afterRead, FIRST_READ_SIZE, MAX_READ_BYTES, MIN_READ_BYTES, type ReadSize } from './read-size.ts'
 import type { Meter, MeterEvents } from './traffic.ts'
@@ -77,7 +78,7 @@ export function splice(a: SpliceEnd, b: SpliceEnd, mode: SpliceMode, done: (outc
 /** Node cannot reset through TLS: there, only the sealing of what the pipe carries shows that bytes are missing. */
 function reset(socket: Socket): void {
   if (socket instanceof TLSSocket) socket.destroy()
-  else socket.resetAndDestroy()
+  else resetSocket(socket)
 }
 
 interface Move {

@@ -103,7 +103,9 @@ export function listenTcp(options: ListenOptions): Promise<Listener> {
 /** Ends a connection so that the other end learns of the fault: by RST where it is TCP; a unix socket has none. */
 export function resetSocket(socket: Socket): void {
   const isTcp = socket.remotePort !== undefined || socket.connecting
-  if (!isTcp || socket.destroyed) {
+  // While its end is on the way out, libuv refuses to reset it (EINVAL), and Node then never closes the descriptor.
+  const ending = socket.writableEnded && !socket.writableFinished
+  if (!isTcp || ending || socket.destroyed) {
     socket.destroy()
     return
   }

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import test from 'ava'
 import { CulvertError, type ErrorCode } from '../../common/errors.ts'
-import { dialTcp, listenTcp } from '../../common/platform/tcp.ts'
+import { dialTcp, listenTcp, resetSocket } from '../../common/platform/tcp.ts'
 import { openUdpSocket } from '../../common/platform/udp-socket.ts'
 import type { Endpoint } from '../../common/wire/endpoint.ts'
 
@@ -95,4 +95,27 @@ test('a datagram that nobody takes hurts nobody', async t => {
   sender.send(Buffer.from('x'), alive.local)
   await got
   t.pass()
+})
+
+test('a connection that is reset while its end is on its way out is closed for good', async t => {
+  const closed: Promise<unknown>[] = []
+  await using listener = await listenTcp({
+    address,
+    port: 0,
+    onConnection(socket) {
+      closed.push(once(socket, 'close'))
+      socket.end()
+      // The end goes out in the next ticks: in some of these moments libuv refuses a reset.
+      let ticks = closed.length
+      const wait = () => (ticks-- > 0 ? process.nextTick(wait) : resetSocket(socket))
+      wait()
+    },
+  })
+  for (let i = 0; i < 10; i++) {
+    const socket = await dialTcp(listener.local)
+    socket.on('error', () => undefined).on('end', () => socket.destroy())
+    socket.resume()
+    await new Promise(resolve => socket.once('close', resolve))
+  }
+  t.is((await Promise.all(closed)).length, 10)
 })
