@@ -47,6 +47,8 @@ export interface LoopbackPeerOptions {
   readonly direct?: boolean
   readonly keep?: boolean
   readonly graceMs?: number
+  /** A ring is answered only after this. */
+  readonly beforeAnswer?: () => Promise<void>
   readonly onStream?: (stream: SessionStream, peer: PeerId) => void
 }
 
@@ -79,8 +81,12 @@ export async function startLoopbackPeer(options: LoopbackPeerOptions): Promise<L
     random: systemRandom,
     log,
     software: 'test',
+    instance: systemRandom.bytes(8),
     isTrusted: id => trusted.has(id),
-    onCall: call => peers.answer(call),
+    onCall: call => {
+      if (options.beforeAnswer) void options.beforeAnswer().then(() => peers.answer(call))
+      else peers.answer(call)
+    },
     onPresence: (id, online) => peers.get(id)?.onPresence(online),
     onChange: changed,
   })
