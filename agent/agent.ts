@@ -3,7 +3,9 @@ import { systemClock } from '../common/platform/clock.ts'
 import type { Log, LogLevel } from '../common/platform/log.ts'
 import { listInterfaceAddresses } from '../common/platform/network-interfaces.ts'
 import { systemRandom } from '../common/platform/random.ts'
+import { shortPeerId } from '../common/wire/peer-id.ts'
 import type { AgentConfig } from './config/agent-config.ts'
+import { formatFault } from './config/config-fault.ts'
 import { ConfigError, loadConfig } from './config/load-config.ts'
 import { ownIdFaults } from './config/parse-config.ts'
 import { startControlServer } from './control/control-server.ts'
@@ -76,6 +78,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
   })
   cleanup.defer(() => nat.close())
 
+  const instance = random.bytes(8)
   const rendezvousOf = (relays: AgentConfig['relays']) =>
     new Rendezvous({
       relays: relayAddresses(relays, process.env),
@@ -84,6 +87,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
       random,
       log: log.area('relay'),
       software: `culvert/${VERSION}`,
+      instance,
       isTrusted: id => trust.isTrusted(id),
       onCall: call => peers.answer(call),
       onPresence: (id, online) => peers.get(id)?.onPresence(online),
@@ -104,6 +108,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     stunServers: () => agent.stunServers,
     udp: () => udpSituation(udpPort, nat.report()),
     hardTcpNat: () => isHard(nat.report().tcp.mapping),
+    nameOf: id => trust.nameOf(id) ?? shortPeerId(id),
     onStream: (peer, stream) => void services.serve(peer, stream),
     onChange: () => agent.changed(),
   }
@@ -143,11 +148,16 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     const loaded = await loadConfig(context.configPath)
     const faults = ownIdFaults(loaded.config, identity.id)
     if (faults.length > 0) throw new ConfigError(context.configPath, faults)
+    for (const warning of loaded.warnings) log.warn(`${context.configPath}: ${formatFault(warning)}`)
     log.setLevel(loaded.config.log.level)
     await agent.reconfigure(loaded.config)
   }
+  // One after the other: two that ran at once would mix their forwards.
+  let reloading = Promise.resolve()
   context.reload(() => {
-    reload().catch((thrown: unknown) => log.error('the config was not taken over', { reason: reasonOf(thrown) }))
+    reloading = reloading
+      .then(reload)
+      .catch((thrown: unknown) => log.error('the config was not taken over', { reason: reasonOf(thrown) }))
   })
   log.info('agent ready', { id: identity.id, name: config.name, tcp: listener.port, udp: udpPort })
   await aborted(signal)

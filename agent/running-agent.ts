@@ -20,6 +20,9 @@ import type { SessionStream } from './session/stream.ts'
 import type { Trust } from './trust/trust.ts'
 import { VERSION } from './version.ts'
 
+/** What cannot change while the agent runs; the rest is taken over by `reconfigure`. */
+const RESTART_KEYS = ['stateDir', 'controlSocket', 'listen'] as const satisfies readonly (keyof AgentConfig)[]
+
 /** New STUN servers set off questions to all of them, so a relay must not name others again and again. */
 const STUN_CHANGE_MS = 10_000
 
@@ -72,6 +75,10 @@ export class RunningAgent implements ControlTarget {
 
   async start(): Promise<void> {
     const { nat, peers, trust } = this.#parts
+    nat.onNetwork(() => {
+      this.#rendezvous.wake()
+      void this.#resolveStun()
+    })
     nat.onChange(() => {
       peers.onNetworkChange()
       this.changed()
@@ -107,9 +114,8 @@ export class RunningAgent implements ControlTarget {
     peers.update(trust.peers())
     await this.#reconcileForwards(before, next)
     await this.#resolveStun()
-    const later = (['stateDir', 'controlSocket', 'listen', 'name'] as const).filter(
-      key => JSON.stringify(before[key]) !== JSON.stringify(next[key]),
-    )
+    const later = RESTART_KEYS.filter(key => JSON.stringify(before[key]) !== JSON.stringify(next[key])).map(String)
+    if (before.nat.portMapping !== next.nat.portMapping) later.push('nat.portMapping')
     log.info('config read again', later.length > 0 ? { takesEffectAfterRestart: later.join(',') } : undefined)
     this.changed()
   }
@@ -191,7 +197,8 @@ export class RunningAgent implements ControlTarget {
     const peer = id === undefined ? undefined : peers.get(id)
     if (peer) return peer
     const known = trust.peers().map(({ name }) => name)
-    const list = known.length > 0 ? `; known are ${known.slice(0, 10).join(', ')}` : '; none is configured yet'
+    const more = known.length > 10 ? ` and ${known.length - 10} more` : ''
+    const list = known.length > 0 ? `; known are ${known.slice(0, 10).join(', ')}${more}` : '; none is configured yet'
     throw new CulvertError('peer-unknown', `no peer is called "${nameOrId}"${list}`)
   }
 
@@ -243,7 +250,7 @@ export class RunningAgent implements ControlTarget {
 
   #tellStunServers(): void {
     const servers = [...this.#rendezvous.stunServers(), ...this.#configuredStun]
-    if (servers.length === 0 || JSON.stringify(servers) === JSON.stringify(this.#stunServers)) return
+    if (JSON.stringify(servers) === JSON.stringify(this.#stunServers)) return
     const { clock, nat } = this.#parts
     const waitMs = this.#stunToldAt + STUN_CHANGE_MS - clock.now()
     if (waitMs > 0) {

@@ -15,7 +15,7 @@ export interface OwnNames {
 /**
  * Why the relay cannot be the one that an agent dialled as `name` (`host:port`), with the remedy; undefined when it is.
  * An agent that knows a relay by URL alone names that one in its proof, and a hostile relay could hand the proof on to
- * us: a name that is not surely ours is refused. `local` is where the agent's connection arrived.
+ * us: a name that cannot be ours is refused. `local` is where the agent's connection arrived.
  */
 export function whyNotOurs(name: string, own: OwnNames, local: Endpoint): string | undefined {
   if (own.url !== undefined) {
@@ -31,6 +31,10 @@ export function whyNotOurs(name: string, own: OwnNames, local: Endpoint): string
     : host === 'localhost' && addressScope(local.address) === 'loopback'
   // The port too: another one of the same address may be anybody's, on a shared machine or behind a carrier's NAT.
   if (isHere && port === local.port) return undefined
+  // Without TLS a name proves nothing to anybody, and behind a proxy or a one-to-one NAT we cannot know ours: refusing
+  // would keep honest agents out and hostile relays not. `url` makes it strict.
+  if (!own.certificate && !isAddress) return undefined
+  if (isAddress && addressScope(local.address) !== 'public' && addressScope(host) === 'public') return undefined
   const remedy = 'set "url" in the relay\'s config to the URL that agents use'
   const orAddress = isAddress && port === local.port ? ', or "stun.addresses" to its public address' : ''
   return `this relay does not know that it is ${name.slice(0, 100)}; ${remedy}${orAddress}`

@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '../../common/platform/clock.ts'
-import type { Log } from '../../common/platform/log.ts'
+import type { Log, LogFields } from '../../common/platform/log.ts'
 import type { InterfaceAddress } from '../../common/platform/network-interfaces.ts'
 import type { Random } from '../../common/platform/random.ts'
 import type { Candidate } from '../../common/wire/candidate.ts'
@@ -43,9 +43,14 @@ export interface Nat {
    * what ends it.
    */
   onChange(listener: () => void): () => void
+  /** Calls the listener when the machine's own network changed, or it woke from sleep; returns what ends it. */
+  onNetwork(listener: () => void): () => void
   /** Deletes our port mappings, in at most a second, and ends all asking. */
   close(): Promise<void>
 }
+
+/** Finding out takes several steps; the log tells what came of them. */
+const LOG_AFTER_MS = 4_000
 
 /** Ours: an address that just appeared needs a moment until its route and its router answer. */
 const SETTLE_MS = 300
@@ -54,7 +59,10 @@ const SETTLE_MS = 300
 export function startNat(options: NatOptions): Promise<Nat> {
   const { clock, random, log, interfaces, tcpPort, udpPort } = options
   const listeners = new Set<() => void>()
+  const networkListeners = new Set<() => void>()
   let told = ''
+  let logged = ''
+  let logging: Timer | undefined
   let settling: Timer | undefined
   let mappings: PortMappingKeeper | undefined
 
@@ -69,8 +77,15 @@ export function startNat(options: NatOptions): Promise<Nat> {
     const now = signature(report(), candidates())
     if (now === told) return
     told = now
-    logReport(log, report())
+    logging?.cancel()
+    logging = clock.after(LOG_AFTER_MS, () => logChange())
     for (const listener of listeners) listener()
+  }
+  const logChange = () => {
+    const fields = reportFields(report())
+    const text = JSON.stringify(fields)
+    if (text !== logged) log.info('network', fields)
+    logged = text
   }
   const refresh = (reason: string) => {
     log.debug('looking at the network again', { reason })
@@ -85,7 +100,10 @@ export function startNat(options: NatOptions): Promise<Nat> {
     clock,
     interfaces,
     gateways: readDefaultGateways,
-    onEvent: event => refresh(event),
+    onEvent: event => {
+      refresh(event)
+      for (const listener of networkListeners) listener()
+    },
   })
   if (options.portMapping) {
     mappings = new PortMappingKeeper({
@@ -103,16 +121,22 @@ export function startNat(options: NatOptions): Promise<Nat> {
   return Promise.resolve({
     report,
     candidates,
-    setStunServers: servers => discovery.setServers(servers),
+    setStunServers: servers => discovery.setServers(servers.filter(server => isReachableFrom(interfaces(), server))),
     refresh,
     onChange(listener) {
       listeners.add(listener)
       return () => listeners.delete(listener)
     },
+    onNetwork(listener) {
+      networkListeners.add(listener)
+      return () => networkListeners.delete(listener)
+    },
     async close() {
       listeners.clear()
+      networkListeners.clear()
       watch.close()
       settling?.cancel()
+      logging?.cancel()
       discovery.close()
       await mappings?.close()
     },
@@ -125,23 +149,30 @@ function signature({ udp, tcp, carrierNat, portMapping }: NatReport, candidates:
   return JSON.stringify([seen, carrierNat, portMapping, candidates])
 }
 
+/** Silence of a server of the other IP version says nothing about what this network lets through. */
+function isReachableFrom(addresses: readonly InterfaceAddress[], { address }: Endpoint): boolean {
+  const family = address.includes(':') ? 6 : 4
+  return addresses.some(own => own.family === family)
+}
+
 /** A machine behind one-to-one address translation, as in many clouds, is reached at its outside address. */
 function openAddress({ udp }: NatDiscovery): string | undefined {
   const open = udp.mapping === 'endpoint-independent' && udp.filtering === 'endpoint-independent'
   return open ? udp.address?.address : undefined
 }
 
-function logReport(log: Log, { udp, tcp, carrierNat, portMapping }: NatReport): void {
+function reportFields({ udp, tcp, carrierNat, portMapping }: NatReport): LogFields {
   const text = (endpoint: Endpoint | null) => (endpoint ? formatEndpoint(endpoint) : null)
-  log.info('network', {
+  return {
     udp: udp.mapping,
     filtering: udp.filtering,
-    address: text(udp.address),
+    // Its port is another one at every question.
+    address: udp.address?.address ?? null,
     tcp: tcp.mapping,
     carrierNat,
     mapping: portMapping.protocol,
     mappedTcp: text(portMapping.tcp),
     mappedUdp: text(portMapping.udp),
     problem: portMapping.problem,
-  })
+  }
 }

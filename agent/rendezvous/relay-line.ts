@@ -12,6 +12,7 @@ import {
   decodeRelayMessage,
   encodeAgentMessage,
   MAX_RELAY_MESSAGE_BYTES,
+  MAX_WATCHED_PEERS,
   RELAY_PROTOCOL,
   type RelayMessage,
 } from '../../common/wire/relay-message.ts'
@@ -23,9 +24,14 @@ const WELCOME_MS = 10_000
 const CALL_MS = 10_000
 /** A relay that does not answer a ping for this long is dead, whatever its socket says. */
 const PONG_MS = 8_000
-const MAX_CALLS = 64
+/** After a change of the network an old line is most likely dead. */
+const WAKE_PONG_MS = 2_500
+/** A call stays until the callee can no longer refuse it, so a hub that restarts has one for each of its peers. */
+const MAX_CALLS = 1_024
 /** A relay that lets this much wait for it asks and does not read the answers. */
 const MAX_UNSENT_BYTES = 256 * 1024
+/** How long a machine that was pushed off by its clone leaves it the line. */
+const CLONE_WAIT_MS = 30_000
 /** Two addresses with two ports each are all that RFC 5780 asks for. */
 const MAX_STUN_SERVERS = 4
 /** The longest a relay can keep us away by its word alone. */
@@ -79,7 +85,6 @@ export class RelayLine {
   #lastError: string | null = null
   #rttMs: number | null = null
   #stun: readonly Endpoint[] = []
-  #observed: Endpoint | undefined
   /** Where the line leads; unknown behind a proxy. */
   #relayAddress: string | undefined
   #keepAliveMs = 25_000
@@ -117,25 +122,24 @@ export class RelayLine {
     return this.#state === 'connected' ? this.#stun : []
   }
 
-  /** Where this agent's connection comes from, as the relay sees it. */
-  get observed(): Endpoint | undefined {
-    return this.#state === 'connected' ? this.#observed : undefined
-  }
-
   /** Undefined when the relay has not told: not connected, or the peer does not watch us. */
   presence(peer: PeerId): boolean | undefined {
     return this.#state === 'connected' ? this.#online.get(peer) : undefined
   }
 
+  /** More than the protocol carries are not watched; they can be called all the same. */
   watch(peers: readonly PeerId[]): void {
-    this.#watched = peers
-    this.#send({ type: 'watch', peers })
+    this.#watched = peers.slice(0, MAX_WATCHED_PEERS)
+    this.#send({ type: 'watch', peers: this.#watched })
   }
 
   /** Asks the relay to ring a peer. */
   call(to: PeerId, signal: AbortSignal): Promise<PlacedCall> {
-    if (this.#state !== 'connected' || this.#calls.size >= MAX_CALLS) {
+    if (this.#state !== 'connected') {
       return Promise.reject(new CulvertError('relay-unreachable', `relay ${this.relay.url.host} is not connected`))
+    }
+    if (this.#calls.size >= MAX_CALLS) {
+      return Promise.reject(new CulvertError('busy', `${MAX_CALLS} calls over ${this.relay.url.host} are under way`))
     }
     const call = this.#nextCall++
     const { clock } = this.#options
@@ -170,12 +174,12 @@ export class RelayLine {
     this.#send({ type: 'refuse', ticket, reason })
   }
 
-  /** Tries again at once, as after a change of the network. */
+  /** Looks whether the line still lives, or tries again at once, as after a change of the network. */
   wake(): void {
     if (this.#closing.signal.aborted) return
     if (this.#state === 'connected') {
-      this.#ping()
-    } else if (this.#retryTimer) {
+      if (this.#pingSentAt === undefined) this.#ping(WAKE_PONG_MS)
+    } else if (this.#retryTimer && this.#options.clock.now() >= this.#notBefore) {
       this.#retryTimer.cancel()
       this.#retryTimer = undefined
       void this.#connect()
@@ -195,7 +199,6 @@ export class RelayLine {
       this.#state = 'connected'
       this.#lastError = null
       this.#stun = usableStun(welcome.stun, this.#relayAddress)
-      this.#observed = welcome.observed
       this.#keepAliveMs = Math.min(Math.max(welcome.keepAliveMs, 5_000), 120_000)
       this.#reconnect = afterWelcome(welcome.reconnectWindowMs)
       this.#ping()
@@ -308,7 +311,7 @@ export class RelayLine {
   }
 
   #handle(message: RelayMessage): void {
-    const { events, log } = this.#options
+    const { events } = this.#options
     this.#armKeepAlive()
     switch (message.type) {
       case 'ticket':
@@ -327,15 +330,7 @@ export class RelayLine {
         }
         return
       case 'replaced':
-        if (!message.sameInstance && this.#mayLog('replaced')) {
-          log.error(
-            'another machine runs with the same identity; each key belongs to one device: make a new one there',
-            {
-              relay: this.relay.url.host,
-              other: message.by,
-            },
-          )
-        }
+        if (!message.sameInstance) this.#onClone(message.by)
         return
       case 'going-away':
         this.#reconnect = afterWelcome(message.reconnectWindowMs)
@@ -348,11 +343,20 @@ export class RelayLine {
     }
   }
 
-  #ping(): void {
+  /** Two machines with one key push each other off the line; neither may do so every second. */
+  #onClone(other: string): void {
+    const { log, clock } = this.#options
+    this.#notBefore = clock.now() + CLONE_WAIT_MS
+    const what = `another machine, at ${other}, runs with the same identity; each key belongs to one device: make a new one there`
+    if (this.#mayLog('replaced')) log.error(what, { relay: this.relay.url.host })
+    this.#lost(what)
+  }
+
+  #ping(pongMs = PONG_MS): void {
     this.#pingSentAt = this.#options.clock.now()
     this.#send({ type: 'ping', id: this.#nextPing++ })
     this.#keepAlive?.cancel()
-    this.#keepAlive = this.#options.clock.after(PONG_MS, () => this.#lost(`no answer to a ping in ${PONG_MS} ms`))
+    this.#keepAlive = this.#options.clock.after(pongMs, () => this.#lost(`no answer to a ping in ${pongMs} ms`))
   }
 
   #pong(): void {

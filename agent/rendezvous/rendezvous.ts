@@ -40,6 +40,8 @@ export interface RendezvousOptions {
   readonly random: Random
   readonly log: Log
   readonly software: string
+  /** Names this process, also across a change of relays. */
+  readonly instance: Uint8Array
   readonly isTrusted: (peer: PeerId) => boolean
   readonly onCall: (call: IncomingCall) => void
   readonly onPresence: (peer: PeerId, online: boolean) => void
@@ -55,7 +57,7 @@ export class Rendezvous {
   constructor(options: RendezvousOptions) {
     this.#options = options
     this.#mayLogStranger = createRateGate(options.clock, 60_000)
-    const instance = options.random.bytes(8)
+    const { instance } = options
     const events = {
       onRing: (line: RelayLine, from: PeerId, ticket: Uint8Array) => this.#ring(line, from, ticket),
       onPresence: (_line: RelayLine, peer: PeerId, online: boolean) => options.onPresence(peer, online),
@@ -87,10 +89,6 @@ export class Rendezvous {
 
   stunServers(): readonly Endpoint[] {
     return this.#lines.flatMap(line => line.stun)
-  }
-
-  observed(): readonly Endpoint[] {
-    return this.#lines.flatMap(line => line.observed ?? [])
   }
 
   /** True when a relay says the peer is there, false when one says it is not, undefined when none knows. */

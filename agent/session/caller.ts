@@ -1,7 +1,7 @@
 import { asCulvertError, type CulvertError } from '../../common/errors.ts'
 import type { Timer } from '../../common/platform/clock.ts'
 import { createRateGate } from '../../common/platform/log.ts'
-import { type PeerId, shortPeerId } from '../../common/wire/peer-id.ts'
+import type { PeerId } from '../../common/wire/peer-id.ts'
 import type { Path } from '../path/path.ts'
 import { endsOf } from '../path/tcp-path.ts'
 import type { IncomingCall, OpenPipe } from '../rendezvous/rendezvous.ts'
@@ -10,6 +10,8 @@ import type { PeerContext } from './peer-context.ts'
 
 /** Calls of the peer that are being answered at a time: an honest one makes one or two, a lying relay any number. */
 const MAX_ANSWERS = 4
+/** A call takes some round trips; one that takes this long was begun on a network that is gone. */
+const HANGING_MS = 1_500
 
 export interface CallerOptions {
   readonly peerId: PeerId
@@ -33,6 +35,8 @@ export class Caller {
   #lastError: CulvertError | undefined
   #recall: Timer | undefined
   #answering = 0
+  #calledAt = 0
+  #attempt = new AbortController()
   readonly #mayLog: (key: string) => boolean
 
   constructor(options: CallerOptions) {
@@ -78,9 +82,16 @@ export class Caller {
     if (this.#options.signal.aborted || this.#calling) return
     if (fresh) this.#lastError = undefined
     this.#recall?.cancel()
-    this.#calling = this.#callOnce().then(error => {
+    this.#attempt = new AbortController()
+    this.#calledAt = this.#options.context.clock.now()
+    const { signal } = this.#attempt
+    this.#calling = this.#callOnce(AbortSignal.any([this.#options.signal, signal])).then(error => {
       this.#calling = undefined
       if (this.#options.signal.aborted) return
+      if (signal.aborted) {
+        this.call(false)
+        return
+      }
       if (error) {
         this.#lastError = error
         this.#failures++
@@ -88,6 +99,12 @@ export class Caller {
       }
       this.#options.onEnd()
     })
+  }
+
+  /** Something changed for the better: a call that has been hanging for a while is given up for a new one. */
+  callAnew(): void {
+    if (this.#calling && this.#options.context.clock.now() - this.#calledAt >= HANGING_MS) this.#attempt.abort()
+    this.call(false)
   }
 
   /** Calls, but not before the other side had its chance: two that keep each other would else both ring at once. */
@@ -104,7 +121,7 @@ export class Caller {
     }
     this.#answering++
     try {
-      await this.#seal(await call.attach(signal), 'server')
+      await this.#seal(await call.attach(signal), 'server', signal)
     } catch (thrown) {
       const error = asCulvertError(thrown, 'peer-unreachable', 'the call failed')
       if (!this.#mayLog(error.code)) return
@@ -133,18 +150,18 @@ export class Caller {
     })
   }
 
-  async #callOnce(): Promise<CulvertError | undefined> {
-    const { context, peerId, signal } = this.#options
+  async #callOnce(signal: AbortSignal): Promise<CulvertError | undefined> {
+    const { context, peerId } = this.#options
     try {
-      await this.#seal(await context.rendezvous().call(peerId, signal), 'client')
+      await this.#seal(await context.rendezvous().call(peerId, signal), 'client', signal)
       return undefined
     } catch (thrown) {
       return asCulvertError(thrown, 'peer-unreachable', `calling ${this.#name()} failed`)
     }
   }
 
-  async #seal(pipe: OpenPipe, role: 'client' | 'server'): Promise<void> {
-    const { context, peerId, signal, attach } = this.#options
+  async #seal(pipe: OpenPipe, role: 'client' | 'server', signal: AbortSignal): Promise<void> {
+    const { context, peerId, attach } = this.#options
     const { failure } = pipe
     try {
       const { stream } = await context.sealer.seal(pipe.socket, {
@@ -161,6 +178,6 @@ export class Caller {
   }
 
   #name(): string {
-    return shortPeerId(this.#options.peerId)
+    return this.#options.context.nameOf(this.#options.peerId)
   }
 }

@@ -15,6 +15,8 @@ export const BUSY_PING_MS = 2_000
 /** Without streams: under the 30 s after which many routers forget a UDP binding. */
 export const IDLE_PING_MS = 25_000
 const SUSPECT_MIN_MS = 1_000
+/** A full queue makes round trips look long; suspicion costs only a call, so it must not wait for death. */
+const SUSPECT_MAX_MS = 2_500
 export const DEAD_MS = 5_000
 
 export function startHeartbeat(now: number): Heartbeat {
@@ -34,13 +36,17 @@ export function pinged(beat: Heartbeat, now: number): Heartbeat {
   return { ...sent(beat, now), pingedAt: now }
 }
 
+function suspectAfterMs(rttMs: number): number {
+  return Math.min(Math.max(SUSPECT_MIN_MS, 4 * rttMs), SUSPECT_MAX_MS)
+}
+
 export type Vital = 'sound' | 'suspect' | 'dead'
 
 export function vitalOf(beat: Heartbeat, rttMs: number, now: number): Vital {
   if (beat.awaitingSince === undefined) return 'sound'
   const silent = now - beat.awaitingSince
   if (silent >= DEAD_MS) return 'dead'
-  return silent >= Math.max(SUSPECT_MIN_MS, 4 * rttMs) ? 'suspect' : 'sound'
+  return silent >= suspectAfterMs(rttMs) ? 'suspect' : 'sound'
 }
 
 export function pingDue(beat: Heartbeat, busy: boolean, now: number): boolean {
@@ -54,6 +60,6 @@ export function nextCheckMs(beat: Heartbeat, busy: boolean, rttMs: number, now: 
   const ping = Math.max(beat.pingedAt, busy ? 0 : beat.heardAt) + period - now
   if (beat.awaitingSince === undefined) return Math.max(ping, 20)
   const silent = now - beat.awaitingSince
-  const suspectIn = Math.max(SUSPECT_MIN_MS, 4 * rttMs) - silent
+  const suspectIn = suspectAfterMs(rttMs) - silent
   return Math.max(Math.min(ping, suspectIn > 0 ? suspectIn : DEAD_MS - silent), 20)
 }

@@ -122,10 +122,6 @@ export class PathLink implements PathView {
     return this.ready && this.path.stream.writableLength < WRITE_AHEAD_BYTES
   }
 
-  get heardAt(): number {
-    return this.#beat.heardAt
-  }
-
   sayHello(hello: Hello): void {
     this.#dialled = hello.how !== undefined
     this.#write(encodeHello(hello))

@@ -27,6 +27,8 @@ export interface PeerContext {
   readonly udp: () => UdpSituation | undefined
   /** The router gives each destination another TCP port. */
   readonly hardTcpNat: () => boolean
+  /** The name that the config gives a peer, for the log. */
+  readonly nameOf: (peer: PeerId) => string
   readonly onStream: (peer: PeerId, stream: SessionStream) => void
   readonly onChange: () => void
 }

@@ -1,6 +1,6 @@
 import { CulvertError } from '../../common/errors.ts'
 import type { Timer } from '../../common/platform/clock.ts'
-import { type PeerId, shortPeerId } from '../../common/wire/peer-id.ts'
+import type { PeerId } from '../../common/wire/peer-id.ts'
 import type { Path } from '../path/path.ts'
 import { isDirect, superfluousPaths } from '../path/path-choice.ts'
 import type { IncomingCall } from '../rendezvous/rendezvous.ts'
@@ -36,6 +36,8 @@ export class Peer {
   #session: Session | undefined
   #direct: DirectKeeper | undefined
   #connectedAt: number | undefined
+  /** The path that the log told of last; undefined when it told that there is none. */
+  #loggedPath: string | undefined
   /** Set when the peer was closed for good. */
   #ending: CulvertError | undefined
   #settleTimer: Timer | undefined
@@ -80,8 +82,8 @@ export class Peer {
     if (this.lastError?.code === 'peer-refused') return 'refused'
     if (this.#caller.calling && this.#caller.failures === 0) return 'connecting'
     if (this.#context.rendezvous().presence(this.id) === false) return 'offline'
-    if (this.lastError?.code === 'peer-offline') return 'offline'
-    return this.#caller.calling || this.#wanted() ? 'connecting' : 'idle'
+    if (this.#caller.calling || this.#wanted()) return 'connecting'
+    return this.lastError ? 'offline' : 'idle'
   }
 
   get traffic() {
@@ -147,7 +149,7 @@ export class Peer {
 
   /** A relay line came up: whoever waits for this peer need not wait for the clock. */
   onRelay(): void {
-    if (this.#wanted() && !this.#session?.active) this.#caller.call(false)
+    if (this.#wanted() && !this.#session?.active) this.#caller.callAnew()
   }
 
   /** Something about our own network changed. */
@@ -219,10 +221,8 @@ export class Peer {
     this.#caller.succeeded()
     this.#suspendTimer?.cancel()
     this.#suspendTimer = undefined
-    if (this.#connectedAt === undefined) {
-      this.#connectedAt = this.#context.clock.now()
-      this.#context.log.info('connected', { peer: this.#name(), path: `${active.kind}/${active.how}` })
-    }
+    this.#connectedAt ??= this.#context.clock.now()
+    this.#logPath(`${active.kind}/${active.how}`)
     this.#settleTimer ??= this.#context.clock.after(SETTLE_MS, () => {
       this.#settleTimer = undefined
       if (session.active) session.drop(superfluousPaths(session.links, session.active))
@@ -238,6 +238,7 @@ export class Peer {
     const { clock, onChange } = this.#context
     const sound = this.#connectedAt !== undefined && clock.now() - this.#connectedAt >= SOUND_MS
     this.#connectedAt = undefined
+    this.#loggedPath = undefined
     this.#direct?.onPathless()
     this.#suspendTimer ??= clock.after(SUSPENDED_MS, () => {
       this.#endSession(new CulvertError('peer-unreachable', `no path to the peer for ${SUSPENDED_MS / 1000} s`))
@@ -247,6 +248,16 @@ export class Peer {
     else if (!sound && session.links.length === 0) this.#caller.pathBroke(lost?.reason)
     this.#wake()
     onChange()
+  }
+
+  #logPath(path: string): void {
+    if (path === this.#loggedPath) return
+    this.#context.log.info(this.#loggedPath ? 'moved' : 'connected', {
+      peer: this.#name(),
+      path,
+      from: this.#loggedPath,
+    })
+    this.#loggedPath = path
   }
 
   #logLost({ link, reason }: LostPath): void {
@@ -275,6 +286,7 @@ export class Peer {
     this.#direct?.close()
     this.#direct = undefined
     this.#connectedAt = undefined
+    this.#loggedPath = undefined
     if (!session) return
     this.#past = this.traffic
     this.#session = undefined
@@ -309,6 +321,6 @@ export class Peer {
   }
 
   #name(): string {
-    return shortPeerId(this.id)
+    return this.#context.nameOf(this.id)
   }
 }

@@ -1,5 +1,5 @@
 import { CulvertError, type ErrorCode } from '../../common/errors.ts'
-import type { Clock, Timer } from '../../common/platform/clock.ts'
+import type { Clock } from '../../common/platform/clock.ts'
 import type { Random } from '../../common/platform/random.ts'
 import { type Candidate, decodeCandidates, encodeCandidates } from '../../common/wire/candidate.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
@@ -103,7 +103,6 @@ export class Session implements StreamHost {
   #bye: 'none' | 'proposed' | 'answered' = 'none'
   #closed = false
   #pumpDue: NodeJS.Immediate | undefined
-  #retryPump: Timer | undefined
   #bytesIn = 0
   #bytesOut = 0
   /** User bytes that relay links carried which are gone now. */
@@ -149,10 +148,6 @@ export class Session implements StreamHost {
     if (this.#hold === hold) return
     this.#hold = hold
     this.#schedule()
-  }
-
-  get held(): boolean {
-    return this.#hold
   }
 
   /** Takes a path into use as soon as the peer's hello came over it. One too many is closed. */
@@ -254,7 +249,6 @@ export class Session implements StreamHost {
     // What is queued (resets among it) still goes out with the leave.
     this.#pump()
     this.#acknowledger.stop()
-    this.#retryPump?.cancel()
     for (const link of this.#links) link.leave()
     this.#links = []
     this.#active = undefined

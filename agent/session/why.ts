@@ -46,7 +46,7 @@ export function explain(input: WhyInput): Why {
         remedy: 'add the id of this device (culvert id) to "peers" on the other side',
       }
     case 'offline':
-      return { why: 'the peer is not connected to any relay that this device uses', remedy: 'start culvert there' }
+      return explainOffline(input)
     case 'idle':
       return { why: 'nothing is being exchanged; the path is made when it is needed', remedy: null }
     case 'connecting':
@@ -57,6 +57,17 @@ export function explain(input: WhyInput): Why {
     default:
       return state satisfies never
   }
+}
+
+function explainOffline({ lastError, hasRelay }: WhyInput): Why {
+  if (!lastError || lastError.code === 'peer-offline') {
+    return { why: 'the peer is not connected to any relay that this device uses', remedy: 'start culvert there' }
+  }
+  if (lastError.code !== 'relay-unreachable') return { why: lastError.message, remedy: null }
+  const remedy = hasRelay
+    ? 'check that the relay runs and that "relays" names it rightly'
+    : 'add a relay under "relays"'
+  return { why: `no relay can be reached: ${lastError.message}`, remedy }
 }
 
 function explainRelayed(input: WhyInput): Why {

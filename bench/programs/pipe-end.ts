@@ -21,6 +21,8 @@ const rendezvous: Rendezvous = new Rendezvous({
   random: systemRandom,
   log: createLog({ level: 'error', style: 'words', write: text => process.stderr.write(text) }),
   software: 'bench',
+
+  instance: systemRandom.bytes(8),
   isTrusted: () => true,
   onCall: call => void call.attach(never).then(({ socket }) => bulk.accept(socket)),
   onPresence: () => undefined,

@@ -33,7 +33,12 @@ test('a signed hello is admitted, with the handshake that the relay answers', t 
 const refused = [
   ['another protocol', { ...good, protocol: 2 }, terms, 'version'],
   ['another relay name', { ...good, relayName: 'x:1' }, terms, 'name'],
-  ['a name that the relay cannot know', good, { ...terms, names: { ...names, url: undefined } }, 'name'],
+  [
+    'an address that is not the relay’s',
+    { ...good, relayName: '203.0.113.99:8080' },
+    { ...terms, names: { ...names, url: undefined } },
+    'name',
+  ],
   [
     'a name changed after signing',
     { ...good, relayName: '192.0.2.1:8080' },

@@ -24,6 +24,8 @@ const ours = [
   ['a name on the certificate, at any port', 'relay.example.org:8443', tls, local],
   ['an address on the certificate', '192.0.2.9:443', tls, local],
   ['our own address, with a certificate for another name', '198.51.100.7:8080', tls, local],
+  ['a DNS name without url and TLS, which proves nothing anyway', 'relay.example.org:443', plain, local],
+  ['a public address, behind a one-to-one NAT', '203.0.113.5:8080', plain, { address: '172.31.0.7', port: 8080 }],
 ] as const
 
 for (const [what, name, names, arrived] of ours) {
@@ -31,7 +33,6 @@ for (const [what, name, names, arrived] of ours) {
 }
 
 const others = [
-  ['a DNS name without url', 'relay.example.org:8080', plain, local, /set "url" in the relay's config to the URL that/],
   ['an address that is not ours', '203.0.113.5:8080', plain, local, /set "url" .* or "stun.addresses" to its public/],
   [
     'another port of our address',
@@ -40,7 +41,7 @@ const others = [
     local,
     /does not know .* set "url" in the relay's config/,
   ],
-  ['localhost, from outside', 'localhost:8080', plain, local, /set "url"/],
+  ['a private address that is not ours', '10.0.0.1:8080', plain, { address: '172.31.0.7', port: 8080 }, /set "url"/],
   ['a name that is not on the certificate', 'evil.example:443', tls, local, /set "url"/],
   ['an address that is not on the certificate', '192.0.2.8:443', tls, local, /set "url"/],
   [

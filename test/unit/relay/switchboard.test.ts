@@ -31,7 +31,17 @@ function relayWith(lines: readonly Line[]) {
   const none = () => ({ bytesPerSecond: null, bytesPerDay: null })
   const traffic = new Traffic(clock, none, none)
   const limits = () => ({ pipes: 4096, pipesPerPeer: 4096, ticketLifeMs: 10_000 })
-  const pipes = new PipeDesk({ clock, random: systemRandom, log, counters, traffic, limits, mode: 'stream' })
+  const payingAddress = () => undefined
+  const pipes = new PipeDesk({
+    clock,
+    random: systemRandom,
+    log,
+    counters,
+    traffic,
+    limits,
+    payingAddress,
+    mode: 'stream',
+  })
   const board = new Switchboard<Line>(pipes, clock, log, counters)
   for (const line of lines) board.opened(line)
   /** How the call went: `ticket`, or why it failed. */

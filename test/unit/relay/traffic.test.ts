@@ -7,14 +7,12 @@ const peer = generateKeyPair().id
 const other = generateKeyPair().id
 const none = { bytesPerSecond: null, bytesPerDay: null }
 
-function meterOf(traffic: Traffic, sender = peer) {
+function meterOf(traffic: Traffic, sender = peer, address?: string) {
   const seen = { resumed: 0, over: '' }
-  const meter = traffic.meter(sender, {
-    resume: () => seen.resumed++,
-    over: why => {
-      seen.over = why
-    },
-  })
+  const over = (why: string) => {
+    seen.over = why
+  }
+  const meter = traffic.meter(sender, { resume: () => seen.resumed++, over }, address)
   return { meter, seen }
 }
 
@@ -62,6 +60,35 @@ test('the pipes of one peer share its rate, and another peer has its own', t => 
   first.meter.spend(5_000)
   t.false(second.meter.spend(1))
   t.true(third.meter.spend(1))
+})
+
+test('all identities of one address share four times the rate of a peer, and another address has its own', t => {
+  const clock = new FakeClock()
+  const traffic = new Traffic(
+    clock,
+    () => ({ bytesPerSecond: 1_000, bytesPerDay: null }),
+    () => none,
+  )
+  const sybil = (address: string) => meterOf(traffic, generateKeyPair().id, address)
+  for (let count = 0; count < 4; count++) sybil('192.0.2.1').meter.spend(1_000)
+  const fifth = sybil('192.0.2.1')
+  t.false(fifth.meter.spend(1))
+  t.true(sybil('192.0.2.2').meter.spend(1))
+  t.true(meterOf(traffic, generateKeyPair().id).meter.spend(1))
+  clock.advance(100)
+  t.is(fifth.seen.resumed, 1)
+})
+
+test('the identities of one address are over their day together', t => {
+  const traffic = new Traffic(
+    new FakeClock(),
+    () => ({ bytesPerSecond: null, bytesPerDay: 100 }),
+    () => none,
+  )
+  for (let count = 0; count < 4; count++) meterOf(traffic, generateKeyPair().id, '192.0.2.1').meter.spend(99)
+  const last = meterOf(traffic, generateKeyPair().id, '192.0.2.1')
+  t.false(last.meter.spend(4))
+  t.is(last.seen.over, 'address 192.0.2.1 sent its bytes of the day')
 })
 
 test('the limit in all holds for every peer', t => {
