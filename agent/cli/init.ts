@@ -67,7 +67,7 @@ function summary(path: string, name: string, id: string, stateDir: string, hasRe
   const option = path === DEFAULT_CONFIG ? '' : ` --config ${path}`
   const relay = hasRelay
     ? ''
-    : 'No relay is set, so only machines on the same network can be reached. Add one to "relays" in the config.\n\n'
+    : 'No relay is set, and without one no peer can be found yet. Add one to "relays" in the config.\n\n'
   return `Wrote ${path}; the identity is in ${stateDir}.
 
 This machine is "${name}":

@@ -187,7 +187,7 @@ export const configSchema = group('The configuration of a culvert agent.', {
   ),
   nat: z.prefault(
     group('Getting through routers.', {
-      portMapping: z._default(flag('Ask the router to open a port (UPnP, NAT-PMP, PCP).'), true),
+      portMapping: z._default(flag('Ask the router to open a port, by UPnP.'), true),
       stun: z._default(
         list(
           "STUN servers besides the relays'.",
@@ -204,7 +204,12 @@ export const configSchema = group('The configuration of a culvert agent.', {
     {},
   ),
   lan: z.prefault(
-    group('The local network.', { discovery: z._default(flag('Find peers on the local network.'), true) }),
+    group('The local network.', {
+      discovery: z._default(
+        flag('Find peers on the local network without a relay. Accepted, and without effect until a later version.'),
+        true,
+      ),
+    }),
     {},
   ),
   relay: z.prefault(
