@@ -99,10 +99,12 @@ const stun = group('STUN over UDP and TCP, on port and port + 1.', {
   port: z._default(integer('The main port; the next one is used too. 0 = any.', 0, 65534), 3478),
 })
 
+const SHARED = 'With admit "anyone", all peers of one public address may send four times that together.'
+
 const limits = group('What agents may use. Over a limit they are slowed down or refused, with the reason.', {
   pipesPerPeer: z._default(integer('Pipes of one peer at a time.', 1, 100_000), 16),
-  mbitPerPeer: amount('Megabits per second that one peer may send through its pipes.', 50),
-  gbPerPeerPerDay: amount('Gigabytes a day that one peer may send through its pipes.', 20),
+  mbitPerPeer: amount(`Megabits per second that one peer may send through its pipes. ${SHARED}`, 50),
+  gbPerPeerPerDay: amount(`Gigabytes a day that one peer may send through its pipes. ${SHARED}`, 20),
   mbit: amount('Megabits per second of all pipes together.', null),
   gbPerDay: amount('Gigabytes a day of all pipes together.', null),
   pipes: z._default(integer('Pipes at a time.', 1, 1_000_000), 4096),
@@ -166,6 +168,9 @@ export const relaySchema = group('culvert relay', {
     {},
   ),
 })
+
+/** Where the schema is published; a config's `$schema` names it. */
+export const RELAY_SCHEMA_FILE = 'schema/relay.schema.json'
 
 /** The relay's config as JSON Schema (draft 2020-12), for editors and other programs. */
 export function relayConfigSchema(): Readonly<Record<string, unknown>> {

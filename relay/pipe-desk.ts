@@ -22,6 +22,8 @@ export interface PipeDeskParts {
   readonly counters: Counters
   readonly traffic: Traffic
   readonly limits: () => PipeLimits
+  /** The address that pays for what comes from it, beside the peer; undefined = none does. */
+  readonly payingAddress: (address: string) => string | undefined
   readonly mode: SpliceMode
 }
 
@@ -93,20 +95,24 @@ export class PipeDesk {
   }
 
   #join(pipe: Pipe<AttachedEnd>, caller: AttachedEnd, callee: AttachedEnd): void {
-    const { log, counters, traffic, mode, clock } = this.#parts
+    const { log, counters, traffic, mode, clock, payingAddress } = this.#parts
     const fields = { from: shortPeerId(pipe.caller), to: shortPeerId(pipe.callee) }
     const endOf = (end: AttachedEnd, peer: PeerId) => ({
       socket: end.socket,
       early: end.early,
       meter: (events: Parameters<Traffic['meter']>[1]) =>
-        traffic.meter(peer, {
-          resume: events.resume,
-          over: why => {
-            counters.refuse('pipe-over-quota')
-            log.warn('pipe ended: over quota', { ...fields, why })
-            events.over(why)
+        traffic.meter(
+          peer,
+          {
+            resume: events.resume,
+            over: why => {
+              counters.refuse('pipe-over-quota')
+              log.warn('pipe ended: over quota', { ...fields, why })
+              events.over(why)
+            },
           },
-        }),
+          payingAddress(end.socket.remoteAddress ?? ''),
+        ),
     })
     counters.pipesJoined++
     const joinedAt = clock.now()

@@ -92,6 +92,9 @@ export async function startRelay(initial: RelayOptions, doors: RelayDoors): Prom
     counters,
     traffic,
     limits: () => ({ ...options.limits, ticketLifeMs: timing.ticketLifeMs }),
+    // Where anyone is admitted, identities cost nothing. A private address may be that of a proxy before all agents.
+    payingAddress: address =>
+      options.admit === 'anyone' && addressScope(address) === 'public' ? addressKey(address) : undefined,
     mode: spliceMode,
   })
   const switchboard = new Switchboard<ControlLine>(pipes, clock, log.area('line'), counters)
@@ -162,6 +165,9 @@ export async function startRelay(initial: RelayOptions, doors: RelayDoors): Prom
   const useTls = (newer: TlsMaterial) => {
     front.useTls(newer)
     certificate = newer.certificate
+  }
+  if (options.admit === 'anyone' && addressScope(front.local.address) !== 'loopback') {
+    log.warn('anyone may use this relay: to close it, list the peer ids of your agents in admit')
   }
   const tls = files ? new TlsReload(files, seen, clock, log.area('tls'), useTls) : undefined
   tls?.poll(timing.tlsPollMs)

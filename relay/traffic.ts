@@ -1,6 +1,7 @@
 import type { Clock, Timer } from '../common/platform/clock.ts'
 import type { PeerId } from '../common/wire/peer-id.ts'
-import { type Allowance, isFresh, isOverDay, newAllowance, spend, type TrafficLimits, verdictOf } from './allowance.ts'
+import { type Account, Accounts, newAccount } from './accounts.ts'
+import { isOverDay, spend, type TrafficLimits, verdictOf } from './allowance.ts'
 
 /** Counts one direction of a pipe against what its sender, and all together, may send. */
 export interface Meter {
@@ -17,25 +18,20 @@ export interface MeterEvents {
 
 /** How often paused directions are looked at. 1,000 pipes at 100 kB/s were held within 1.6 % by this. */
 const TICK_MS = 25
-/** Peers whose use of the day is remembered. */
-const MAX_PEERS = 50_000
-
-/** One account that several pipes draw on. */
-interface Account {
-  readonly name: string
-  allowance: Allowance
-  meters: number
-}
+/** Peers, and addresses, whose use of the day is remembered. */
+const MAX_ACCOUNTS = 50_000
+/** What all identities of one address may use together, in shares of one peer. */
+const SHARES_PER_ADDRESS = 4
 
 /**
- * The byte quotas. Every peer pays for what it sends, so that nobody can use up another's share. Time is looked at only
- * while something is paused: one tick over the paused directions, none when there are none.
+ * The byte quotas. Every peer pays for what it sends, so that nobody can use up another's share; where identities cost
+ * nothing, its address pays too. Time is looked at only while something is paused: one tick over the paused directions,
+ * none when there are none.
  */
 export class Traffic {
   readonly #clock: Clock
-  readonly #perPeer: () => TrafficLimits
-  readonly #inAll: () => TrafficLimits
-  readonly #accounts = new Map<PeerId, Account>()
+  readonly #peers: Accounts
+  readonly #addresses: Accounts
   readonly #all: Account
   readonly #paused = new Map<() => void, readonly Account[]>()
   #tick: Timer | undefined
@@ -44,9 +40,13 @@ export class Traffic {
 
   constructor(clock: Clock, perPeer: () => TrafficLimits, inAll: () => TrafficLimits) {
     this.#clock = clock
-    this.#perPeer = perPeer
-    this.#inAll = inAll
-    this.#all = { name: 'all', allowance: newAllowance(inAll(), clock.now()), meters: 0 }
+    const perAddress = () => {
+      const { bytesPerSecond, bytesPerDay } = perPeer()
+      return { bytesPerSecond: shares(bytesPerSecond), bytesPerDay: shares(bytesPerDay) }
+    }
+    this.#peers = new Accounts(clock, perPeer, MAX_ACCOUNTS)
+    this.#addresses = new Accounts(clock, perAddress, MAX_ACCOUNTS)
+    this.#all = newAccount('all', inAll, clock.now())
   }
 
   get paused(): number {
@@ -56,23 +56,24 @@ export class Traffic {
   /** Why this peer may not open another pipe today, if so. */
   refusal(peer: PeerId): string | undefined {
     const now = this.#clock.now()
-    const account = this.#accounts.get(peer)
-    if (account && isOverDay(account.allowance, this.#perPeer(), now)) return 'daily bytes of the peer used up'
-    return isOverDay(this.#all.allowance, this.#inAll(), now) ? 'daily bytes of the relay used up' : undefined
+    const isOver = (account: Account) => isOverDay(account.allowance, account.limits(), now)
+    const account = this.#peers.find(peer)
+    if (account && isOver(account)) return 'daily bytes of the peer used up'
+    return isOver(this.#all) ? 'daily bytes of the relay used up' : undefined
   }
 
-  meter(sender: PeerId, events: MeterEvents): Meter {
-    const account = this.#accountOf(sender)
-    account.meters++
-    const accounts = [account, this.#all] as const
+  /** `address`: the key of the address that pays as well (see `addressKey`), if one does. */
+  meter(sender: PeerId, events: MeterEvents, address?: string): Meter {
+    const accounts = [this.#peers.of(sender, `peer ${sender.slice(0, 10)}`), this.#all]
+    if (address !== undefined) accounts.push(this.#addresses.of(address, `address ${address}`))
+    for (const account of accounts) account.meters++
     let open = true
     return {
       spend: bytes => {
         this.bytes += bytes
         const now = this.#clock.now()
-        account.allowance = spend(account.allowance, this.#perPeer(), bytes, now)
-        this.#all.allowance = spend(this.#all.allowance, this.#inAll(), bytes, now)
-        const verdict = this.#verdict(accounts, now)
+        for (const account of accounts) account.allowance = spend(account.allowance, account.limits(), bytes, now)
+        const verdict = verdictOfAll(accounts, now)
         if (verdict === 'go') return true
         if (verdict === 'wait') this.#pause(events.resume, accounts)
         else if (open) events.over(`${verdict.over} sent its bytes of the day`)
@@ -81,7 +82,7 @@ export class Traffic {
       close: () => {
         if (!open) return
         open = false
-        account.meters--
+        for (const account of accounts) account.meters--
         this.#paused.delete(events.resume)
       },
     }
@@ -93,17 +94,6 @@ export class Traffic {
     this.#paused.clear()
   }
 
-  #verdict(accounts: readonly Account[], now: number): 'go' | 'wait' | { readonly over: string } {
-    let result: 'go' | 'wait' = 'go'
-    for (const account of accounts) {
-      const limits = account === this.#all ? this.#inAll() : this.#perPeer()
-      const verdict = verdictOf(account.allowance, limits, now)
-      if (verdict === 'over') return { over: account.name }
-      if (verdict === 'wait') result = 'wait'
-    }
-    return result
-  }
-
   #pause(resume: () => void, accounts: readonly Account[]): void {
     this.#paused.set(resume, accounts)
     this.#tick ??= this.#clock.every(TICK_MS, () => this.#resumeReady())
@@ -112,7 +102,7 @@ export class Traffic {
   #resumeReady(): void {
     const now = this.#clock.now()
     for (const [resume, accounts] of this.#paused) {
-      if (this.#verdict(accounts, now) === 'wait') continue
+      if (verdictOfAll(accounts, now) === 'wait') continue
       this.#paused.delete(resume)
       resume()
     }
@@ -120,35 +110,16 @@ export class Traffic {
     this.#tick?.cancel()
     this.#tick = undefined
   }
+}
 
-  #accountOf(peer: PeerId): Account {
-    const found = this.#accounts.get(peer)
-    if (found) return found
-    if (this.#accounts.size >= MAX_PEERS) this.#forgetOne()
-    const account = {
-      name: `peer ${peer.slice(0, 10)}`,
-      allowance: newAllowance(this.#perPeer(), this.#clock.now()),
-      meters: 0,
-    }
-    this.#accounts.set(peer, account)
-    return account
-  }
+const shares = (amount: number | null) => (amount === null ? null : amount * SHARES_PER_ADDRESS)
 
-  /** Drops an idle account, if possible one that owes nothing; looks at a few only, since this runs on every call. */
-  #forgetOne(): void {
-    const now = this.#clock.now()
-    const limits = this.#perPeer()
-    let idle: PeerId | undefined
-    let looked = 0
-    for (const [peer, account] of this.#accounts) {
-      if (looked++ === 64) break
-      if (account.meters > 0) continue
-      idle ??= peer
-      if (isFresh(account.allowance, limits, now)) {
-        idle = peer
-        break
-      }
-    }
-    if (idle !== undefined) this.#accounts.delete(idle)
+function verdictOfAll(accounts: readonly Account[], now: number): 'go' | 'wait' | { readonly over: string } {
+  let result: 'go' | 'wait' = 'go'
+  for (const { allowance, limits, name } of accounts) {
+    const verdict = verdictOf(allowance, limits(), now)
+    if (verdict === 'over') return { over: name }
+    if (verdict === 'wait') result = 'wait'
   }
+  return result
 }

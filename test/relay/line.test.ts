@@ -84,7 +84,7 @@ test('a relay with a public url refuses a hello for another name, and takes its 
 
 test('a relay without url refuses a hello that another relay passed on to it', async t => {
   const { relay, logged } = await testRelay(t)
-  for (const relayName of ['203.0.113.5:443', 'evil.example:80', `127.0.0.1:${relay.http.port - 1}`]) {
+  for (const relayName of ['192.168.66.6:443', '10.6.6.6:80', `127.0.0.1:${relay.http.port - 1}`]) {
     const line = new TestLine(lineUrl(relay.http))
     await hello(line, relay.http, { relayName })
     t.regex((await line.next('refused')).reason, /does not know that it is .*; set "url" in the relay's config/)
@@ -99,6 +99,16 @@ test('a peer that is not admitted is told so; one that is listed is welcomed', a
   await hello(stranger, relay.http)
   t.regex((await stranger.next('refused')).reason, /not-authorized/)
   t.is((await testAgent(relay.http, { key: member })).welcome.type, 'welcome')
+})
+
+test('a relay that anyone may reach and use says at its start how to close it', async t => {
+  const member = generateKeyPair().id
+  const warned = async (options: Readonly<Record<string, unknown>>) =>
+    (await testRelay(t, options)).logged.filter(line => /^warn .*anyone may use this relay: .* in admit/.test(line))
+      .length
+  t.is(await warned({ listen: '0.0.0.0:0' }), 1)
+  t.is(await warned({ listen: '0.0.0.0:0', admit: [member] }), 0)
+  t.is(await warned({ listen: '127.0.0.1:0' }), 0)
 })
 
 test('a line that says nothing is closed when its time is up', async t => {
@@ -209,7 +219,7 @@ test('handshakes beyond the limit are told to come back later', async t => {
 
 test('a hello that fails a free check takes nothing from the handshakes of its address', async t => {
   const { relay } = await testRelay(t, { limits: { handshakesPerSecond: 2 } })
-  for (const options of [{ protocol: 99 }, { relayName: 'evil.example:80' }]) {
+  for (const options of [{ protocol: 99 }, { relayName: '10.6.6.6:80' }]) {
     const line = new TestLine(lineUrl(relay.http))
     await hello(line, relay.http, options)
     await line.next('refused')
