@@ -1,12 +1,19 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import test from 'ava'
 import { relayLine } from '../../../relay/main.ts'
 import { formatOptionFault, parseRelayOptions, relayOptionsOf } from '../../../relay/options.ts'
-import { relayConfigSchema } from '../../../relay/options-schema.ts'
+import { RELAY_SCHEMA_FILE, relayConfigSchema } from '../../../relay/options-schema.ts'
 
 const faultsOf = (value: unknown): readonly string[] => {
   const result = relayOptionsOf(value)
   return result.ok ? [] : result.faults.map(formatOptionFault)
 }
+
+test('the published schema is the one in the code (node scripts/config-schema.ts writes it)', t => {
+  const published = readFileSync(join(import.meta.dirname, '../../..', RELAY_SCHEMA_FILE), 'utf8')
+  t.deepEqual(JSON.parse(published) as unknown, JSON.parse(JSON.stringify(relayConfigSchema())))
+})
 
 test('an empty config is the defaults', t => {
   const result = parseRelayOptions('{}')
