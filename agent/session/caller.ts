@@ -4,6 +4,7 @@ import { createRateGate } from '../../common/platform/log.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
 import type { Path } from '../path/path.ts'
 import { endsOf } from '../path/tcp-path.ts'
+import { refusalOr } from '../rendezvous/pipe.ts'
 import type { IncomingCall, OpenPipe } from '../rendezvous/rendezvous.ts'
 import { recallMs } from './direct-schedule.ts'
 import type { PeerContext } from './peer-context.ts'
@@ -88,7 +89,7 @@ export class Caller {
     this.#calling = this.#callOnce(AbortSignal.any([this.#options.signal, signal])).then(error => {
       this.#calling = undefined
       if (this.#options.signal.aborted) return
-      if (signal.aborted) {
+      if (error && signal.aborted) {
         this.call(false)
         return
       }
@@ -173,7 +174,7 @@ export class Caller {
       const facts = { kind: 'relay', transport: 'pipe', how: 'relay', ...endsOf(pipe.socket) } as const
       attach({ ...facts, peer: peerId, stream }, role === 'client')
     } catch (thrown) {
-      throw failure?.aborted ? failure.reason : thrown
+      throw await refusalOr(thrown, failure, context.clock)
     }
   }
 
