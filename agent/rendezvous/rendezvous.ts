@@ -7,7 +7,7 @@ import type { Random } from '../../common/platform/random.ts'
 import type { Endpoint } from '../../common/wire/endpoint.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
 import type { CallFailure } from '../../common/wire/relay-message.ts'
-import { attachPipe } from './pipe.ts'
+import { attachPipe, refusalOr } from './pipe.ts'
 import type { RelayAddress } from './relay-dial.ts'
 import { RelayLine, type RelayState } from './relay-line.ts'
 
@@ -135,8 +135,7 @@ export class Rendezvous {
       const socket = await attachPipe(line.relay, ticket, this.#options.clock, AbortSignal.any([signal, failure]))
       return { socket, relay: line.relay.url, failure }
     } catch (thrown) {
-      // The relay closes the pipe of a refused call; the refusal says more than that.
-      throw failure.aborted ? failure.reason : thrown
+      throw await refusalOr(thrown, failure, this.#options.clock)
     }
   }
 
