@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import type * as z from 'zod/mini'
 import { CulvertError, reasonOf } from '../common/errors.ts'
 import { editDistance } from './edit-distance.ts'
@@ -22,26 +22,31 @@ export type OptionsResult =
 
 type Path = readonly PropertyKey[]
 
-const MAX_CONFIG_BYTES = 1024 * 1024
+const MAX_CONFIG_BYTES = 256 * 1024
 const MAX_FAULTS = 100
 
 /** Reads and validates a config file; `bad-config` lists every fault, one line each, with the file's name. */
 export async function loadRelayOptions(file: string): Promise<RelayOptions> {
-  let text: string
-  try {
-    text = await readFile(file, 'utf8')
-  } catch (cause) {
-    const message = `${file}: cannot be read (${reasonOf(cause)}); correct --config or the file's owner`
-    throw new CulvertError('bad-config', message, { cause })
-  }
-  const result = parseRelayOptions(text)
+  const result = parseRelayOptions(await readText(file))
   if (result.ok) return result.options
   throw new CulvertError('bad-config', result.faults.map(fault => `${file}: ${formatOptionFault(fault)}`).join('\n'))
 }
 
+async function readText(file: string): Promise<string> {
+  try {
+    await using handle = await open(file, 'r')
+    const stat = await handle.stat()
+    if (!stat.isFile()) throw new CulvertError('bad-config', 'no regular file')
+    if (stat.size > MAX_CONFIG_BYTES) throw new CulvertError('bad-config', `more than ${MAX_CONFIG_BYTES} bytes`)
+    return await handle.readFile('utf8')
+  } catch (cause) {
+    const message = `${file}: cannot be read (${reasonOf(cause)}); correct --config or the file's owner`
+    throw new CulvertError('bad-config', message, { cause })
+  }
+}
+
 /** The options in a config text, or every fault in it. */
 export function parseRelayOptions(text: string): OptionsResult {
-  if (text.length > MAX_CONFIG_BYTES) return { ok: false, faults: [fileFault('is larger than 1 MB', 'shorten it')] }
   let value: unknown
   try {
     value = JSON.parse(text.replace(/^\uFEFF/, ''))

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { parsePeerId } from '../../common/wire/peer-id.ts'
 import { runRelay } from '../../relay/main.ts'
+import { loadRelayOptions } from '../../relay/options.ts'
 import type { Relay } from '../../relay/relay.ts'
 import { testDir } from './certificate.ts'
 import { testAgent } from './test-agent.ts'
@@ -95,4 +96,11 @@ test('a bad config names every fault with its place', async t => {
   const error = await t.throwsAsync(run(t, { lissten: 1, limits: { pipesPerPeer: 'x' } }))
   t.regex(error?.message ?? '', /relay\.json: lissten: "lissten" is no known key; did you mean "listen"\?/)
   t.regex(error?.message ?? '', /relay\.json: limits\.pipesPerPeer: "x" is no whole number/)
+})
+
+test('a config that is too large, or no file, is refused before it is read', async t => {
+  const large = await t.throwsAsync(run(t, { url: 'x'.repeat(256 * 1024) }))
+  t.regex(large?.message ?? '', /relay\.json: cannot be read \(more than 262144 bytes\)/)
+  const device = await t.throwsAsync(loadRelayOptions('/dev/zero'))
+  t.regex(device?.message ?? '', /cannot be read \(no regular file\)/)
 })
