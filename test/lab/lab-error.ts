@@ -2,7 +2,7 @@ export type LabErrorCode =
   | 'bad-option'
   | 'command-failed'
   | 'missing-tool'
-  | 'not-root'
+  | 'not-permitted'
   | 'process-exited'
   | 'timeout'
   | 'unknown-name'

@@ -7,6 +7,7 @@ import type { LabHost, SiteHost } from './lab-host.ts'
 import { type LabIdentity, newLabIdentity } from './lab-identity.ts'
 import type { LabOptions } from './lab-options.ts'
 import { ProcessTable } from './lab-process.ts'
+import { labRefusal } from './lab-rights.ts'
 import { LabSite } from './lab-site.ts'
 import { registerLab } from './live-labs.ts'
 import { configure, FORWARDING, ipBatch, mergeConfigurations, writeNamespaceFiles } from './namespace.ts'
@@ -19,11 +20,12 @@ import { distantRoutes, relayInterface, relayLine } from './wiring.ts'
 
 /**
  * Builds a small internet out of network namespaces: a relay host, and sites behind real kernel NATs. No packet
- * leaves the machine. Needs root; what else it needs is named by `missing-tool`. Leftovers of dead labs are removed.
+ * leaves the machine. Needs root's rights (`not-permitted`); what else it needs is named by `missing-tool`. Leftovers of dead labs are removed.
  */
 export async function startLab(options: LabOptions): Promise<Lab> {
   const plans = planLab(options)
-  if (process.getuid?.() !== 0) throw new LabError('not-root', 'the lab makes network namespaces; run it as root')
+  const refusal = labRefusal()
+  if (refusal !== undefined) throw new LabError('not-permitted', refusal)
   requireTools(['ip', 'tc', 'nft', 'conntrack', ...(plans.some(mapsPorts) ? ['miniupnpd' as const] : [])])
   removeLeftovers()
   const lab = new Lab(plans)

@@ -1,7 +1,8 @@
 import test from 'ava'
+import { labRefusal } from './lab-rights.ts'
 
-/** Network namespaces need it. */
-export const isRoot = process.getuid?.() === 0
+/** Whether this process may make network namespaces. */
+export const mayMakeLabs = labRefusal() === undefined
 
-/** A serial test for root, visibly skipped for everybody else. */
-export const rootTest = isRoot ? test.serial : test.serial.skip
+/** A serial test for root, visibly skipped for everybody else, and where root may not make network namespaces. */
+export const rootTest = mayMakeLabs ? test.serial : test.serial.skip

@@ -3,10 +3,12 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { labRefusal } from '../lab/lab-rights.ts'
 
 /** Why these tests cannot run here, if they cannot. */
 export function labMissing(): string | undefined {
-  if (process.getuid?.() !== 0) return 'needs root'
+  const refusal = labRefusal()
+  if (refusal !== undefined) return refusal
   for (const tool of ['/usr/sbin/miniupnpd', '/usr/sbin/nft']) if (!existsSync(tool)) return `needs ${tool}`
   return undefined
 }
