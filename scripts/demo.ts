@@ -4,11 +4,12 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { AgentStatus } from '../agent/control/status.ts'
-import { startLab } from '../test/lab/lab.ts'
+import { type Lab, startLab } from '../test/lab/lab.ts'
+import { LabError } from '../test/lab/lab-error.ts'
 import { type ExecResult, type LabProcess, ProcessTable, type SpawnOptions } from '../test/lab/lab-process.ts'
 
 const ROOT = join(import.meta.dirname, '..')
-const BUNDLE = join(ROOT, 'dist/culvert.mjs')
+const BUNDLE = join(ROOT, 'dist/culvert.cjs')
 const FILE_BYTES = 32 * 1024 * 1024
 
 /** A machine of the demo: a host of the lab, or this machine itself. */
@@ -99,11 +100,12 @@ async function connect({ directory, alice, bob, relayUrl, names, portMapping }: 
   await Promise.all(agents.map(agent => agent.waitForOutput(/agent ready/, { timeoutMs: 15_000 })))
   await Promise.all(agents.map(agent => agent.waitForOutput(/relay connected/, { timeoutMs: 15_000 })))
 
-  say(`\n$ curl http://127.0.0.1:${forwardPort}/                 (on ${first}; the server runs on ${second})`)
+  const url = `http://127.0.0.1:${forwardPort}/`
+  say(`\n$ node -e "fetch('${url}')..."    (on ${first}; the server runs on ${second})`)
   const startedAt = performance.now()
   const got = join(directory, `${first}.bin`)
-  const curl = await alice.exec('curl', ['-sS', '--fail', '-o', got, `http://127.0.0.1:${forwardPort}/`])
-  if (curl.code !== 0) fail(`curl ended with ${curl.code}: ${curl.stderr}\n${agents[0]?.stderr}`)
+  const download = await alice.exec(process.execPath, ['-e', DOWNLOAD, url, got])
+  if (download.code !== 0) fail(`the download ended with ${download.code}: ${download.stderr}\n${agents[0]?.stderr}`)
   const seconds = (performance.now() - startedAt) / 1000
   const hash = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
   const same = hash(await readFile(got)) === hash(data)
@@ -127,6 +129,13 @@ const { createServer } = require('node:http'); const { readFileSync } = require(
 const body = readFileSync(process.argv[1])
 createServer((_, response) => response.end(body)).listen(Number(process.argv[2]), '127.0.0.1', () => console.log('ready'))`
 
+const DOWNLOAD = `
+const { writeFileSync } = require('node:fs')
+fetch(process.argv[1]).then(async response => {
+  if (!response.ok) throw new Error('HTTP status ' + response.status)
+  writeFileSync(process.argv[2], await response.bytes())
+})`
+
 function indent(text: string): string {
   return text.trimEnd().replace(/^/gm, '  ')
 }
@@ -140,10 +149,18 @@ function tell(status: AgentStatus): void {
   say(`   user bytes over the relay: ${peer.relayBytesIn + peer.relayBytesOut} of ${peer.bytesIn + peer.bytesOut}`)
 }
 
-async function inTheLab(directory: string): Promise<void> {
-  await using lab = await startLab({
-    sites: { attic: 'eim-apdf', laptop: 'eim-apdf', office: 'edm', cabin: 'edm' },
-  })
+/** A lab for the demo, or why there is none. */
+async function labOrReason(): Promise<Lab | string> {
+  try {
+    return await startLab({ sites: { attic: 'eim-apdf', laptop: 'eim-apdf', office: 'edm', cabin: 'edm' } })
+  } catch (thrown) {
+    if (thrown instanceof LabError) return thrown.message
+    throw thrown
+  }
+}
+
+async function inTheLab(directory: string, started: Lab): Promise<void> {
+  await using lab = started
   const address = lab.relayHost.addresses.v4[0] ?? fail('the lab has no relay address')
   const config = join(directory, 'relay.json')
   await writeFile(config, JSON.stringify({ listen: '0.0.0.0:443', stateDir: join(directory, 'relay') }))
@@ -173,7 +190,7 @@ async function inTheLab(directory: string): Promise<void> {
   tell(relayed)
 }
 
-async function onLoopback(directory: string): Promise<void> {
+async function onLoopback(directory: string, why: string): Promise<void> {
   const processes = new ProcessTable()
   try {
     const here: Machine = {
@@ -187,7 +204,8 @@ async function onLoopback(directory: string): Promise<void> {
     const relay = here.spawn(process.execPath, [BUNDLE, 'relay', '--config', config])
     await relay.waitForOutput(/relay ready/)
     const relayUrl = `http://127.0.0.1:${port}`
-    say(`A relay runs at ${relayUrl}. As root this demo would show real NATs; here two agents meet on one machine.`)
+    say(`No real NATs here, two agents meet on one machine instead: ${why}.`)
+    say(`A relay runs at ${relayUrl}.`)
     tell(await connect({ directory, relayUrl, alice: here, bob: here, names: ['laptop', 'attic'], portMapping: false }))
   } finally {
     await processes.stopAll()
@@ -196,8 +214,9 @@ async function onLoopback(directory: string): Promise<void> {
 
 const directory = await mkdtemp(join(tmpdir(), 'culvert-demo-'))
 try {
-  if (process.getuid?.() === 0) await inTheLab(directory)
-  else await onLoopback(directory)
+  const lab = await labOrReason()
+  if (typeof lab === 'string') await onLoopback(directory, lab)
+  else await inTheLab(directory, lab)
   say('\nThe demo is over; nothing of it is left on this machine.')
 } catch (thrown) {
   process.stderr.write(`demo: ${thrown instanceof Error ? thrown.message : String(thrown)}\n`)
