@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
+import { canReadFast, readInto, releaseReading } from '../common/platform/fast-read.ts'
 import { resetSocket } from '../common/platform/tcp.ts'
-import { canReadFast, readInto, releaseReading } from './fast-read.ts'
 import { afterRead, FIRST_READ_SIZE, MAX_READ_BYTES, MIN_READ_BYTES, type ReadSize } from './read-size.ts'
 import type { Meter, MeterEvents } from './traffic.ts'
 

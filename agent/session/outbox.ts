@@ -5,10 +5,8 @@ import {
   MAX_FRAME_PAYLOAD,
   writeFrameHeader,
 } from '../../common/wire/session-frame.ts'
+import { BATCH_BYTES, batchBuffers } from './buffers.ts'
 import type { SessionStream } from './stream.ts'
-
-/** Eight full frames, so eight TLS records, per write: measured against 4 and 16. */
-const BATCH_BYTES = 8 * (FRAME_HEADER_BYTES + MAX_FRAME_PAYLOAD)
 
 export interface OutgoingBatch {
   readonly bytes: Buffer
@@ -67,7 +65,7 @@ export class Outbox {
   #dataBatch(): OutgoingBatch | undefined {
     const size = this.#sizeWanted()
     if (size === 0) return undefined
-    const bytes = Buffer.allocUnsafeSlow(size)
+    const bytes = size === BATCH_BYTES ? batchBuffers.take() : Buffer.allocUnsafeSlow(size)
     let at = 0
     let frames = 0
     let dataBytes = 0

@@ -1,5 +1,6 @@
 import { asCulvertError, CulvertError } from '../../common/errors.ts'
 import type { Clock, Timer } from '../../common/platform/clock.ts'
+import { canReadInto, readInto } from '../../common/platform/fast-read.ts'
 import { ByteReader, ByteWriter } from '../../common/wire/bytes.ts'
 import {
   decodeCount,
@@ -16,6 +17,7 @@ import {
 } from '../../common/wire/session-frame.ts'
 import type { Path, PathHow } from '../path/path.ts'
 import type { PathView } from '../path/path-choice.ts'
+import { RECORD_BYTES, recordBuffers } from './buffers.ts'
 import { type Heartbeat, heard, nextCheckMs, pingDue, pinged, sent, startHeartbeat, vitalOf } from './heartbeat.ts'
 import type { Batch } from './send-queue.ts'
 
@@ -53,6 +55,9 @@ export class PathLink implements PathView {
   readonly #events: LinkEvents
   readonly #busy: () => boolean
   readonly #parser: FrameParser
+  /** What TLS records are read into, and whether a payload in it is kept. */
+  #record: Buffer | undefined
+  #recordKept = false
   readonly #pings = new Map<number, { readonly sentAt: number; readonly answer: (rttMs: number | undefined) => void }>()
   #dialled = false
   #how: PathHow
@@ -83,7 +88,7 @@ export class PathLink implements PathView {
     this.tieBreaker = path.stream.exportKeyingMaterial(8, EXPORTER_LABEL, Buffer.alloc(0)).toString('hex')
     this.#parser = new FrameParser(frame => this.#receive(frame))
     const { stream } = path
-    stream.on('data', (chunk: Buffer) => this.#take(chunk))
+    this.#read()
     stream.on('close', () => this.fail(new CulvertError('peer-unreachable', 'the path was closed')))
     stream.on('end', () => this.fail(new CulvertError('peer-unreachable', 'the peer closed the path')))
     stream.on('error', cause => this.fail(asCulvertError(cause, 'peer-unreachable', 'the path broke')))
@@ -134,7 +139,7 @@ export class PathLink implements PathView {
     if (this.#sendSeq !== batch.firstSeq) this.#write(encodeCount(FRAME.resume, batch.firstSeq))
     this.#sendSeq = batch.firstSeq + batch.frames
     this.bytesOut += batch.dataBytes
-    this.#write(batch.bytes)
+    this.#writeBytesOf(batch)
     if (this.#beat.awaitingSince === undefined) {
       this.#beat = sent(this.#beat, this.#clock.now())
       this.#arm()
@@ -180,6 +185,43 @@ export class PathLink implements PathView {
     this.#pings.clear()
   }
 
+  /** By `readInto` where this Node can: a fresh buffer for each TLS record is what V8 collects its whole heap for. */
+  #read(): void {
+    const { stream } = this.path
+    if (!canReadInto(stream)) {
+      stream.on('data', (chunk: Buffer) => this.#take(chunk))
+      return
+    }
+    for (let chunk: unknown = stream.read(); Buffer.isBuffer(chunk); chunk = stream.read()) this.#take(chunk)
+    let record = recordBuffers.take()
+    this.#record = record
+    const onRead = (length: number) => {
+      this.#take(record.subarray(0, length))
+      return true
+    }
+    const nextBuffer = () => {
+      if (!this.#recordKept) return undefined
+      this.#recordKept = false
+      record = recordBuffers.take()
+      this.#record = record
+      return record
+    }
+    readInto(stream, record, onRead, nextBuffer)
+    stream.resume()
+  }
+
+  /**
+   * The frame with a payload that stays as it is. A large one keeps the buffer that it was read into, until its reader
+   * gives that back, so there may be one such only. A small one is copied.
+   */
+  #keep(frame: Frame): Frame {
+    const { payload } = frame
+    if (payload.buffer !== this.#record?.buffer) return frame
+    if (payload.length <= RECORD_BYTES / 2) return { ...frame, payload: Buffer.from(payload) }
+    this.#recordKept = true
+    return frame
+  }
+
   #take(chunk: Buffer): void {
     if (this.#down) return
     const now = this.#clock.now()
@@ -203,7 +245,7 @@ export class PathLink implements PathView {
     if (frame.type & SEQUENCED_BIT) {
       if (this.#receiveSeq === undefined) throw new CulvertError('wire-malformed', 'a frame came before its resume')
       if (frame.type === FRAME.data) this.bytesIn += frame.payload.length
-      this.#events.onSequenced(this, this.#receiveSeq++, frame)
+      this.#events.onSequenced(this, this.#receiveSeq++, frame.type === FRAME.data ? this.#keep(frame) : frame)
       return
     }
     switch (frame.type) {
@@ -271,6 +313,15 @@ export class PathLink implements PathView {
     // A smoothed value as in RFC 6298, so that one late answer does not make a path look slow.
     this.#rttMs = this.#rttMs === undefined ? sample : this.#rttMs + (sample - this.#rttMs) / 8
     ping.answer(sample)
+  }
+
+  #writeBytesOf(batch: Batch): void {
+    if (this.#down || !this.path.stream.writable) return
+    batch.writing()
+    this.path.stream.write(batch.bytes, () => {
+      batch.written()
+      this.#written()
+    })
   }
 
   #write(bytes: Buffer): void {

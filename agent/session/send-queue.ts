@@ -1,7 +1,8 @@
 import { CulvertError } from '../../common/errors.ts'
+import { batchBuffers } from './buffers.ts'
 
 /** Sequenced frames that were written together. */
-export interface Batch {
+export class Batch {
   readonly bytes: Buffer
   readonly frames: number
   /** Payload bytes of user data in it. */
@@ -10,6 +11,37 @@ export interface Batch {
   readonly firstSeq: number
   /** Counts batches from the session's beginning. */
   readonly ordinal: number
+  #writes = 0
+  #acknowledged = false
+
+  constructor(bytes: Buffer, frames: number, dataBytes: number, firstSeq: number, ordinal: number) {
+    this.bytes = bytes
+    this.frames = frames
+    this.dataBytes = dataBytes
+    this.firstSeq = firstSeq
+    this.ordinal = ordinal
+  }
+
+  /** A write of its bytes begins; `written` must follow. */
+  writing(): void {
+    this.#writes++
+  }
+
+  written(): void {
+    this.#writes--
+    this.#recycle()
+  }
+
+  /** Nobody will ask for its bytes again. */
+  acknowledge(): void {
+    this.#acknowledged = true
+    this.#recycle()
+  }
+
+  /** Acknowledged over one path, it may still wait to be written on another one. */
+  #recycle(): void {
+    if (this.#acknowledged && this.#writes === 0) batchBuffers.giveBack(this.bytes)
+  }
 }
 
 /** Everything sequenced that the peer has not acknowledged, in order. Sending it again elsewhere loses nothing. */
@@ -35,7 +67,7 @@ export class SendQueue {
   }
 
   push(bytes: Buffer, frames: number, dataBytes: number): Batch {
-    const batch = { bytes, frames, dataBytes, firstSeq: this.#nextSeq, ordinal: this.#nextOrdinal }
+    const batch = new Batch(bytes, frames, dataBytes, this.#nextSeq, this.#nextOrdinal)
     this.#nextSeq += frames
     this.#nextOrdinal++
     this.#bytes += bytes.length
@@ -56,6 +88,7 @@ export class SendQueue {
     for (let batch = this.#batches[this.#head]; batch; batch = this.#batches[this.#head]) {
       if (batch.firstSeq + batch.frames > received) break
       this.#bytes -= batch.bytes.length
+      batch.acknowledge()
       // At once, not with the place: a batch is 128 KiB.
       this.#batches[this.#head] = undefined
       this.#head++

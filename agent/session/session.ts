@@ -27,6 +27,7 @@ import {
 import type { Path } from '../path/path.ts'
 import { choosePath } from '../path/path-choice.ts'
 import { Acknowledger } from './acknowledger.ts'
+import { emptyBuffers } from './buffers.ts'
 import { Outbox } from './outbox.ts'
 import { PathLink } from './path-link.ts'
 import { remoteCode } from './remote-code.ts'
@@ -491,6 +492,7 @@ export class Session implements StreamHost {
 
   #busyChanged(): void {
     for (const link of this.#links) link.rearm()
+    if (this.#streams.size === 0) emptyBuffers()
     this.#options.events.onBusy(this.#streams.size > 0)
   }
 

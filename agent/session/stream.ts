@@ -1,6 +1,7 @@
 import { Duplex } from 'node:stream'
 import { CulvertError, type ErrorCode } from '../../common/errors.ts'
 import type { Clock } from '../../common/platform/clock.ts'
+import { localBuffers } from './buffers.ts'
 import {
   BASE_WINDOW_BYTES,
   creditDue,
@@ -64,7 +65,12 @@ export class SessionStream extends Duplex {
   #acceptance: Promise<void> | undefined
 
   constructor(id: number, service: string, host: StreamHost) {
-    super({ allowHalfOpen: true, readableHighWaterMark: 16 * 1024, writableHighWaterMark: 64 * 1024, emitClose: true })
+    super({
+      allowHalfOpen: true,
+      readableHighWaterMark: 16 * 1024,
+      writableHighWaterMark: SEND_BUFFER_BYTES,
+      emitClose: true,
+    })
     this.id = id
     this.service = service
     this.#host = host
@@ -119,6 +125,7 @@ export class SessionStream extends Duplex {
       if (this.#queueAt === head.length) {
         this.#queue.shift()
         this.#queueAt = 0
+        localBuffers.giveBack(head)
       }
     }
     this.#queuedBytes -= taken

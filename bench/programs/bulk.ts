@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import { canReadFast, readInto } from '../../relay/fast-read.ts'
+import { canReadFast, readInto } from '../../common/platform/fast-read.ts'
 
 /** The first byte of a connection says what the far end is to do. */
 export const MODES = { up: 'u', down: 'd', echo: 'e' } as const

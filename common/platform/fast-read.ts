@@ -26,10 +26,15 @@ function fastReadKeys(): FastReadKeys | null {
   return keys
 }
 
-/** True when this socket can be read by `readInto`. TLS sockets cannot, and would gain nothing. */
+/** True when this socket can be read by `readInto` and is no TLS socket, through which a splice would gain nothing. */
 export function canReadFast(socket: Socket): boolean {
+  return !(socket instanceof TLSSocket) && canReadInto(socket)
+}
+
+/** True when this socket, TLS or not, can be read by `readInto`. */
+export function canReadInto(socket: Socket): boolean {
   const symbols = fastReadKeys()
-  if (symbols === null || socket instanceof TLSSocket) return false
+  if (symbols === null) return false
   if (Reflect.get(socket, symbols.buffer) !== null || Reflect.get(socket, symbols.nextBuffer) !== null) return false
   const handle = handleOf(socket)
   return typeof handle?.useUserBuffer === 'function' && typeof handle.readStop === 'function'
