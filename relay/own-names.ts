@@ -34,7 +34,8 @@ export function whyNotOurs(name: string, own: OwnNames, local: Endpoint): string
   // Without TLS a name proves nothing to anybody, and behind a proxy or a one-to-one NAT we cannot know ours: refusing
   // would keep honest agents out and hostile relays not. `url` makes it strict.
   if (!own.certificate && !isAddress) return undefined
-  if (isAddress && addressScope(local.address) !== 'public' && addressScope(host) === 'public') return undefined
+  const unknowable = own.addresses.length === 0 && addressScope(local.address) !== 'public'
+  if (!own.certificate && unknowable && addressScope(host) === 'public') return undefined
   const remedy = 'set "url" in the relay\'s config to the URL that agents use'
   const orAddress = isAddress && port === local.port ? ', or "stun.addresses" to its public address' : ''
   return `this relay does not know that it is ${name.slice(0, 100)}; ${remedy}${orAddress}`
