@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { writeFile } from 'node:fs/promises'
+import { cp, rm, writeFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -58,9 +58,15 @@ if (values.list || values.help || unknown !== undefined) {
   process.exit(unknown === undefined ? 0 : 2)
 }
 
+// A build that happens meanwhile must not change what is measured. The copy stays in the tree, where its packages are.
+const frozen = join(import.meta.dirname, '.work', String(process.pid))
+await cp(join(import.meta.dirname, '../dist'), frozen, { recursive: true })
+process.env.CULVERT_BUNDLE ??= join(frozen, 'culvert.mjs')
+
 const rows = ROWS.filter(({ name }) => positionals.length === 0 || positionals.includes(name))
 const outcomes: Outcome[] = []
 for (const row of rows) outcomes.push(...(await run(row)))
+await rm(frozen, { recursive: true, force: true })
 process.stdout.write(`\n${formatTable(outcomes)}\n`)
 if (!values['no-save'] && positionals.length === 0) {
   const facts = {

@@ -12,7 +12,7 @@ import type { LabOptions } from '../test/lab/lab-options.ts'
 import { type ExecResult, type LabProcess, ProcessTable, type SpawnOptions } from '../test/lab/lab-process.ts'
 
 /** The built program. `CULVERT_BUNDLE` names another one, to compare two builds. */
-const BUNDLE = process.env.CULVERT_BUNDLE ?? join(import.meta.dirname, '../dist/culvert.mjs')
+const bundle = () => process.env.CULVERT_BUNDLE ?? join(import.meta.dirname, '../dist/culvert.cjs')
 const START_MS = 15_000
 const QUIET = createLog({ level: 'error', style: 'words', write: () => undefined })
 
@@ -84,7 +84,7 @@ export class Stage implements AsyncDisposable {
     const own = { listen: `${address}:${this.#relayPort}`, stateDir: join(this.directory, 'relay'), stun }
     const limits = { mbitPerPeer: 1_000_000, gbPerPeerPerDay: 1_000_000 }
     await writeFile(file, JSON.stringify({ ...own, limits, ...options }))
-    this.relay = this.relayMachine.spawn(process.execPath, [...nodeOptions, BUNDLE, 'relay', '--config', file])
+    this.relay = this.relayMachine.spawn(process.execPath, [...nodeOptions, bundle(), 'relay', '--config', file])
     await this.relay.waitForOutput(/relay ready/, { timeoutMs: START_MS })
     return this.relay
   }
@@ -124,7 +124,7 @@ export class Stage implements AsyncDisposable {
         ...options.config,
       }),
     )
-    const args = [...(options.nodeOptions ?? []), BUNDLE, 'agent', '--config', config]
+    const args = [...(options.nodeOptions ?? []), bundle(), 'agent', '--config', config]
     return new BenchAgent(this.machine(name).spawn(options.node ?? process.execPath, args), socket)
   }
 

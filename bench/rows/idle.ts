@@ -1,10 +1,10 @@
-import { copyFile } from 'node:fs/promises'
+import { copyFile, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { cpuSeconds, memoryOf } from '../process-cost.ts'
 import { nothing, Program } from '../program.ts'
 import { type Measured, measured } from '../result.ts'
 import type { Row } from '../row.ts'
-import { type Machine, Stage } from '../stage.ts'
+import { Stage } from '../stage.ts'
 import { pause } from '../traffic.ts'
 
 const WINDOW_S = 120
@@ -15,7 +15,12 @@ const OTHER_PEERS = ['p4', 'p5', 'p6', 'p7', 'p8', 'p9', 'p10'] as const
 export const idle: Row = { name: 'idle', needsRoot: false, seconds: 150, run }
 
 async function run(): Promise<readonly Measured[]> {
-  await using stage = await Stage.start({ near: 'eim-apdf', attic: 'eim-apdf', cabin: 'eim-apdf', office: 'none' })
+  await using stage = await Stage.start({
+    near: { kind: 'eim-apdf', upnp: true },
+    attic: 'eim-apdf',
+    cabin: 'eim-apdf',
+    office: 'none',
+  })
   await stage.startRelay()
   await stage.prepare('near', ...REAL_PEERS, ...OTHER_PEERS)
   const servicePort = await stage.freePort()
@@ -23,6 +28,9 @@ async function run(): Promise<readonly Measured[]> {
   // A file of its own, or the pages of Node would count in part for the other processes here.
   const node = join(stage.directory, 'node')
   await copyFile(process.execPath, node)
+  // What is not on the disk yet counts as dirty.
+  await using file = await open(node)
+  await file.sync()
   const forwards = REAL_PEERS.map((peer, i) => ({ listen: `tcp://127.0.0.1:${ports[i]}`, to: `${peer}/traffic` }))
   const agent = await stage.startAgent('near', { node, config: { forwards } })
   await pause(8_000)
@@ -37,10 +45,9 @@ async function run(): Promise<readonly Measured[]> {
   await near.process.stop()
   await pause(10_000)
 
-  const machine = stage.machine('near')
-  const before = { cpu: cpuSeconds(agent.pid), bytes: await lineBytes(machine) }
+  const before = { cpu: cpuSeconds(agent.pid), bytes: await lineBytes(stage) }
   await pause(WINDOW_S * 1000)
-  const after = { cpu: cpuSeconds(agent.pid), bytes: await lineBytes(machine) }
+  const after = { cpu: cpuSeconds(agent.pid), bytes: await lineBytes(stage) }
   const used = memoryOf(agent.pid)
   const cpu = ((after.cpu - before.cpu) / WINDOW_S) * 100
   const one = (measure: string, unit: Measured['unit'], value: number, atMost?: number) =>
@@ -52,7 +59,7 @@ async function run(): Promise<readonly Measured[]> {
     one('private dirty, fresh', 'MB', fresh.privateDirty, 24),
     one('processor', '% of a core', cpu, 0.2),
     ...(stage.lab
-      ? [one('bytes on its line', 'MB/day', ((after.bytes - before.bytes) / WINDOW_S) * 86_400 * 1e-6, 1)]
+      ? [one('bytes on its outside line', 'MB/day', ((after.bytes - before.bytes) / WINDOW_S) * 86_400 * 1e-6, 1)]
       : []),
   ]
 }
@@ -65,9 +72,10 @@ async function startPeer(stage: Stage, name: string, port: number) {
   return { service, agent: await stage.startAgent(name, { config: { services } }) }
 }
 
-/** Bytes in and out of the machine so far, Ethernet headers included. */
-async function lineBytes(machine: Machine): Promise<number> {
-  const files = ['rx_bytes', 'tx_bytes'].map(name => `/sys/class/net/eth0/statistics/${name}`)
-  const { stdout } = await machine.exec('cat', files)
+/** Bytes in and out of the site so far, Ethernet headers included; what its router tells its own LAN is not among them. */
+async function lineBytes(stage: Stage): Promise<number> {
+  if (!stage.lab) return Number.NaN
+  const files = ['rx_bytes', 'tx_bytes'].map(name => `/sys/class/net/wan/statistics/${name}`)
+  const { stdout } = await stage.lab.site('near').router.exec('cat', files)
   return stdout.split('\n').reduce((sum, line) => sum + Number(line), 0)
 }
