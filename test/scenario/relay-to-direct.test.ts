@@ -1,51 +1,90 @@
+import type { PeerStatus } from '../../agent/control/status.ts'
 import { rootTest } from '../lab/root-test.ts'
-import { echoService, transferBothWays } from './transfer.ts'
+import { echoService, RunningTransfer } from './transfer.ts'
 import { World } from './world.ts'
 
 const MIB = 1024 * 1024
 
-rootTest('a transfer that began on the relay moves to a direct path, unchanged', async t => {
-  await using world = await World.start({
-    // Slow enough for the transfer to last until a direct path is there.
-    lab: { sites: { alice: { kind: 'eim-apdf', delayMs: 20 }, bob: { kind: 'eim-apdf', delayMs: 20 } } },
+const isDirect = ({ path }: PeerStatus) => path !== null && path.kind !== 'relay'
+const isRelayed = ({ path }: PeerStatus) => path?.kind === 'relay'
+
+/**
+ * Two homes between which UDP is the only direct way: one has random outside ports, so that no TCP connection can be
+ * aimed at it. Slow lines, so that what happens in the middle of a transfer happens in the middle.
+ */
+function startHomes(graceMs: number) {
+  const line = { rateMbit: 50 }
+  return World.start({
+    lab: { sites: { alice: { kind: 'eim-adf', ...line }, bob: { kind: 'edm', ...line } } },
     agents: {},
+  }).then(async world => {
+    const target = await world.serve('echo', echoService)
+    const config = { relay: { graceMs }, services: { echo: { target } } }
+    for (const name of ['alice', 'bob']) await world.prepare(name)
+    const [alice, bob] = await Promise.all([world.startAgent('alice', { config }), world.startAgent('bob', { config })])
+    await Promise.all([alice.waitForRelay(), bob.waitForRelay()])
+    return { world, alice, bob }
   })
-  for (const name of ['alice', 'bob']) await world.prepare(name)
-  const target = await world.serve('echo', echoService)
-  const relay = { graceMs: 0 }
-  await world.startAgent('bob', { config: { relay, services: { echo: { target } } } })
-  const alice = await world.startAgent('alice', { config: { relay } })
-  await alice.waitFor('the relay', ({ relays }) => relays[0]?.state === 'connected')
-  const { socket } = await alice.client.connect('bob', 'echo')
-  const { sent, received } = await transferBothWays(socket, 32 * MIB)
-  t.is(received, sent)
-  const { path, relayBytesOut, bytesOut } = await alice.peer('bob')
-  t.not(path?.kind, 'relay')
-  t.true(relayBytesOut > 0, 'some bytes went over the relay')
-  t.true(relayBytesOut < bytesOut, 'and not all')
-  t.log(`${relayBytesOut} of ${bytesOut} bytes over the relay`)
-})
+}
 
-rootTest('a session that lost its direct path goes on over the relay, and gets off it again by itself', async t => {
-  await using world = await World.start({ lab: { sites: { alice: 'edm', bob: 'eim-eif' } }, agents: {} })
-  for (const name of ['alice', 'bob']) await world.prepare(name)
-  const target = await world.serve('echo', echoService)
-  await world.startAgent('bob', { config: { services: { echo: { target } } } })
-  const alice = await world.startAgent('alice')
-  await alice.waitFor('the relay', ({ relays }) => relays[0]?.state === 'connected')
-  const { socket } = await alice.client.connect('bob', 'echo')
-  await alice.waitForPeer('bob', 'over UDP', ({ path }) => path?.kind === 'udp')
-  const transfer = transferBothWays(socket, 96 * MIB)
-  await alice.waitForPeer('bob', 'in the middle', ({ bytesIn }) => bytesIn > MIB)
+rootTest(
+  'a transfer that starts on the relay moves to a direct path, and on to the relay and back when UDP fails',
+  async t => {
+    t.timeout(120_000)
+    const { world, alice } = await startHomes(0)
+    await using _world = world
+    const transfer = new RunningTransfer((await alice.client.connect('bob', 'echo')).socket)
+    await transfer.more(MIB / 16)
+    await alice.waitForPeer('bob', 'direct', isDirect)
+    await transfer.more(MIB)
+    const { relayBytesIn, relayBytesOut } = await alice.peer('bob')
+    t.true(relayBytesOut > 0, 'the first bytes went over the relay')
 
-  await world.lab.site('alice').blockUdp()
-  const blockedAt = performance.now()
-  await alice.waitForPeer('bob', 'over the relay', ({ path }) => path?.kind === 'relay', 10_000)
-  t.log(`over the relay ${Math.round(performance.now() - blockedAt)} ms after UDP was blocked`)
-  await world.lab.site('alice').unblockUdp()
-  const freeAt = performance.now()
-  await alice.waitForPeer('bob', 'over UDP again', ({ path }) => path?.kind === 'udp', 70_000)
-  t.log(`direct again ${Math.round(performance.now() - freeAt)} ms after UDP was let through`)
-  const { sent, received } = await transfer
-  t.is(received, sent)
-})
+    for (let round = 1; round <= 2; round++) {
+      const cutAt = performance.now()
+      await world.lab.site('alice').blockUdp()
+      await transfer.more(2 * MIB)
+      const fellBackMs = Math.round(performance.now() - cutAt)
+      t.is((await alice.peer('bob')).path?.kind, 'relay')
+      t.true(fellBackMs < 8_000, `bytes flowed over the relay after ${fellBackMs} ms`)
+
+      const openAt = performance.now()
+      await world.lab.site('alice').unblockUdp()
+      await alice.waitForPeer('bob', 'direct again', isDirect, 30_000)
+      const returnedMs = Math.round(performance.now() - openAt)
+      await transfer.more(MIB)
+      t.log(
+        `round ${round}: on the relay, 2 MiB further, ${fellBackMs} ms after the cut; direct again after ${returnedMs} ms`,
+      )
+    }
+    const { sent, received, bytes } = await transfer.finish()
+    t.is(received, sent)
+    t.log(`${bytes} bytes, ${relayBytesIn + relayBytesOut} of the first ones relayed, SHA-256 equal`)
+  },
+)
+
+rootTest(
+  'with UDP blocked at first, a session gets off the relay by itself: an idle one, and a busy one sooner',
+  async t => {
+    t.timeout(120_000)
+    const { world, alice } = await startHomes(1_500)
+    await using _world = world
+    for (const busy of [true, false]) {
+      await world.lab.site('alice').blockUdp()
+      const transfer = new RunningTransfer((await alice.client.connect('bob', 'echo')).socket)
+      await alice.waitForPeer('bob', 'on the relay', isRelayed)
+      await transfer.more(MIB)
+      if (!busy) await transfer.finish()
+      await alice.waitForPeer('bob', 'without a direct way', ({ why }) => why.includes('UDP'))
+      await world.lab.site('alice').unblockUdp()
+      const openAt = performance.now()
+      await alice.waitForPeer('bob', 'direct', isDirect, 35_000)
+      t.log(`${busy ? 'busy' : 'idle'}: direct ${Math.round(performance.now() - openAt)} ms after UDP was let through`)
+      if (busy) {
+        await transfer.more(MIB)
+        const { sent, received } = await transfer.finish()
+        t.is(received, sent)
+      }
+    }
+  },
+)
