@@ -61,7 +61,7 @@ if (values.list || values.help || unknown !== undefined) {
 // A build that happens meanwhile must not change what is measured. The copy stays in the tree, where its packages are.
 const frozen = join(import.meta.dirname, '.work', String(process.pid))
 await cp(join(import.meta.dirname, '../dist'), frozen, { recursive: true })
-process.env.CULVERT_BUNDLE ??= join(frozen, 'culvert.mjs')
+process.env.CULVERT_BUNDLE ??= join(frozen, 'culvert.cjs')
 
 const rows = ROWS.filter(({ name }) => positionals.length === 0 || positionals.includes(name))
 const outcomes: Outcome[] = []
