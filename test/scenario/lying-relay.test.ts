@@ -117,7 +117,6 @@ test.serial(
       line.tell({ type: 'ticket', call: i, ticket: systemRandom.bytes(TICKET_BYTES) })
       line.tell({ type: 'call-failed', call: i, reason: 'offline' })
       line.tell({ type: 'pong', id: i })
-      line.tell({ type: 'replaced', sameInstance: false, by: `10.0.0.1:${i}` })
       line.tell({ type: 'going-away', reconnectWindowMs: i })
     }
     await hasReadAll(victim)
