@@ -29,6 +29,8 @@ const WRITE_AHEAD_BYTES = 1
 /** More than one batch: an answer to a ping may wait behind that. */
 const MAX_UNWRITTEN_BYTES = 256 * 1024
 const LEAVE_MS = 1_000
+/** Flag of a leave frame: not only this path, the session is over. */
+const SESSION_OVER = 1
 const MAX_PINGS = 64
 /** Label of the TLS exporter (RFC 8446 §7.5) that names a path alike on both ends. */
 const EXPORTER_LABEL = 'EXPORTER-culvert-path'
@@ -44,6 +46,8 @@ export interface LinkEvents {
   /** Suspect or sound again. */
   onVital(link: PathLink): void
   onDown(link: PathLink, reason: CulvertError): void
+  /** The peer has ended the session. */
+  onOver(): void
 }
 
 /** One path in use by a session: hello, frames, heartbeat. It knows nothing of streams. */
@@ -161,10 +165,10 @@ export class PathLink implements PathView {
     this.#arm()
   }
 
-  /** Takes leave: the peer learns at once that this path is not used any more. */
-  leave(): void {
+  /** Takes leave: the peer learns at once that this path is not used any more, or that the session is over. */
+  leave(over = false): void {
     if (this.#down) return
-    this.#write(encodeFrame(FRAME.leave, 0))
+    this.#write(encodeFrame(FRAME.leave, 0, undefined, over ? SESSION_OVER : 0))
     this.path.stream.end()
     const { stream } = this.path
     this.#clock.after(LEAVE_MS, () => stream.destroy())
@@ -265,6 +269,7 @@ export class PathLink implements PathView {
         this.#receivePong(new ByteReader(frame.payload).u32())
         return
       case FRAME.leave:
+        if (frame.flags & SESSION_OVER) this.#events.onOver()
         this.fail(new CulvertError('session-closed', 'the peer has left this path'))
         return
       default:

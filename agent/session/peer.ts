@@ -149,6 +149,7 @@ export class Peer {
 
   /** A relay line came up: whoever waits for this peer need not wait for the clock. */
   onRelay(): void {
+    this.#caller.relayIsUp()
     if (this.#wanted() && !this.#session?.active) this.#caller.callAnew()
   }
 
@@ -194,7 +195,7 @@ export class Peer {
         onPaths: lost => this.#onPaths(lost),
         onBusy: busy => this.#onBusy(busy),
         onRestart: () => this.#keepDirect(session),
-        onBye: () => this.#endSession(new CulvertError('session-closed', 'the session was idle')),
+        onBye: reason => this.#onBye(reason ?? new CulvertError('session-closed', 'the session was idle')),
       },
     })
     this.#session = session
@@ -272,6 +273,11 @@ export class Peer {
     if (!busy && !this.#keep) this.#idleTimer = this.#context.clock.after(IDLE_MS, () => this.#session?.sendBye())
     this.#direct?.onBusy(busy)
     this.#context.onChange()
+  }
+
+  #onBye(reason: CulvertError): void {
+    this.#endSession(reason)
+    if (this.#wanted()) this.#caller.call(false)
   }
 
   #onCallEnd(): void {

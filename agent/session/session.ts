@@ -68,8 +68,8 @@ export interface SessionEvents {
   onBusy(busy: boolean): void
   /** The peer has lost the state of this session (a restart): all streams are gone, the paths are new. */
   onRestart(): void
-  /** Both sides agreed that nothing is going on here any more. */
-  onBye(): void
+  /** The session is over: both sides agreed that nothing is going on, or the peer ended it for this reason. */
+  onBye(reason?: CulvertError): void
 }
 
 export interface SessionOptions {
@@ -170,6 +170,7 @@ export class Session implements StreamHost {
         },
         onVital: () => this.#choose(),
         onDown: (from, reason) => this.#onDown({ link: from, reason }),
+        onOver: () => this.#onOver(),
       },
       busy,
     )
@@ -247,10 +248,9 @@ export class Session implements StreamHost {
     if (this.#closed) return
     this.#closed = true
     this.#endStreams(reason)
-    // What is queued (resets among it) still goes out with the leave.
     this.#pump()
     this.#acknowledger.stop()
-    for (const link of this.#links) link.leave()
+    for (const link of this.#links) link.leave(true)
     this.#links = []
     this.#active = undefined
   }
@@ -453,6 +453,13 @@ export class Session implements StreamHost {
     // Not the end yet: a stream that the peer opened after its bye may be on its way.
     this.#bye = 'answered'
     this.#control(encodeFrame(FRAME.bye, 0))
+  }
+
+  #onOver(): void {
+    if (this.#closed) return
+    const over = new CulvertError('session-closed', 'the peer ended the session')
+    this.#endStreams(over)
+    this.#options.events.onBye(over)
   }
 
   // -- paths

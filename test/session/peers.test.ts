@@ -123,3 +123,24 @@ test('a stream that either side opens while the idle session is being ended is s
   await b.until(() => toA.session === undefined)
   t.is(toB.state, 'idle')
 })
+
+test('the streams to a peer that stops end at once, and a kept peer is connected again when it is back', async t => {
+  const relay = await startLoopbackRelay()
+  const at = { port: relay.http.port }
+  const keys = [generateKeyPair(), generateKeyPair()] as const
+  const startB = () => startLoopbackPeer({ relay: at, key: keys[1], trusts: [keys[0].id], onStream: echo })
+  await using a = await startLoopbackPeer({ relay: at, key: keys[0], trusts: [keys[1].id], keep: true })
+  const b = await startB()
+  const peer = a.peer(keys[1].id)
+  await a.until(() => peer.session?.active !== undefined)
+  const stream = await peer.openStream('echo', never)
+  await stream.accepted()
+  const closed = new Promise(resolve => stream.once('close', resolve))
+  await b[Symbol.asyncDispose]()
+  await closed
+  t.regex(String(stream.errored), /the peer ended the session/)
+  await using _back = await startB()
+  await a.until(() => peer.session?.active !== undefined)
+  t.is(peer.state, 'connected')
+  await relay[Symbol.asyncDispose]()
+})
