@@ -1,47 +1,90 @@
-import { existsSync } from 'node:fs'
+import { access } from 'node:fs/promises'
+import type { ExecutionContext } from 'ava'
+import type { PeerStatus } from '../../agent/control/status.ts'
+import { CulvertError } from '../../common/errors.ts'
 import { rootTest } from '../lab/root-test.ts'
-import { echoService } from './transfer.ts'
+import { echoService, RunningTransfer } from './transfer.ts'
 import { World } from './world.ts'
 
-const STOP_MS = 3_000
+const END_MS = 3_000
+/** Far below any timeout that would tell the same. */
+const AT_ONCE_MS = 1_000
 
-rootTest('SIGTERM takes the port mappings back, tells the peers, and ends agent and relay with 0 in 3 s', async t => {
+const isGone = ({ state, path, streams }: PeerStatus) => path === null && state !== 'connected' && streams === 0
+
+rootTest('SIGTERM ends an agent within 3 s: mappings deleted, sockets closed, peers told; and a relay too', async t => {
+  t.timeout(90_000)
+  // Bob's router maps ports; alice reaches him directly, carol over the relay.
   await using world = await World.start({
-    lab: { sites: { alice: { kind: 'eim-apdf', upnp: true }, bob: 'eim-apdf' } },
+    lab: { sites: { alice: 'edm', bob: { kind: 'edm', upnp: true }, carol: 'https-only' } },
     agents: {},
   })
-  for (const name of ['alice', 'bob']) await world.prepare(name)
   const target = await world.serve('echo', echoService)
-  await world.startAgent('bob', { config: { services: { echo: { target } } } })
-  const alice = await world.startAgent('alice', { keep: true })
-  const bob = world.agent('bob')
-  await alice.waitFor('its mappings', ({ nat }) => nat.portMapping.tcp !== null && nat.portMapping.udp !== null)
-  const { tcp, udp } = alice.ports
-  const mappings = async () => {
-    const { stdout } = await world.lab.site('alice').router.exec('nft', ['list', 'ruleset'])
-    return [`:${tcp}`, `:${udp}`].filter(port => stdout.includes(port)).length
-  }
-  t.is(await mappings(), 2, 'the router has both mappings')
-  const { socket } = await alice.client.connect('bob', 'echo')
-  const closed = new Promise<void>(resolve => socket.once('close', () => resolve()))
-  socket.on('error', () => undefined)
-  socket.resume()
-  await bob.waitForPeer('alice', 'connected', ({ state }) => state === 'connected')
+  const config = { services: { echo: { target } } }
+  for (const name of ['alice', 'bob', 'carol']) await world.prepare(name)
+  const [alice, bob, carol] = await Promise.all(
+    ['alice', 'bob', 'carol'].map(name => world.startAgent(name, { config })),
+  )
+  if (!alice || !bob || !carol) throw new Error('three were started')
+  await Promise.all([alice, bob, carol].map(agent => agent.waitForRelay()))
+  const { nat } = await bob.waitFor(
+    'both ports mapped',
+    ({ nat: { portMapping } }) => portMapping.tcp !== null && portMapping.udp !== null,
+  )
+  const mapped = await mappings(world, 'bob')
+  t.is(mapped.length, 2, mapped.join('\n'))
 
-  const left = bob.waitForPeer('alice', 'gone', ({ state, streams }) => state !== 'connected' && streams === 0, STOP_MS)
-  const { code, ms } = await alice.stop()
-  t.is(code, 0)
-  t.true(ms < STOP_MS, `${ms} ms`)
-  await left
-  await closed
-  t.is(await mappings(), 0, 'the router has none of them any more')
-  t.false(existsSync(alice.socketPath), 'the control socket is gone')
+  // Both are in the middle of a transfer.
+  const streams = await Promise.all([alice, carol].map(agent => agent.client.connect('bob', 'echo')))
+  const transfers = streams.map(({ socket }) => new RunningTransfer(socket))
+  await Promise.all(transfers.map(transfer => transfer.more(1 << 20)))
+  await alice.waitForPeer('bob', 'direct', ({ path }) => path !== null && path.kind !== 'relay')
+  t.is((await carol.peer('bob')).path?.kind, 'relay')
+  t.true((await sockets(world, 'bob')).length > 0)
 
-  const lost = bob.waitFor('the relay going', ({ relays }) => relays[0]?.state !== 'connected')
   const startedAt = performance.now()
-  const relay = await world.relay?.stop('SIGTERM', 10_000)
-  t.is(relay?.code, 0)
-  t.true(performance.now() - startedAt < STOP_MS)
-  await lost
-  t.log(`agent ended in ${ms} ms`)
+  const since = () => Math.round(performance.now() - startedAt)
+  const gone = Promise.all([alice, carol].map(agent => agent.waitForPeer('bob', 'gone', isGone, END_MS).then(since)))
+  const cut = { instanceOf: CulvertError, code: 'session-closed' } as const
+  const broken = Promise.all(streams.map(stream => t.throwsAsync(stream.ended(), cut)))
+  const end = await bob.stop()
+  t.deepEqual({ code: end.code, signal: end.signal }, { code: 0, signal: null }, bob.log.slice(-2_000))
+  t.true(end.ms < END_MS, `${end.ms} ms`)
+  for (const ms of await gone) t.true(ms < AT_ONCE_MS, `a peer saw it after ${ms} ms`)
+  await broken
+  t.deepEqual(await mappings(world, 'bob'), [])
+  t.deepEqual(await sockets(world, 'bob'), [])
+  await t.throwsAsync(access(bob.socketPath), { code: 'ENOENT' })
+  t.log(`${nat.portMapping.protocol} mapped ${nat.portMapping.tcp} and ${nat.portMapping.udp}; ended in ${end.ms} ms`)
+  t.log(`alice and carol saw it go ${(await gone).join(' and ')} ms after the signal`)
+
+  await relayEnds(t, world)
 })
+
+/** The relay tells its agents, and ends. */
+async function relayEnds(t: ExecutionContext, world: World): Promise<void> {
+  const carol = world.agent('carol')
+  const startedAt = performance.now()
+  const noticed = carol
+    .waitFor('the relay gone', ({ relays }) => relays[0]?.state !== 'connected', END_MS)
+    .then(() => Math.round(performance.now() - startedAt))
+  const end = await world.relay?.stop('SIGTERM', 10_000)
+  const ms = Math.round(performance.now() - startedAt)
+  t.deepEqual(end, { code: 0, signal: null })
+  t.true(ms < END_MS, `${ms} ms`)
+  t.true((await noticed) < AT_ONCE_MS)
+  t.log(`the relay ended in ${ms} ms; carol knew after ${await noticed} ms`)
+}
+
+/** What miniupnpd has opened on a site's router, as rules. */
+async function mappings(world: World, site: string): Promise<readonly string[]> {
+  const { router } = world.lab.site(site)
+  const { stdout } = await router.exec('nft', ['list', 'chain', 'inet', 'lab', 'prerouting_miniupnpd'])
+  return stdout.split('\n').filter(line => line.includes('dnat'))
+}
+
+/** What listens on a host, TCP and UDP. */
+async function sockets(world: World, host: string): Promise<readonly string[]> {
+  const { stdout } = await world.lab.host(host).exec('ss', ['-Htuln'])
+  return stdout.split('\n').filter(line => line !== '')
+}
