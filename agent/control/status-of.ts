@@ -55,6 +55,7 @@ function natStatus(nat: Nat): NatStatus {
 
 function peerStatus(peer: Peer, sources: StatusSources, nat: NatStatus, now: number): PeerStatus {
   const { session } = peer
+  const relays = sources.rendezvous.report()
   const active = session?.active
   const { why, remedy } = explain({
     state: peer.state,
@@ -62,7 +63,10 @@ function peerStatus(peer: Peer, sources: StatusSources, nat: NatStatus, now: num
     faults: peer.direct?.faults ?? new Map(),
     trying: peer.direct?.trying ?? false,
     lastError: peer.lastError,
-    hasRelay: sources.rendezvous.report().length > 0,
+    hasRelay: relays.length > 0,
+    relayProblem: relays.some(({ state }) => state === 'connected')
+      ? null
+      : (relays.find(relay => relay.lastError)?.lastError ?? null),
     portMappingProblem: nat.portMapping.problem,
     udpMapping: nat.udp.mapping,
   })

@@ -211,7 +211,7 @@ export class RelayLine {
       this.#drop(error)
       this.#state = error.code === 'relay-refused' || error.code === 'relay-impersonated' ? 'refused' : 'connecting'
       this.#reconnect = afterFailure(this.#reconnect)
-      if (this.#reconnect.failures === 1) log.warn(error.message)
+      if (this.#reconnect.failures === 1 || this.#mayLog(error.code)) log.warn(error.message)
       else log.debug(error.message)
       this.#options.events.onChange(this)
       this.#retryLater(clock)
@@ -421,7 +421,10 @@ function callFailure(reason: CallFailure): CulvertError {
     case 'offline':
       return new CulvertError('peer-offline', 'the peer is not connected to the relay')
     case 'refused':
-      return new CulvertError('peer-refused', 'the peer refused: this device is not in its peers')
+      return new CulvertError(
+        'peer-refused',
+        'the peer refused: this device is not in its peers; add the id of this device (culvert id) there',
+      )
     case 'busy':
       return new CulvertError('busy', 'the peer or the relay is busy; try again')
     case 'over-quota':

@@ -47,7 +47,8 @@ export class Services {
     const { log, clock, mayUse } = this.#options
     const service = this.#services.get(stream.service)
     if (!service) {
-      stream.reset('service-unknown', 'this device offers no service of that name')
+      const what = `the peer offers no service called "${stream.service}"; its owner can add it under "services"`
+      stream.reset('service-unknown', what)
       return
     }
     if (!mayUse(peer, service.allow)) {

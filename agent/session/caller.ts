@@ -102,6 +102,11 @@ export class Caller {
     })
   }
 
+  /** What failed for want of a relay says nothing any more. */
+  relayIsUp(): void {
+    if (this.#lastError?.code.startsWith('relay-')) this.#lastError = undefined
+  }
+
   /** Something changed for the better: a call that has been hanging for a while is given up for a new one. */
   callAnew(): void {
     if (this.#calling && this.#options.context.clock.now() - this.#calledAt >= HANGING_MS) this.#attempt.abort()

@@ -12,6 +12,8 @@ export interface WhyInput {
   readonly trying: boolean
   readonly lastError: CulvertError | undefined
   readonly hasRelay: boolean
+  /** Why no relay is connected; null when one is, or none is configured. */
+  readonly relayProblem: string | null
   readonly portMappingProblem: string | null
   /** What the NAT in front of this machine does with UDP. */
   readonly udpMapping: MappingBehaviour
@@ -22,6 +24,8 @@ export interface Why {
   /** What would make it better; null when nothing has to be. */
   readonly remedy: string | null
 }
+
+const CHECK_RELAY = 'check that the relay runs, that its port is open, and that "relays" names it rightly'
 
 const HOW_WORDS: Readonly<Record<PathFacts['how'], string>> = {
   lan: 'both are on the same network',
@@ -48,6 +52,8 @@ export function explain(input: WhyInput): Why {
     case 'offline':
       return explainOffline(input)
     case 'idle':
+      if (input.relayProblem !== null)
+        return { why: `no relay is connected: ${input.relayProblem}`, remedy: CHECK_RELAY }
       return { why: 'nothing is being exchanged; the path is made when it is needed', remedy: null }
     case 'connecting':
     case 'connected':
@@ -61,7 +67,10 @@ export function explain(input: WhyInput): Why {
 
 function explainOffline({ lastError, hasRelay }: WhyInput): Why {
   if (!lastError || lastError.code === 'peer-offline') {
-    return { why: 'the peer is not connected to any relay that this device uses', remedy: 'start culvert there' }
+    return {
+      why: 'the peer is not connected to any relay that this device uses, or does not name this device in its peers',
+      remedy: 'start culvert there, and check that both name each other with the right id',
+    }
   }
   if (lastError.code !== 'relay-unreachable') return { why: lastError.message, remedy: null }
   const remedy = hasRelay

@@ -30,7 +30,10 @@ async function up(sites: readonly string[], carriers: readonly string[], stun: b
     process.stdout.write(`${name.padEnd(20)} ip netns exec ${namespace} sh    # ${addresses.join(' ').trim()}\n`)
   }
   process.stdout.write('up; Ctrl-C ends it\n')
+  // Listeners for signals do not keep a process alive.
+  const alive = setInterval(() => undefined, 2 ** 30)
   await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM'), once(process, 'SIGHUP')])
+  clearInterval(alive)
 }
 
 const { values, positionals } = parseArgs({

@@ -11,6 +11,7 @@ const calm: WhyInput = {
   trying: false,
   lastError: undefined,
   hasRelay: true,
+  relayProblem: null,
   portMappingProblem: null,
   udpMapping: 'endpoint-independent',
 }
