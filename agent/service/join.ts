@@ -64,20 +64,26 @@ function send(local: Socket, stream: SessionStream): void {
 
 /**
  * The other direction. All writes of one turn of the event loop become one system call: frames come in 16 KiB at a time,
- * and writing each by itself costs a third of the receiving side's processor time.
+ * and writing each by itself costs a third of the receiving side's processor time. Only a small one that comes first is
+ * not kept waiting.
  */
 function receive(stream: SessionStream, local: Duplex): void {
+  let gathering = false
   let corked = false
-  const uncork = () => {
+  const endTurn = () => {
+    gathering = false
+    if (!corked) return
     corked = false
     local.uncork()
   }
   stream.on('data', (chunk: Buffer) => {
     if (local.destroyed) return
-    if (!corked) {
+    const first = !gathering
+    if (first) setImmediate(endTurn)
+    gathering = true
+    if (!corked && !(first && chunk.length < BULK_BYTES / 4)) {
       corked = true
       local.cork()
-      setImmediate(uncork)
     }
     const more = local.write(chunk, error => {
       if (!error) recordBuffers.giveBack(chunk)

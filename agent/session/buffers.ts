@@ -13,8 +13,8 @@ export const RECORD_BYTES = 16_384
 /** Of TLS records that came and hold a large payload. Who reads a stream may give its chunks back when done. */
 export const recordBuffers = new BufferPool(RECORD_BYTES, 512)
 
-/** As much as libuv reads at once. */
-export const LOCAL_BUFFER_BYTES = 64 * 1024
+/** Four full frames, about what libuv reads at once: no short frame is left over that would tear the next TLS records. */
+export const LOCAL_BUFFER_BYTES = 4 * MAX_FRAME_PAYLOAD
 
 /** Of what a local program sends into a stream, which gives back what it has copied into frames. */
 export const localBuffers = new BufferPool(LOCAL_BUFFER_BYTES, 32)

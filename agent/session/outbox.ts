@@ -8,6 +8,9 @@ import {
 import { BATCH_BYTES, batchBuffers } from './buffers.ts'
 import type { SessionStream } from './stream.ts'
 
+/** A message rather than a part of something large. */
+const SMALL_BYTES = 4096
+
 export interface OutgoingBatch {
   readonly bytes: Buffer
   readonly frames: number
@@ -21,6 +24,13 @@ export class Outbox {
 
   get empty(): boolean {
     return this.#control.length === 0 && this.#turn.size === 0
+  }
+
+  /** So little that it had better go at once than wait for company. */
+  get isSmall(): boolean {
+    if (this.#turn.size > 1) return false
+    for (const stream of this.#turn) if (stream.sendableBytes > SMALL_BYTES) return false
+    return true
   }
 
   get controlCount(): number {
@@ -65,7 +75,12 @@ export class Outbox {
   #dataBatch(): OutgoingBatch | undefined {
     const size = this.#sizeWanted()
     if (size === 0) return undefined
-    const bytes = size === BATCH_BYTES ? batchBuffers.take() : Buffer.allocUnsafeSlow(size)
+    const bytes =
+      size === BATCH_BYTES
+        ? batchBuffers.take()
+        : size <= SMALL_BYTES
+          ? Buffer.allocUnsafe(size)
+          : Buffer.allocUnsafeSlow(size)
     let at = 0
     let frames = 0
     let dataBytes = 0

@@ -71,6 +71,7 @@ export class PathLink implements PathView {
   #beat: Heartbeat
   #rttMs: number | undefined
   #timer: Timer | undefined
+  #timerAt = 0
   #nextPing = 1
   /** Number of the next sequenced frame to come, once the peer's `resume` said so. */
   #receiveSeq: number | undefined
@@ -340,9 +341,16 @@ export class PathLink implements PathView {
 
   #arm(): void {
     if (this.#down) return
+    const now = this.#clock.now()
+    const dueAt = now + nextCheckMs(this.#beat, this.#busy(), this.#rttMs ?? 0, now)
+    // One that comes too early finds out by itself; a new timer for every message would cost more than the message.
+    if (this.#timer && this.#timerAt <= dueAt) return
     this.#timer?.cancel()
-    const delay = nextCheckMs(this.#beat, this.#busy(), this.#rttMs ?? 0, this.#clock.now())
-    this.#timer = this.#clock.after(delay, () => this.#check())
+    this.#timerAt = dueAt
+    this.#timer = this.#clock.after(dueAt - now, () => {
+      this.#timer = undefined
+      this.#check()
+    })
   }
 
   #check(): void {

@@ -294,12 +294,17 @@ export class Session implements StreamHost {
     this.#schedule()
   }
 
-  /** Many small events of one turn of the event loop become one write. */
+  /**
+   * Many small events of one turn of the event loop become one write; but the first goes at once when it is little, for it
+   * may be all that somebody waits for.
+   */
   #schedule(): void {
-    this.#pumpDue ??= setImmediate(() => {
+    if (this.#pumpDue) return
+    this.#pumpDue = setImmediate(() => {
       this.#pumpDue = undefined
       this.#pump()
     })
+    if (this.#outbox.isSmall) process.nextTick(() => this.#outbox.isSmall && this.#pump())
   }
 
   #pump(): void {

@@ -60,6 +60,8 @@ export class SessionStream extends Duplex {
   /** Small pieces that wait behind what the reader has not taken yet. */
   #joined: Buffer | undefined
   #joinedBytes = 0
+  /** Set while a small piece has gone on by itself in this turn of the event loop. */
+  #turn: NodeJS.Immediate | undefined
   #resetByPeer = false
   #accepted: { resolve(): void; reject(error: CulvertError): void } | undefined
   #acceptance: Promise<void> | undefined
@@ -237,9 +239,18 @@ export class SessionStream extends Duplex {
       this.push(bytes)
       return
     }
+    // The first one of a turn goes on at once, for it may be all that somebody waits for.
+    if (!this.#turn && !this.#joined && this.readableLength === 0) {
+      this.#turn = setImmediate(() => {
+        this.#turn = undefined
+        if (this.readableLength === 0) this.#flush()
+      })
+      this.push(bytes)
+      return
+    }
     if (this.#joinedBytes + bytes.length > JOINED_BYTES) this.#flush()
     // With bytes in the buffer the reader asks (`_read`) when it has taken them; with none it may be waiting now.
-    if (!this.#joined) setImmediate(() => this.readableLength === 0 && this.#flush())
+    if (!this.#joined && !this.#turn) setImmediate(() => this.readableLength === 0 && this.#flush())
     this.#joined ??= Buffer.allocUnsafeSlow(JOINED_BYTES)
     this.#joinedBytes += bytes.copy(this.#joined, this.#joinedBytes)
   }
