@@ -281,6 +281,8 @@ export class RelayLine {
             throw new CulvertError('relay-impersonated', `relay ${this.relay.url.host} could not prove its id`)
           }
           timer.cancel()
+          // Now, not when the promise is looked at: a ring may stand right behind the welcome.
+          this.#state = 'connected'
           resolve(message)
         } else if (message.type === 'refused') {
           this.#notBefore = clock.now() + Math.min(message.retryAfterMs, MAX_RETRY_AFTER_MS)
