@@ -1,8 +1,6 @@
 import { CulvertError, type ErrorCode } from '../../common/errors.ts'
 import type { Clock } from '../../common/platform/clock.ts'
-import type { Random } from '../../common/platform/random.ts'
 import { type Candidate, decodeCandidates, encodeCandidates } from '../../common/wire/candidate.ts'
-import type { PeerId } from '../../common/wire/peer-id.ts'
 import {
   decodeCredit,
   decodeIce,
@@ -32,6 +30,7 @@ import { Outbox } from './outbox.ts'
 import { PathLink } from './path-link.ts'
 import { remoteCode } from './remote-code.ts'
 import { SendQueue } from './send-queue.ts'
+import type { LostPath, SessionOptions } from './session-events.ts'
 import { SessionStream, type StreamHost } from './stream.ts'
 import { MAX_STREAMS, StreamTable } from './stream-table.ts'
 import type { WindowBudget } from './window.ts'
@@ -49,37 +48,6 @@ const STREAM_FRAMES: ReadonlySet<number> = new Set([FRAME.data, FRAME.credit, FR
 
 /** Flag of a candidates frame: please try to reach these now. */
 const TRY_NOW = 1
-
-/** A path that ended by itself, and why. */
-export interface LostPath {
-  readonly link: PathLink
-  readonly reason: CulvertError
-}
-
-export interface SessionEvents {
-  /** The peer opens a stream; the service layer accepts or resets it. */
-  onStream(stream: SessionStream): void
-  onCandidates(candidates: readonly Candidate[], tryNow: boolean): void
-  onIce(attempt: number, signal: IceSignal): void
-  onPunch(attempt: number, signal: PunchSignal): void
-  /** A path became ready, suspect, sound or was lost (then with which and why), or another one is in use now. */
-  onPaths(lost?: LostPath): void
-  /** The number of streams went from or to zero. */
-  onBusy(busy: boolean): void
-  /** The peer has lost the state of this session (a restart): all streams are gone, the paths are new. */
-  onRestart(): void
-  /** The session is over: both sides agreed that nothing is going on, or the peer ended it for this reason. */
-  onBye(reason?: CulvertError): void
-}
-
-export interface SessionOptions {
-  readonly ownId: PeerId
-  readonly peerId: PeerId
-  readonly clock: Clock
-  readonly random: Random
-  readonly budget: WindowBudget
-  readonly events: SessionEvents
-}
 
 /**
  * What two peers share: streams in numbered frames, over one path at a time, outliving paths.

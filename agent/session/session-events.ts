@@ -1,0 +1,40 @@
+import type { CulvertError } from '../../common/errors.ts'
+import type { Clock } from '../../common/platform/clock.ts'
+import type { Random } from '../../common/platform/random.ts'
+import type { Candidate } from '../../common/wire/candidate.ts'
+import type { PeerId } from '../../common/wire/peer-id.ts'
+import type { IceSignal, PunchSignal } from '../../common/wire/session-frame.ts'
+import type { PathLink } from './path-link.ts'
+import type { SessionStream } from './stream.ts'
+import type { WindowBudget } from './window.ts'
+
+/** A path that ended by itself, and why. */
+export interface LostPath {
+  readonly link: PathLink
+  readonly reason: CulvertError
+}
+
+export interface SessionEvents {
+  /** The peer opens a stream; the service layer accepts or resets it. */
+  onStream(stream: SessionStream): void
+  onCandidates(candidates: readonly Candidate[], tryNow: boolean): void
+  onIce(attempt: number, signal: IceSignal): void
+  onPunch(attempt: number, signal: PunchSignal): void
+  /** A path became ready, suspect, sound or was lost (then with which and why), or another one is in use now. */
+  onPaths(lost?: LostPath): void
+  /** The number of streams went from or to zero. */
+  onBusy(busy: boolean): void
+  /** The peer has lost the state of this session (a restart): all streams are gone, the paths are new. */
+  onRestart(): void
+  /** The session is over: both sides agreed that nothing is going on, or the peer ended it for this reason. */
+  onBye(reason?: CulvertError): void
+}
+
+export interface SessionOptions {
+  readonly ownId: PeerId
+  readonly peerId: PeerId
+  readonly clock: Clock
+  readonly random: Random
+  readonly budget: WindowBudget
+  readonly events: SessionEvents
+}
