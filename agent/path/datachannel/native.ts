@@ -76,6 +76,32 @@ function hold(channel: DataChannel, onClosed: () => void): void {
   })
 }
 
+/** So long its threads go on without a connection: one of them wakes a hundred times a second, whatever happens. */
+const REST_AFTER_MS = 30_000
+let rest: NodeJS.Timeout | undefined
+
+function restLater(): void {
+  clearTimeout(rest)
+  rest = setTimeout(() => {
+    if (!stopIdleNative()) restLater()
+  }, REST_AFTER_MS)
+  rest.unref()
+}
+
+/**
+ * Stops the library's threads if nothing is open; false if something is. Takes some milliseconds; the library starts
+ * them again for the next connection.
+ */
+export function stopIdleNative(): boolean {
+  if (connections.size > 0 || channels.size > 0) return false
+  try {
+    library?.cleanup()
+  } catch {
+    // The threads did not stop in time; the next connection uses those that are left.
+  }
+  return true
+}
+
 /** Loads the native library once; rejects with `peer-unreachable` where there is no build of it for this machine. */
 export async function loadNative(): Promise<CreateConnection> {
   try {
@@ -112,6 +138,7 @@ class Connection implements NativeConnection {
       ...(bindAddress === undefined ? {} : { bindAddress }),
     })
     connections.add(this)
+    clearTimeout(rest)
     // Without this callback the native object is never freed.
     this.#native.onStateChange(
       this.#guard(state => {
@@ -184,6 +211,7 @@ class Connection implements NativeConnection {
   closeNow(): void {
     this.#closed = true
     if (!connections.delete(this)) return
+    if (connections.size === 0) restLater()
     try {
       // Closes the channel too. Closing that by itself first would race with messages that are being delivered.
       this.#native.close()
