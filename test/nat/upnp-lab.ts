@@ -105,6 +105,12 @@ deny 0-65535 0.0.0.0/0 0-65535
     })
   }
 
+  /** So that a second start can fall into the same second: miniupnpd's boot id is the second of its start. */
+  async startDaemonEarlyInASecond(): Promise<void> {
+    await new Promise(resolve => setTimeout(resolve, 1000 - (Date.now() % 1000)))
+    await this.startDaemon()
+  }
+
   /** As a power cut: no farewell, and the router's table is empty afterwards. */
   async killDaemon(): Promise<void> {
     const daemon = this.#daemon

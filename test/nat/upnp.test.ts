@@ -139,6 +139,19 @@ labTest('a host that gets another address has its mappings lead there', async t 
   t.is(leadsThere(), 2)
 })
 
+labTest('a restart of the router in the second of its last start is seen, though its boot id is the same', async t => {
+  await using lab = new UpnpLab({ igd: 2, outside: OUTSIDE })
+  await lab.startDaemonEarlyInASecond()
+  const bootedAt = Math.floor(Date.now() / 1000)
+  const host = new Host(lab, 'a', 40_001, 40_002)
+  await host.mapped()
+  await lab.killDaemon()
+  await lab.startDaemon()
+  t.log(`${Math.floor(Date.now() / 1000) - bootedAt} s between the starts`)
+  while (lab.mappings().length < 2) await host.until(({ log }) => log?.includes('opened a port') ?? false)
+  t.is(lab.mappings().length, 2)
+})
+
 labTest('after a restart of the router without a farewell the mappings are there again', async t => {
   await using lab = new UpnpLab({ igd: 2, outside: OUTSIDE })
   await lab.startDaemon()

@@ -14,6 +14,11 @@ const FIRST_SPARE_PORT = 20_000
 const SPARES = 4
 /** Ours: a gateway that answers searches sent to itself does so at once. */
 const PING_MS = 1000
+/**
+ * Ours: a boot id is often the second of the start by the router's own clock, and a clock without a battery starts at
+ * the same second each time. So the first of so many looks, and each one after them, is at the mapping itself.
+ */
+const BOOT_IDS_PER_LOOK = 4
 const NO_SUCH_ENTRY = 714
 
 /** A UPnP gateway that answered. */
@@ -25,6 +30,7 @@ export class UpnpGateway implements MappingGateway {
   readonly #device: FoundDevice
   readonly #clock: Clock
   readonly #random: Random
+  #checksUntilLook = 0
 
   constructor(client: IgdClient, device: FoundDevice, doors: { readonly clock: Clock; readonly random: Random }) {
     this.address = device.address
@@ -67,19 +73,25 @@ export class UpnpGateway implements MappingGateway {
   }
 
   /**
-   * One datagram each way: the router tells its boot id, which is another one after a restart. Routers that tell none
-   * are asked for the first mapping itself, which takes a TCP connection.
+   * One datagram each way: the router tells its boot id, which is another one after a restart. Routers that tell none,
+   * and now and then the others, are asked for the first mapping itself, which takes a TCP connection.
    */
   async check(mappings: readonly PortMapping[], signal: AbortSignal): Promise<'kept' | 'lost' | 'no-answer'> {
     const known = this.#device.bootId
     const bootId = known === undefined ? undefined : await this.#askBootId(signal)
-    if (bootId !== undefined) return bootId === known ? 'kept' : 'lost'
+    if (bootId !== undefined && bootId !== known) return 'lost'
+    if (bootId !== undefined && this.#checksUntilLook > 0) {
+      this.#checksUntilLook--
+      return 'kept'
+    }
     const [mapping] = mappings
     if (!mapping) return (await this.externalAddress(signal)).kind === 'no-answer' ? 'no-answer' : 'kept'
     const event = await this.#client.look(mapping.protocol, mapping.externalPort, signal)
     if (event.name === 'no-answer') return 'no-answer'
     const ours = event.name === 'entry' && event.client === this.#client.localAddress
-    return ours || (event.name === 'fault' && event.code !== NO_SUCH_ENTRY) ? 'kept' : 'lost'
+    if (!ours && (event.name !== 'fault' || event.code === NO_SUCH_ENTRY)) return 'lost'
+    this.#checksUntilLook = BOOT_IDS_PER_LOOK - 1
+    return 'kept'
   }
 
   #act(step: Exclude<MappingStep, { name: 'done' | 'failed' }>, signal: AbortSignal): Promise<MappingEvent> {
