@@ -13,7 +13,9 @@ import { refuseSecondAgent } from './control/control-socket.ts'
 import { loadOrCreateIdentity } from './identity/identity.ts'
 import { openStablePorts, type StablePorts } from './identity/stable-ports.ts'
 import type { MappingBehaviour } from './nat/behaviour.ts'
+import { readDefaultGateways } from './nat/default-gateway.ts'
 import { type NatReport, startNat } from './nat/nat.ts'
+import { networkFingerprint, readArpTable } from './nat/network-fingerprint.ts'
 import { resolveStunHosts } from './nat/stun-hosts.ts'
 import { closeAllDatachannels } from './path/datachannel/attempt.ts'
 import { createSealer } from './path/seal.ts'
@@ -24,6 +26,7 @@ import { RunningAgent } from './running-agent.ts'
 import { Forwards } from './service/forwards.ts'
 import { Services } from './service/services.ts'
 import type { UdpSituation } from './session/direct-race.ts'
+import { openPathMemory } from './session/path-memory-file.ts'
 import type { PeerContext } from './session/peer-context.ts'
 import { Peers } from './session/peers.ts'
 import { WindowBudget } from './session/window.ts'
@@ -78,6 +81,17 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
   })
   cleanup.defer(() => nat.close())
 
+  const paths = await openPathMemory({
+    stateDir: config.stateDir,
+    clock,
+    log,
+    network: () => {
+      const { udp, tcp } = nat.report()
+      return networkFingerprint(readDefaultGateways(), readArpTable(), (udp.address ?? tcp.address)?.address)
+    },
+  })
+  cleanup.defer(() => paths.close())
+
   const instance = random.bytes(8)
   const rendezvousOf = (relays: AgentConfig['relays']) =>
     new Rendezvous({
@@ -102,6 +116,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     random,
     log: log.area('peer'),
     budget: new WindowBudget(WINDOW_BUDGET_BYTES),
+    memory: paths.memory,
     graceMs: () => agent.config.relay.graceMs,
     rendezvous: () => agent.rendezvous,
     candidates: () => nat.candidates(),

@@ -13,6 +13,9 @@ import type { PeerContext } from './peer-context.ts'
 const MAX_ANSWERS = 4
 /** A call takes some round trips; one that takes this long was begun on a network that is gone. */
 const HANGING_MS = 1_500
+/** Known addresses are tried with each of the first calls, then with one in ten: a peer may be away for weeks. */
+const KNOWN_TRIES = 15
+const KNOWN_EVERY = 10
 
 export interface CallerOptions {
   readonly peerId: PeerId
@@ -24,6 +27,8 @@ export interface CallerOptions {
   readonly waiting: () => boolean
   readonly connected: () => boolean
   readonly attach: (path: Path, dialled: boolean) => void
+  /** Tries where the peer was reached before; undefined when that gives no path. */
+  readonly dialKnown: (signal: AbortSignal) => Promise<Path | undefined>
   /** A call ended, with or without a path. */
   readonly onEnd: () => void
 }
@@ -156,7 +161,19 @@ export class Caller {
     })
   }
 
+  /** Over a relay, and at the same time where the peer was reached before: with that, no relay is needed. */
   async #callOnce(signal: AbortSignal): Promise<CulvertError | undefined> {
+    const found = new AbortController()
+    const known = this.#callKnown(signal).then(connected => {
+      if (connected) found.abort()
+      return connected
+    })
+    const error = await this.#callOverRelay(AbortSignal.any([signal, found.signal]))
+    if (!error) return undefined
+    return (await known) ? undefined : error
+  }
+
+  async #callOverRelay(signal: AbortSignal): Promise<CulvertError | undefined> {
     const { context, peerId } = this.#options
     try {
       await this.#seal(await context.rendezvous().call(peerId, signal), 'client', signal)
@@ -164,6 +181,14 @@ export class Caller {
     } catch (thrown) {
       return asCulvertError(thrown, 'peer-unreachable', `calling ${this.#name()} failed`)
     }
+  }
+
+  async #callKnown(signal: AbortSignal): Promise<boolean> {
+    const { dialKnown, attach } = this.#options
+    if (this.#failures >= KNOWN_TRIES && this.#failures % KNOWN_EVERY !== 0) return false
+    const path = await dialKnown(signal)
+    if (path) attach(path, true)
+    return path !== undefined
   }
 
   async #seal(pipe: OpenPipe, role: 'client' | 'server', signal: AbortSignal): Promise<void> {

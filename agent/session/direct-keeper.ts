@@ -8,6 +8,7 @@ import { isDirect } from '../path/path-choice.ts'
 import type { AttemptBudget } from './attempt-budget.ts'
 import { DirectRace } from './direct-race.ts'
 import { directRetryMs } from './direct-schedule.ts'
+import type { PathLink } from './path-link.ts'
 import type { PeerContext } from './peer-context.ts'
 import type { Session } from './session.ts'
 
@@ -18,10 +19,12 @@ export class DirectKeeper {
   readonly #session: Session
   readonly #race: DirectRace
   /** With this network, no direct way was found: user bytes need not wait for one. */
-  #hopeless = false
+  #hopeless: boolean
   #failures = 0
   /** The candidates as the peer knows them. */
   #announced = ''
+  /** The path that was told to the memory last. */
+  #learnt: PathLink | undefined
   #graceTimer: Timer | undefined
   #retryTimer: Timer | undefined
   #closed = false
@@ -36,6 +39,7 @@ export class DirectKeeper {
     this.#peerId = peerId
     this.#context = context
     this.#session = session
+    this.#hopeless = this.#knownHopeless()
     this.#race = new DirectRace({
       ownId: context.ownId,
       peerId,
@@ -71,6 +75,7 @@ export class DirectKeeper {
     this.#failures = 0
     this.#retryTimer?.cancel()
     this.#retryTimer = undefined
+    this.#learn()
     if (this.#announced === '') this.#announce(false)
   }
 
@@ -100,7 +105,7 @@ export class DirectKeeper {
 
   /** Something about our own network changed. */
   onNetworkChange(): void {
-    this.#hopeless = false
+    this.#hopeless = this.#knownHopeless()
     this.#failures = 0
     if (!this.#session.active) return
     const { active } = this.#session
@@ -157,6 +162,7 @@ export class DirectKeeper {
       return
     }
     this.#failures++
+    this.#context.memory.learn(this.#peerId, { way: 'none' })
     // The offering side knows now; the other one waits for as long as an offer may still come.
     if (this.#context.ownId < this.#peerId) {
       this.#hopeless = true
@@ -175,6 +181,25 @@ export class DirectKeeper {
       this.#announce(true)
       this.#try()
     })
+  }
+
+  /** In this network, no way to this peer was found the last time. */
+  #knownHopeless(): boolean {
+    return this.#context.memory.recall(this.#peerId).way === 'none'
+  }
+
+  /** Remembers what works. */
+  #learn(): void {
+    const { memory } = this.#context
+    const { active, links } = this.#session
+    if (!active || active === this.#learnt) return
+    this.#learnt = active
+    const { transport, how } = active
+    if (transport !== 'pipe' && how !== 'relay') memory.learn(this.#peerId, { way: `${transport}/${how}` })
+    for (const { ready, dialled, path } of links) {
+      if (!ready || !dialled || path.kind !== 'tcp' || path.how === 'punched' || path.how === 'relay') continue
+      if (path.remote) memory.learnAddress(this.#peerId, { how: path.how, endpoint: path.remote })
+    }
   }
 
   /** Lets user bytes go over the relay. */

@@ -107,6 +107,11 @@ export class PathLink implements PathView {
     return this.path.transport
   }
 
+  /** We made it, so the peer can be reached so again. */
+  get dialled(): boolean {
+    return this.#dialled
+  }
+
   /** The dialling side knows how it came; the other one learns it from the hello. */
   get how(): PathHow {
     return this.#how

@@ -7,6 +7,7 @@ import type { PeerId } from '../../common/wire/peer-id.ts'
 import type { Sealer } from '../path/seal.ts'
 import type { Rendezvous } from '../rendezvous/rendezvous.ts'
 import type { UdpSituation } from './direct-race.ts'
+import type { PathMemory } from './path-memory.ts'
 import type { SessionStream } from './stream.ts'
 import type { WindowBudget } from './window.ts'
 
@@ -18,6 +19,7 @@ export interface PeerContext {
   readonly random: Random
   readonly log: Log
   readonly budget: WindowBudget
+  readonly memory: PathMemory
   /** How long user bytes wait for a direct path, in ms. */
   readonly graceMs: () => number
   readonly rendezvous: () => Rendezvous

@@ -7,6 +7,7 @@ import type { IncomingCall } from '../rendezvous/rendezvous.ts'
 import { AttemptBudget } from './attempt-budget.ts'
 import { Caller } from './caller.ts'
 import { DirectKeeper } from './direct-keeper.ts'
+import { dialKnownAddress } from './known-addresses.ts'
 import type { PeerContext } from './peer-context.ts'
 import { Session } from './session.ts'
 import type { LostPath } from './session-events.ts'
@@ -59,6 +60,7 @@ export class Peer {
       waiting: () => this.#waiters.size > 0 || (this.#session?.streamCount ?? 0) > 0,
       connected: () => this.#session?.active !== undefined,
       attach: (path, dialled) => this.attach(path, dialled),
+      dialKnown: signal => dialKnownAddress(id, context, this.#budget, signal),
       onEnd: () => this.#onCallEnd(),
     })
     if (keep) this.#keepUp()

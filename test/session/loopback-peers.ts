@@ -1,6 +1,7 @@
 import { createSealer } from '../../agent/path/seal.ts'
 import { listenForPaths } from '../../agent/path/tcp-listener.ts'
 import { Rendezvous } from '../../agent/rendezvous/rendezvous.ts'
+import { type MemoryEntry, PathMemory } from '../../agent/session/path-memory.ts'
 import type { Peer } from '../../agent/session/peer.ts'
 import type { PeerContext } from '../../agent/session/peer-context.ts'
 import { Peers } from '../../agent/session/peers.ts'
@@ -32,6 +33,7 @@ export interface LoopbackPeer extends AsyncDisposable {
   readonly key: KeyPair
   readonly peers: Peers
   readonly rendezvous: Rendezvous
+  readonly memory: PathMemory
   /** The log's lines so far. */
   readonly lines: readonly string[]
   peer(id: PeerId): Peer
@@ -47,6 +49,7 @@ export interface LoopbackPeerOptions {
   readonly direct?: boolean
   readonly keep?: boolean
   readonly graceMs?: number
+  readonly remembers?: readonly MemoryEntry[]
   /** A ring is answered only after this. */
   readonly beforeAnswer?: () => Promise<void>
   readonly onStream?: (stream: SessionStream, peer: PeerId) => void
@@ -90,6 +93,11 @@ export async function startLoopbackPeer(options: LoopbackPeerOptions): Promise<L
     onPresence: (id, online) => peers.get(id)?.onPresence(online),
     onChange: changed,
   })
+  const memory = new PathMemory(
+    () => 'loopback',
+    options.remembers ?? [],
+    () => undefined,
+  )
   const context: PeerContext = {
     ownId: key.id,
     sealer,
@@ -97,6 +105,7 @@ export async function startLoopbackPeer(options: LoopbackPeerOptions): Promise<L
     random: systemRandom,
     log,
     budget: new WindowBudget(64 << 20),
+    memory,
     graceMs: () => options.graceMs ?? 0,
     rendezvous: () => rendezvous,
     candidates: () =>
@@ -116,6 +125,7 @@ export async function startLoopbackPeer(options: LoopbackPeerOptions): Promise<L
     key,
     peers,
     rendezvous,
+    memory,
     lines,
     peer(id) {
       const found = peers.get(id)

@@ -144,3 +144,20 @@ test('the streams to a peer that stops end at once, and a kept peer is connected
   t.is(peer.state, 'connected')
   await relay[Symbol.asyncDispose]()
 })
+
+test('a peer that was reached before is reached again without any relay', async t => {
+  await using pair = await startPair({ direct: true })
+  const { a, b, relay } = pair
+  await a.peer(b.key.id).ready(never)
+  await a.until(() => a.memory.addresses(b.key.id).length > 0)
+  await a[Symbol.asyncDispose]()
+  await relay[Symbol.asyncDispose]()
+  t.is(a.memory.recall(b.key.id).way, 'tcp/lan')
+
+  const options = { relay: { port: relay.http.port }, trusts: [b.key.id], remembers: a.memory.entries }
+  await using again = await startLoopbackPeer({ ...options, key: a.key })
+  const stream = await again.peer(b.key.id).openStream('echo', never)
+  const { sent, received } = await transferBothWays(stream, 1 << 20)
+  t.is(received, sent)
+  t.false(again.rendezvous.connected)
+})
