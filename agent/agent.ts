@@ -16,6 +16,7 @@ import type { MappingBehaviour } from './nat/behaviour.ts'
 import { readDefaultGateways } from './nat/default-gateway.ts'
 import { type NatReport, startNat } from './nat/nat.ts'
 import { networkFingerprint, readArpTable } from './nat/network-fingerprint.ts'
+import { situationOf } from './nat/situation.ts'
 import { resolveStunHosts } from './nat/stun-hosts.ts'
 import { closeAllDatachannels } from './path/datachannel/attempt.ts'
 import { createSealer } from './path/seal.ts'
@@ -108,6 +109,12 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
       onChange: () => agent.onRelayChange(),
     })
 
+  const situation = () =>
+    situationOf(nat.report(), {
+      addresses: listInterfaceAddresses(),
+      ports: { tcp: listener.port, udp: udpPort },
+      portMapping: config.nat.portMapping,
+    })
   const services = new Services({ clock, log: log.area('service'), mayUse: (id, allow) => trust.mayUse(id, allow) })
   const peerContext: PeerContext = {
     ownId: identity.id,
@@ -120,6 +127,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     graceMs: () => agent.config.relay.graceMs,
     rendezvous: () => agent.rendezvous,
     candidates: () => nat.candidates(),
+    situation,
     stunServers: () => agent.stunServers,
     udp: () => udpSituation(udpPort, nat.report()),
     hardTcpNat: () => isHard(nat.report().tcp.mapping),
@@ -143,6 +151,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     peers,
     services,
     forwards,
+    situation,
     rendezvousOf,
     resolveStun: resolveStunHosts,
     startedAt: clock.now(),

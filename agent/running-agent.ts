@@ -4,6 +4,7 @@ import type { Clock, Timer } from '../common/platform/clock.ts'
 import type { KeyPair } from '../common/platform/ed25519.ts'
 import type { Log } from '../common/platform/log.ts'
 import type { Endpoint } from '../common/wire/endpoint.ts'
+import type { Situation } from '../common/wire/situation.ts'
 import { formatAddress, parseAddress } from './config/address.ts'
 import type { AgentConfig } from './config/agent-config.ts'
 import { parsePeerService } from './config/name.ts'
@@ -36,6 +37,7 @@ export interface AgentParts {
   readonly peers: Peers
   readonly services: Services
   readonly forwards: Forwards
+  readonly situation: () => Situation
   readonly rendezvousOf: (relays: AgentConfig['relays']) => Rendezvous
   readonly resolveStun: (hosts: readonly string[]) => Promise<readonly Endpoint[]>
   /** Monotonic, ms. */
@@ -140,6 +142,7 @@ export class RunningAgent implements ControlTarget {
         startedAt,
         rendezvous: this.#rendezvous,
         nat,
+        situation: this.#parts.situation(),
         peers: peers.list(),
         nameOf: peer => trust.nameOf(peer.id) ?? peer.id,
         services,

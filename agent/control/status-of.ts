@@ -1,4 +1,5 @@
 import { formatEndpoint } from '../../common/wire/endpoint.ts'
+import type { Situation } from '../../common/wire/situation.ts'
 import { formatAddress } from '../config/address.ts'
 import type { Nat } from '../nat/nat.ts'
 import type { Rendezvous } from '../rendezvous/rendezvous.ts'
@@ -17,6 +18,7 @@ export interface StatusSources {
   readonly startedAt: number
   readonly rendezvous: Rendezvous
   readonly nat: Nat
+  readonly situation: Situation
   readonly peers: readonly Peer[]
   readonly nameOf: (peer: Peer) => string
   readonly services: Services
@@ -32,7 +34,7 @@ export function statusOf(sources: StatusSources, now: number): AgentStatus {
     uptimeS: Math.round((now - sources.startedAt) / 1000),
     relays: sources.rendezvous.report().map(relay => ({ ...relay, rttMs: rounded(relay.rttMs) })),
     nat,
-    peers: sources.peers.map(peer => peerStatus(peer, sources, nat, now)),
+    peers: sources.peers.map(peer => peerStatus(peer, sources, now)),
     services: sources.services.list().map(({ name, target }) => ({ name, target: formatAddress(target) })),
     forwards: sources.forwards.report().map(({ listen, to, state }) => ({
       listen,
@@ -53,11 +55,12 @@ function natStatus(nat: Nat): NatStatus {
   }
 }
 
-function peerStatus(peer: Peer, sources: StatusSources, nat: NatStatus, now: number): PeerStatus {
+function peerStatus(peer: Peer, sources: StatusSources, now: number): PeerStatus {
   const { session } = peer
   const relays = sources.rendezvous.report()
   const active = session?.active
   const { why, remedy } = explain({
+    name: sources.nameOf(peer),
     state: peer.state,
     path: active ? { kind: active.kind, transport: active.transport, how: active.how, ...endsOf(active) } : undefined,
     faults: peer.direct?.faults ?? new Map(),
@@ -67,8 +70,8 @@ function peerStatus(peer: Peer, sources: StatusSources, nat: NatStatus, now: num
     relayProblem: relays.some(({ state }) => state === 'connected')
       ? null
       : (relays.find(relay => relay.lastError)?.lastError ?? null),
-    portMappingProblem: nat.portMapping.problem,
-    udpMapping: nat.udp.mapping,
+    own: sources.situation,
+    theirs: peer.direct?.theirSituation,
   })
   return {
     id: peer.id,

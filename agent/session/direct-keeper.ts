@@ -3,6 +3,7 @@ import type { Candidate } from '../../common/wire/candidate.ts'
 import { addressScope } from '../../common/wire/endpoint.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
 import type { IceSignal, PunchSignal } from '../../common/wire/session-frame.ts'
+import type { Situation } from '../../common/wire/situation.ts'
 import type { Path } from '../path/path.ts'
 import { isDirect } from '../path/path-choice.ts'
 import type { AttemptBudget } from './attempt-budget.ts'
@@ -25,6 +26,8 @@ export class DirectKeeper {
   #announced = ''
   /** The path that was told to the memory last. */
   #learnt: PathLink | undefined
+  #toldSituation = ''
+  #theirSituation: Situation | undefined
   #graceTimer: Timer | undefined
   #retryTimer: Timer | undefined
   #closed = false
@@ -64,6 +67,11 @@ export class DirectKeeper {
     return this.#race.faults
   }
 
+  /** What the peer told of the network around it. */
+  get theirSituation(): Situation | undefined {
+    return this.#theirSituation
+  }
+
   get trying(): boolean {
     return this.#race.running
   }
@@ -97,6 +105,7 @@ export class DirectKeeper {
   /** No path is left: the next one begins with telling candidates again. */
   onPathless(): void {
     this.#announced = ''
+    this.#toldSituation = ''
   }
 
   onBusy(busy: boolean): void {
@@ -121,6 +130,12 @@ export class DirectKeeper {
     if (tryNow || JSON.stringify(this.#race.remote) !== before) this.#try()
   }
 
+  onSituation(situation: Situation): void {
+    this.#theirSituation = situation
+    if (this.#toldSituation === '') this.#tellSituation()
+    this.#context.onChange()
+  }
+
   onIce(attempt: number, signal: IceSignal): void {
     this.#race.receiveIce(attempt, signal)
   }
@@ -136,7 +151,16 @@ export class DirectKeeper {
     this.#race.close()
   }
 
+  #tellSituation(): void {
+    const situation = this.#context.situation()
+    const told = JSON.stringify(situation)
+    if (told === this.#toldSituation) return
+    this.#toldSituation = told
+    this.#session.sendSituation(situation)
+  }
+
   #announce(tryNow: boolean): void {
+    this.#tellSituation()
     const candidates = this.#context.candidates()
     const told = JSON.stringify(candidates)
     if (told === this.#announced && !tryNow) return

@@ -4,6 +4,7 @@ import type { Random } from '../../common/platform/random.ts'
 import type { Candidate } from '../../common/wire/candidate.ts'
 import type { Endpoint } from '../../common/wire/endpoint.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
+import type { Situation } from '../../common/wire/situation.ts'
 import type { Sealer } from '../path/seal.ts'
 import type { Rendezvous } from '../rendezvous/rendezvous.ts'
 import type { UdpSituation } from './direct-race.ts'
@@ -25,6 +26,8 @@ export interface PeerContext {
   readonly rendezvous: () => Rendezvous
   /** Where peers may reach us. */
   readonly candidates: () => readonly Candidate[]
+  /** What the network around this machine is like. */
+  readonly situation: () => Situation
   readonly stunServers: () => readonly Endpoint[]
   readonly udp: () => UdpSituation | undefined
   /** The router gives each destination another TCP port. */

@@ -193,6 +193,7 @@ export class Peer {
       events: {
         onStream: stream => onStream(this.id, stream),
         onCandidates: (candidates, tryNow) => this.#direct?.onCandidates(candidates, tryNow),
+        onSituation: situation => this.#direct?.onSituation(situation),
         onIce: (attempt, signal) => this.#direct?.onIce(attempt, signal),
         onPunch: (attempt, signal) => this.#direct?.onPunch(attempt, signal),
         onPaths: lost => this.#onPaths(lost),

@@ -4,6 +4,7 @@ import type { Random } from '../../common/platform/random.ts'
 import type { Candidate } from '../../common/wire/candidate.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
 import type { IceSignal, PunchSignal } from '../../common/wire/session-frame.ts'
+import type { Situation } from '../../common/wire/situation.ts'
 import type { PathLink } from './path-link.ts'
 import type { SessionStream } from './stream.ts'
 import type { WindowBudget } from './window.ts'
@@ -18,6 +19,7 @@ export interface SessionEvents {
   /** The peer opens a stream; the service layer accepts or resets it. */
   onStream(stream: SessionStream): void
   onCandidates(candidates: readonly Candidate[], tryNow: boolean): void
+  onSituation(situation: Situation): void
   onIce(attempt: number, signal: IceSignal): void
   onPunch(attempt: number, signal: PunchSignal): void
   /** A path became ready, suspect, sound or was lost (then with which and why), or another one is in use now. */

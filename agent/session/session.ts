@@ -22,6 +22,7 @@ import {
   type PunchSignal,
   SESSION_VERSION,
 } from '../../common/wire/session-frame.ts'
+import { decodeSituation, encodeSituation, type Situation } from '../../common/wire/situation.ts'
 import type { Path } from '../path/path.ts'
 import { choosePath } from '../path/path-choice.ts'
 import { Acknowledger } from './acknowledger.ts'
@@ -175,6 +176,10 @@ export class Session implements StreamHost {
 
   sendCandidates(candidates: readonly Candidate[], tryNow: boolean): void {
     this.#control(encodeFrame(FRAME.candidates, 0, encodeCandidates(candidates), tryNow ? TRY_NOW : 0))
+  }
+
+  sendSituation(situation: Situation): void {
+    this.#control(encodeFrame(FRAME.situation, 0, encodeSituation(situation)))
   }
 
   sendIce(attempt: number, signal: IceSignal): void {
@@ -385,6 +390,9 @@ export class Session implements StreamHost {
       }
       case FRAME.candidates:
         events.onCandidates(decodeCandidates(frame.payload), (frame.flags & TRY_NOW) !== 0)
+        return
+      case FRAME.situation:
+        events.onSituation(decodeSituation(frame.payload))
         return
       case FRAME.ice: {
         const signal = decodeIce(frame)

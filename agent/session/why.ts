@@ -1,10 +1,13 @@
 import type { CulvertError } from '../../common/errors.ts'
-import type { MappingBehaviour } from '../nat/behaviour.ts'
+import type { Situation } from '../../common/wire/situation.ts'
 import type { PathFacts } from '../path/path.ts'
+import { obstacleBetween } from './obstacle.ts'
 import type { PeerState } from './peer.ts'
 
 /** What the explanation of one peer's path is drawn from. */
 export interface WhyInput {
+  /** What this device calls the peer. */
+  readonly name: string
   readonly state: PeerState
   readonly path: PathFacts | undefined
   /** Why each direct way failed the last time, by way. */
@@ -14,9 +17,9 @@ export interface WhyInput {
   readonly hasRelay: boolean
   /** Why no relay is connected; null when one is, or none is configured. */
   readonly relayProblem: string | null
-  readonly portMappingProblem: string | null
-  /** What the NAT in front of this machine does with UDP. */
-  readonly udpMapping: MappingBehaviour
+  /** What stands before each side; undefined while the peer has not told. */
+  readonly own: Situation
+  readonly theirs: Situation | undefined
 }
 
 export interface Why {
@@ -58,7 +61,7 @@ export function explain(input: WhyInput): Why {
     case 'connecting':
     case 'connected':
       return input.lastError
-        ? { why: input.lastError.message, remedy: remedyOf(input) }
+        ? { why: input.lastError.message, remedy: input.hasRelay ? null : 'add a relay under "relays"' }
         : { why: 'a path is being made', remedy: null }
     default:
       return state satisfies never
@@ -82,33 +85,23 @@ function explainOffline({ lastError, hasRelay }: WhyInput): Why {
 function explainRelayed(input: WhyInput): Why {
   if (input.trying && input.faults.size === 0)
     return { why: 'relayed while direct paths are being tried', remedy: null }
+  const { cause, remedy, gain } = obstacleBetween(input.own, input.theirs, input.name)
   const tried = triedWays(input.faults)
-  return { why: `relayed: ${causeOf(input)}${tried ? ` (${tried})` : ''}`, remedy: remedyOf(input) }
-}
-
-function causeOf({ udpMapping }: WhyInput): string {
-  switch (udpMapping) {
-    case 'blocked':
-      return 'this network lets no UDP out, and no TCP address of the peer is open'
-    case 'address-and-port-dependent':
-    case 'address-dependent':
-      return 'the router here uses another outside port for every destination, so the peer cannot aim at it'
-    default:
-      return 'the router or firewall on the other side lets no packet of this device in'
-  }
+  const why = `relayed: ${cause}${tried ? ` (${tried})` : ''}`
+  return { why, remedy: remedy === null || gain === null ? remedy : `${remedy}: ${gain}` }
 }
 
 function triedWays(faults: ReadonlyMap<string, string>): string {
-  const tcp = [...faults.keys()].filter(way => way !== 'udp').length
-  const udp = faults.get('udp')
-  return [udp ? `UDP: ${udp}` : '', tcp > 0 ? `TCP: none of ${tcp} addresses answered` : '']
+  const ways = [...faults]
+  const dialled = ways.filter(([way]) => way.startsWith('tcp/') && way.includes(' ')).length
+  const others = ways.filter(([way]) => !way.includes(' ')).map(([way, reason]) => `${wordsFor(way)}: ${reason}`)
+  return [...others, dialled > 0 ? `TCP: none of ${dialled} ${dialled === 1 ? 'address' : 'addresses'} answered` : '']
     .filter(text => text !== '')
     .join('; ')
 }
 
-function remedyOf(input: WhyInput): string | null {
-  if (input.portMappingProblem) return input.portMappingProblem
-  if (!input.hasRelay) return 'add a relay under "relays"'
-  if (input.path) return 'turn on UPnP in the router of either side, or forward a TCP port to one of the devices'
-  return null
+/** `udp` and `tcp/punched`, as the race names its ways, in words. */
+function wordsFor(way: string): string {
+  const [kind = '', how] = way.split('/')
+  return how === undefined ? kind.toUpperCase() : `${kind.toUpperCase()} ${how}`
 }

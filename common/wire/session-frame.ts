@@ -35,6 +35,7 @@ export const FRAME = {
   ice: 0x47,
   bye: 0x48,
   punch: 0x49,
+  situation: 0x50,
 } as const
 
 export type FrameType = (typeof FRAME)[keyof typeof FRAME]

@@ -61,6 +61,7 @@ test('bytes of many streams at once come through unchanged, whatever their piece
     const events: SessionEvents = {
       onStream,
       onCandidates: nothing,
+      onSituation: () => undefined,
       onIce: nothing,
       onPunch: nothing,
       onPaths: nothing,

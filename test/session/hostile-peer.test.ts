@@ -55,6 +55,7 @@ function startVictim(): Victim {
         waiting.get(stream.service)?.(stream)
       },
       onCandidates: nothing,
+      onSituation: () => undefined,
       onIce: nothing,
       onPunch: nothing,
       onPaths: nothing,

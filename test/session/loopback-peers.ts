@@ -14,6 +14,7 @@ import { systemRandom } from '../../common/platform/random.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
 import { relayOptionsOf } from '../../relay/options.ts'
 import { type Relay, startRelay } from '../../relay/relay.ts'
+import { NO_SITUATION } from '../vectors/situations.ts'
 
 /** A real relay on a free loopback port, in this process, without STUN. */
 export async function startLoopbackRelay(options: Readonly<Record<string, unknown>> = {}): Promise<Relay> {
@@ -112,6 +113,7 @@ export async function startLoopbackPeer(options: LoopbackPeerOptions): Promise<L
       options.direct
         ? [{ kind: 'tcp', how: 'lan', endpoint: { address: '127.0.0.1', port: listener.port } } as const]
         : [],
+    situation: () => NO_SITUATION,
     stunServers: () => [],
     udp: () => undefined,
     hardTcpNat: () => false,

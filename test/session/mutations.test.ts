@@ -21,10 +21,12 @@ import {
   FrameParser,
   type Hello,
 } from '../../common/wire/session-frame.ts'
+import { encodeSituation } from '../../common/wire/situation.ts'
 import { liveBytes } from '../unit/collect-garbage.ts'
 import { type Draw, mutateBytes, randomBytes, seededDraw } from '../unit/mutate.ts'
 import { ALICE, BOB } from '../vectors/keys.ts'
 import { CANDIDATES } from '../vectors/session-frames.ts'
+import { HOME } from '../vectors/situations.ts'
 import { openLoopback, sealPair } from './sealed-pair.ts'
 
 const SEED = 71_003
@@ -67,6 +69,7 @@ function goodFrames(next: number, received: number): readonly Buffer[] {
     encodeFrame(FRAME.accept, next ^ 3),
     encodeCount(FRAME.ack, 0),
     encodeFrame(FRAME.candidates, 0, encodeCandidates(CANDIDATES), 1),
+    encodeFrame(FRAME.situation, 0, encodeSituation(HOME)),
     encodeIce(9, { kind: 'candidate', mid: '0', line: 'candidate:1' }),
     encodeIce(9, { kind: 'offer', sdp: 'v=0' }),
     encodeFrame(FRAME.end, next),
@@ -105,7 +108,12 @@ function wildFrame(draw: Draw): Buffer {
     case 8:
       return encodeFrame(FRAME.bye, stream)
     case 9:
-      return encodeFrame([FRAME.candidates, FRAME.ice][draw(2)] ?? 0, stream, randomBytes(draw(40), draw), draw(5))
+      return encodeFrame(
+        [FRAME.candidates, FRAME.ice, FRAME.situation][draw(3)] ?? 0,
+        stream,
+        randomBytes(draw(40), draw),
+        draw(5),
+      )
     case 10:
       return encodeFrame([FRAME.ping, FRAME.pong][draw(2)] ?? 0, stream, randomBytes(draw(6), draw))
     case 11:
@@ -174,6 +182,7 @@ function startVictim(budget: WindowBudget): Session {
   const nothing = () => undefined
   const events = {
     onCandidates: nothing,
+    onSituation: () => undefined,
     onIce: nothing,
     onPunch: nothing,
     onPaths: nothing,

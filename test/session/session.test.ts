@@ -60,6 +60,7 @@ function startSession(own: 0 | 1, events: Partial<SessionEvents> = {}, budgetByt
     events: {
       onStream: stream => stream.reset('service-unknown', 'no service'),
       onCandidates: nothing,
+      onSituation: () => undefined,
       onIce: nothing,
       onPunch: nothing,
       onPaths: nothing,

@@ -20,7 +20,9 @@ import {
   type Hello,
   type IceSignal,
 } from '../../common/wire/session-frame.ts'
+import { decodeSituation, encodeSituation } from '../../common/wire/situation.ts'
 import { fromHex } from './keys.ts'
+import { HOME, NO_SITUATION } from './situations.ts'
 
 /** One frame in hex, with its fields, and what a codec makes of it in both directions. */
 export interface FrameVector {
@@ -289,5 +291,25 @@ export const FRAMES: readonly FrameVector[] = [
     encode: () => encodePunch(42, { kind: 'decline' }),
     decode: decodePunch,
     message: { kind: 'decline' },
+  },
+  {
+    name: 'situation behind a router that refused',
+    hex: '50 00 001a 00000000 02 04 02 03 00 a35e a35f 04 c0a80114 000a 69742072656675736564',
+    type: 0x50,
+    flags: 0,
+    stream: 0,
+    encode: () => encodeFrame(FRAME.situation, 0, encodeSituation(HOME)),
+    decode: frame => decodeSituation(frame.payload),
+    message: HOME,
+  },
+  {
+    name: 'situation of which nothing is known',
+    hex: '50 00 000c 00000000 00 00 00 00 00 0000 0000 00 0000',
+    type: 0x50,
+    flags: 0,
+    stream: 0,
+    encode: () => encodeFrame(FRAME.situation, 0, encodeSituation(NO_SITUATION)),
+    decode: frame => decodeSituation(frame.payload),
+    message: NO_SITUATION,
   },
 ]

@@ -1,10 +1,12 @@
 import test from 'ava'
 import { explain, type WhyInput } from '../../../../agent/session/why.ts'
 import { CulvertError } from '../../../../common/errors.ts'
+import { HOME } from '../../../vectors/situations.ts'
 
 const nowhere = { local: undefined, remote: undefined }
 const relayed = { kind: 'relay', transport: 'pipe', how: 'relay', ...nowhere } as const
 const calm: WhyInput = {
+  name: 'tv',
   state: 'connected',
   path: relayed,
   faults: new Map(),
@@ -12,8 +14,8 @@ const calm: WhyInput = {
   lastError: undefined,
   hasRelay: true,
   relayProblem: null,
-  portMappingProblem: null,
-  udpMapping: 'endpoint-independent',
+  own: HOME,
+  theirs: HOME,
 }
 
 for (const [how, words] of [
@@ -30,23 +32,21 @@ for (const [how, words] of [
   })
 }
 
-test('a relayed path names the NAT at fault, and what was tried', t => {
+test('a relayed path names what is between, what was tried, and what would help with what it gains', t => {
   const faults = new Map([
     ['udp', 'no pair of addresses answered in 3000 ms'],
+    ['tcp/punched', 'no answer'],
     ['tcp/lan 10.0.0.2:1', 'timed out'],
     ['tcp/public 192.0.2.1:1', 'refused'],
   ])
-  for (const [udpMapping, words] of [
-    ['blocked', /lets no UDP out/],
-    ['address-and-port-dependent', /another outside port for every destination/],
-    ['endpoint-independent', /on the other side/],
-  ] as const) {
-    const { why, remedy } = explain({ ...calm, faults, udpMapping })
-    t.regex(why, words)
-    t.regex(why, /UDP: no pair of addresses answered/)
-    t.regex(why, /none of 2 addresses answered/)
-    t.regex(remedy ?? '', /UPnP/)
-  }
+  const hard = { ...HOME, udp: { mapping: 'address-and-port-dependent', filtering: 'unknown' } } as const
+  const { why, remedy } = explain({ ...calm, faults, own: hard, theirs: hard })
+  t.is(
+    why,
+    'relayed: both routers use another outside port for every destination, so neither side can aim at the other ' +
+      '(UDP: no pair of addresses answered in 3000 ms; TCP punched: no answer; TCP: none of 2 addresses answered)',
+  )
+  t.regex(remedy ?? '', /^here: it refused; allow that in the router, or forward .*: then tv connects directly$/)
 })
 
 test('while the first race runs, nothing is blamed', t => {
@@ -55,9 +55,10 @@ test('while the first race runs, nothing is blamed', t => {
   t.is(remedy, null)
 })
 
-test("the router's own problem is the first remedy, then a relay", t => {
-  t.is(explain({ ...calm, portMappingProblem: 'turn UPnP on' }).remedy, 'turn UPnP on')
-  t.is(explain({ ...calm, hasRelay: false }).remedy, 'add a relay under "relays"')
+test('without a relay one is asked for', t => {
+  const lastError = new CulvertError('relay-unreachable', 'no relay is configured')
+  const input = { ...calm, path: undefined, state: 'connecting', lastError, hasRelay: false } as const
+  t.is(explain(input).remedy, 'add a relay under "relays"')
 })
 
 test('without a path, the state tells why, and what to do', t => {

@@ -17,6 +17,7 @@ import {
   FRAME_HEADER_BYTES,
   FrameParser,
 } from '../../../../common/wire/session-frame.ts'
+import { decodeSituation, encodeSituation } from '../../../../common/wire/situation.ts'
 import { ALICE, BOB, fromHex, RELAY } from '../../../vectors/keys.ts'
 import { KNOCK } from '../../../vectors/knock.ts'
 import { AGENT_MESSAGES, AGENT_PROOF, AGENT_SIGNATURE, RELAY_MESSAGES } from '../../../vectors/relay-messages.ts'
@@ -85,6 +86,9 @@ survives('credit', payloads('credit'), bytes => decodeCredit(bytes))
 survives('reset', payloads('reset'), bytes => decodeReset(bytes))
 survives('ice', payloads('ice'), (payload, draw) => decodeIce({ type: 0x47, flags: draw(5), stream: 1, payload }))
 survives('punch', payloads('punch'), (payload, draw) => decodePunch({ type: 0x49, flags: draw(4), stream: 1, payload }))
+survives('situation', payloads('situation'), bytes => {
+  encodeSituation(decodeSituation(bytes))
+})
 survives('candidates', [fromHex(CANDIDATES_HEX), fromHex('00')], bytes => {
   // What was taken must be fit for use.
   const candidates = decodeCandidates(bytes)

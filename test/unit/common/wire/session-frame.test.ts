@@ -73,7 +73,19 @@ test('PROTOCOL.md has a row for every frame type, with its number and whether it
 
 test('the types that carry a sequence number are those with bit 0x40', t => {
   const sequenced = Object.entries(FRAME).flatMap(([name, type]) => (type & SEQUENCED_BIT ? [name] : []))
-  t.deepEqual(sequenced, ['open', 'accept', 'data', 'credit', 'end', 'reset', 'candidates', 'ice', 'bye', 'punch'])
+  t.deepEqual(sequenced, [
+    'open',
+    'accept',
+    'data',
+    'credit',
+    'end',
+    'reset',
+    'candidates',
+    'ice',
+    'bye',
+    'punch',
+    'situation',
+  ])
 })
 
 test('whatever the pieces that they come in, frames come out whole and in order', t => {

@@ -1,0 +1,47 @@
+import test from 'ava'
+import { natReport } from '../../../../agent/nat/nat-report.ts'
+import { NO_PORT_MAPPING } from '../../../../agent/nat/port-mapping-report.ts'
+import { situationOf } from '../../../../agent/nat/situation.ts'
+
+const OUTSIDE = { address: '198.51.100.7', port: 9 }
+const EASY = { mapping: 'endpoint-independent', filtering: 'unknown', address: OUTSIDE } as const
+const at = (interfaceName: string, address: string) => ({
+  interfaceName,
+  address,
+  family: 4 as const,
+  prefixLength: 24,
+  loopback: false,
+})
+const sources = { addresses: [at('eth0', '192.168.1.20')], ports: { tcp: 1, udp: 2 }, portMapping: true }
+const report = (udp: Parameters<typeof natReport>[0], mapping = NO_PORT_MAPPING) => natReport(udp, EASY, mapping, [])
+
+test('tells the NAT, the ports, and the address that a router would forward to', t => {
+  const { udp, tcp, ports, lanAddress } = situationOf(report(EASY), sources)
+  t.deepEqual(
+    { udp, tcp, ports, lanAddress },
+    {
+      udp: { mapping: 'endpoint-independent', filtering: 'unknown' },
+      tcp: { mapping: 'endpoint-independent' },
+      ports: { tcp: 1, udp: 2 },
+      lanAddress: '192.168.1.20',
+    },
+  )
+})
+
+test('the LAN address is not that of a container bridge or a tunnel', t => {
+  const addresses = [at('docker0', '172.17.0.1'), at('wg0', '10.9.0.2'), at('wlan0', '192.168.1.21')]
+  t.is(situationOf(report(EASY), { ...sources, addresses }).lanAddress, '192.168.1.21')
+  t.is(situationOf(report(EASY), { ...sources, addresses: [] }).lanAddress, undefined)
+})
+
+test('tells whether the router opened ports, and if not, why', t => {
+  const upnp = { ...NO_PORT_MAPPING, protocol: 'upnp', externalAddress: '198.51.100.7' } as const
+  const opening = (...args: Parameters<typeof report>) => situationOf(report(...args), sources).portOpening
+  t.is(opening({ ...EASY, mapping: 'none' }), 'not-needed')
+  t.is(opening(EASY, { ...upnp, tcp: { address: '198.51.100.7', port: 1 } }), 'made')
+  t.is(opening(EASY, { ...upnp, externalAddress: '100.64.0.2', problem: 'another NAT' }), 'behind-nat')
+  t.is(opening(EASY, { ...NO_PORT_MAPPING, problem: 'no router' }), 'absent')
+  t.is(opening(EASY, { ...upnp, problem: 'refused' }), 'failed')
+  t.is(opening(EASY), 'unknown')
+  t.is(situationOf(report(EASY), { ...sources, portMapping: false }).portOpening, 'off')
+})
