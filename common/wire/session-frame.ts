@@ -143,18 +143,26 @@ export function decodeCount(payload: Uint8Array): number {
   return new ByteReader(payload).u64()
 }
 
+/** What a stream carries: bytes in order, or datagrams (a flow). */
+export type StreamKind = 'bytes' | 'datagrams'
+
+/** Flag of `open`: the stream is a flow. */
+const FLOW = 1
+
 /** `open`: the service asked for. Throws `service-unknown` for a name that no service can have. */
-export function encodeOpen(stream: number, service: string): Buffer {
+export function encodeOpen(stream: number, service: string, kind: StreamKind = 'bytes'): Buffer {
   const length = Buffer.byteLength(service, 'utf8')
   if (length > MAX_SERVICE_NAME_BYTES) {
     const message = `a service name of ${length} bytes; none has more than ${MAX_SERVICE_NAME_BYTES}`
     throw new CulvertError('service-unknown', message)
   }
-  return encodeFrame(FRAME.open, stream, new ByteWriter(2 + MAX_SERVICE_NAME_BYTES).text(service).finish())
+  const payload = new ByteWriter(2 + MAX_SERVICE_NAME_BYTES).text(service).finish()
+  return encodeFrame(FRAME.open, stream, payload, kind === 'datagrams' ? FLOW : 0)
 }
 
-export function decodeOpen(payload: Uint8Array): { readonly service: string } {
-  return { service: new ByteReader(payload).text(MAX_SERVICE_NAME_BYTES) }
+export function decodeOpen(payload: Uint8Array, flags = 0): { readonly service: string; readonly kind: StreamKind } {
+  const service = new ByteReader(payload).text(MAX_SERVICE_NAME_BYTES)
+  return { service, kind: flags & FLOW ? 'datagrams' : 'bytes' }
 }
 
 /** `credit`: bytes that the receiver takes on top of those allowed before. */

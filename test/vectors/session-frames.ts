@@ -1,4 +1,5 @@
 import { type Candidate, decodeCandidates, encodeCandidates } from '../../common/wire/candidate.ts'
+import { datagramSize, decodeDatagram, writeDatagram } from '../../common/wire/datagram.ts'
 import {
   decodeCount,
   decodeCredit,
@@ -39,6 +40,13 @@ export interface FrameVector {
 
 const text = (frame: Frame) => frame.payload.toString('latin1')
 const u32 = (value: number) => Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value)
+
+/** All frames of one datagram. */
+export function datagramFrames(flow: number, message: number, datagram: Buffer, frameBytes: number): Buffer {
+  const frames = Buffer.alloc(datagramSize(datagram.length, frameBytes).bytes)
+  if (writeDatagram(frames, 0, flow, message, datagram, frameBytes) !== frames.length) throw new Error('wrong size')
+  return frames
+}
 
 const HELLO: Hello = {
   minVersion: 1,
@@ -132,6 +140,26 @@ export const FRAMES: readonly FrameVector[] = [
     message: 0xfffffffe,
   },
   {
+    name: 'datagram',
+    hex: '06 00 0005 00000003 68656c6c6f',
+    type: 0x06,
+    flags: 0,
+    stream: 3,
+    encode: () => datagramFrames(3, 7, Buffer.from('hello'), 16_384),
+    decode: decodeDatagram,
+    message: Buffer.from('hello'),
+  },
+  {
+    name: 'part of a datagram',
+    hex: '06 01 0007 00000003 fffe 02 03 796f75',
+    type: 0x06,
+    flags: 1,
+    stream: 3,
+    encode: () => datagramFrames(3, 0xfffe, Buffer.from('hello you'), 16).subarray(30),
+    decode: decodeDatagram,
+    message: { message: 0xfffe, index: 2, count: 3, bytes: Buffer.from('you') },
+  },
+  {
     name: 'leave',
     hex: '07 00 0000 00000000',
     type: 0x07,
@@ -148,8 +176,18 @@ export const FRAMES: readonly FrameVector[] = [
     flags: 0,
     stream: 1,
     encode: () => encodeOpen(1, 'ssh'),
-    decode: frame => decodeOpen(frame.payload),
-    message: { service: 'ssh' },
+    decode: frame => decodeOpen(frame.payload, frame.flags),
+    message: { service: 'ssh', kind: 'bytes' },
+  },
+  {
+    name: 'open of a flow',
+    hex: '40 01 0005 00000001 0003 646e73',
+    type: 0x40,
+    flags: 1,
+    stream: 1,
+    encode: () => encodeOpen(1, 'dns', 'datagrams'),
+    decode: frame => decodeOpen(frame.payload, frame.flags),
+    message: { service: 'dns', kind: 'datagrams' },
   },
   {
     name: 'accept',
