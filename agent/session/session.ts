@@ -1,25 +1,23 @@
 import { CulvertError, type ErrorCode } from '../../common/errors.ts'
 import type { Clock } from '../../common/platform/clock.ts'
 import { type Candidate, decodeCandidates, encodeCandidates } from '../../common/wire/candidate.ts'
+import { decodePunch, encodePunch, type PunchSignal } from '../../common/wire/punch-signal.ts'
 import {
   decodeCredit,
   decodeIce,
   decodeOpen,
-  decodePunch,
   decodeReset,
   EPOCH_BYTES,
   encodeCredit,
   encodeFrame,
   encodeIce,
   encodeOpen,
-  encodePunch,
   encodeReset,
   FRAME,
   type Frame,
   type Hello,
   type HelloHow,
   type IceSignal,
-  type PunchSignal,
   SESSION_VERSION,
   type StreamKind,
 } from '../../common/wire/session-frame.ts'

@@ -6,6 +6,7 @@ import { decodeCandidates, encodeCandidates } from '../../../../common/wire/cand
 import { decodeDatagram } from '../../../../common/wire/datagram.ts'
 import { addressScope, formatEndpoint, parseEndpoint } from '../../../../common/wire/endpoint.ts'
 import { parsePeerId } from '../../../../common/wire/peer-id.ts'
+import { decodePunch } from '../../../../common/wire/punch-signal.ts'
 import { decodeAgentMessage, decodeRelayMessage } from '../../../../common/wire/relay-message.ts'
 import {
   decodeCount,
@@ -13,7 +14,6 @@ import {
   decodeHello,
   decodeIce,
   decodeOpen,
-  decodePunch,
   decodeReset,
   FRAME_HEADER_BYTES,
   FrameParser,
@@ -92,7 +92,9 @@ survives('datagrams', payloads('datagram', 'part'), (payload, draw) => {
 survives('credit', payloads('credit'), bytes => decodeCredit(bytes))
 survives('reset', payloads('reset'), bytes => decodeReset(bytes))
 survives('ice', payloads('ice'), (payload, draw) => decodeIce({ type: 0x47, flags: draw(5), stream: 1, payload }))
-survives('punch', payloads('punch'), (payload, draw) => decodePunch({ type: 0x49, flags: draw(4), stream: 1, payload }))
+survives('punch', payloads('punch'), (payload, draw) =>
+  decodePunch({ type: 0x49, flags: draw(256), stream: 1, payload }),
+)
 survives('situation', payloads('situation'), bytes => {
   encodeSituation(decodeSituation(bytes))
 })
