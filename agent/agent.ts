@@ -3,6 +3,7 @@ import { systemClock } from '../common/platform/clock.ts'
 import type { Log, LogLevel } from '../common/platform/log.ts'
 import { listInterfaceAddresses } from '../common/platform/network-interfaces.ts'
 import { systemRandom } from '../common/platform/random.ts'
+import { BENCH_SERVICE } from '../common/wire/bench-message.ts'
 import { shortPeerId } from '../common/wire/peer-id.ts'
 import type { AgentConfig } from './config/agent-config.ts'
 import { formatFault } from './config/config-fault.ts'
@@ -24,6 +25,7 @@ import { listenForPaths, type PathListener, type PathListenerOptions } from './p
 import { relayAddresses } from './rendezvous/relay-addresses.ts'
 import { Rendezvous } from './rendezvous/rendezvous.ts'
 import { RunningAgent } from './running-agent.ts'
+import { BenchService } from './service/bench-service.ts'
 import { Forwards } from './service/forwards.ts'
 import { Services } from './service/services.ts'
 import type { UdpSituation } from './session/direct-race.ts'
@@ -115,7 +117,17 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
       ports: { tcp: listener.port, udp: udpPort },
       portMapping: config.nat.portMapping,
     })
-  const services = new Services({ clock, log: log.area('service'), mayUse: (id, allow) => trust.mayUse(id, allow) })
+  const bench = new BenchService({
+    clock,
+    random,
+    isRelayed: id => peers.get(id)?.session?.active?.kind === 'relay',
+  })
+  const services = new Services({
+    clock,
+    log: log.area('service'),
+    mayUse: (id, allow) => trust.mayUse(id, allow),
+    builtIn: new Map([[BENCH_SERVICE, (peer, stream) => bench.serve(peer, stream)]]),
+  })
   const peerContext: PeerContext = {
     ownId: identity.id,
     sealer,
@@ -144,6 +156,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
   const agent: RunningAgent = new RunningAgent({
     identity,
     clock,
+    random,
     log,
     config,
     trust,

@@ -3,20 +3,24 @@ import { asCulvertError, CulvertError, reasonOf } from '../common/errors.ts'
 import type { Clock, Timer } from '../common/platform/clock.ts'
 import type { KeyPair } from '../common/platform/ed25519.ts'
 import type { Log } from '../common/platform/log.ts'
+import type { Random } from '../common/platform/random.ts'
 import type { Endpoint } from '../common/wire/endpoint.ts'
 import type { Situation } from '../common/wire/situation.ts'
 import { formatAddress, parseAddress } from './config/address.ts'
 import type { AgentConfig } from './config/agent-config.ts'
 import { parsePeerService } from './config/name.ts'
-import type { ControlTarget, ForwardReply, PingReply } from './control/control-target.ts'
+import type { BenchReply, ControlTarget, ForwardReply, PingReply } from './control/control-target.ts'
 import type { AgentStatus } from './control/status.ts'
 import { pathStatus, statusOf } from './control/status-of.ts'
 import type { Nat } from './nat/nat.ts'
 import type { Rendezvous } from './rendezvous/rendezvous.ts'
+import { type BenchWish, benchRequest, measure } from './service/bench.ts'
 import type { Forwards } from './service/forwards.ts'
 import type { Services } from './service/services.ts'
+import type { PathLink } from './session/path-link.ts'
 import type { Peer } from './session/peer.ts'
 import type { Peers } from './session/peers.ts'
+import { settled } from './session/settled.ts'
 import type { SessionStream } from './session/stream.ts'
 import type { Trust } from './trust/trust.ts'
 import { VERSION } from './version.ts'
@@ -27,9 +31,13 @@ const RESTART_KEYS = ['stateDir', 'controlSocket', 'listen'] as const satisfies 
 /** New STUN servers set off questions to all of them, so a relay must not name others again and again. */
 const STUN_CHANGE_MS = 10_000
 
+/** How long a measurement waits for the attempts at a direct path: it is to measure the path that will be used. */
+const SETTLE_MS = 5_000
+
 export interface AgentParts {
   readonly identity: KeyPair
   readonly clock: Clock
+  readonly random: Random
   readonly log: Log
   readonly config: AgentConfig
   readonly trust: Trust
@@ -176,8 +184,27 @@ export class RunningAgent implements ControlTarget {
     if (!active || rttMs === undefined) {
       throw new CulvertError('peer-unreachable', `the path to ${peer} was lost before the answer came`)
     }
-    const { kind, transport, how, local, remote } = pathStatus(active, this.#parts.clock.now())
-    return { rttMs, path: { kind, transport, how, local, remote } }
+    return { rttMs, path: this.#pathOf(active) }
+  }
+
+  async bench(name: string, wish: BenchWish, signal: AbortSignal): Promise<BenchReply> {
+    const { clock, random } = this.#parts
+    const peer = this.#peer(name)
+    const session = await peer.ready(signal)
+    await settled(peer, { clock, limitMs: SETTLE_MS, signal, onChange: listener => this.onChange(listener) })
+    const begun = session.active
+    if (!begun) throw new CulvertError('peer-unreachable', `the path to ${name} was lost`)
+    const relayed = begun.kind === 'relay'
+    const outcome = await measure(session, benchRequest(wish, relayed), { clock, random, signal })
+    const { active } = session
+    return {
+      direction: wish.direction,
+      ...outcome,
+      bitsPerS: outcome.ms > 0 ? Math.round((outcome.bytes * 8000) / outcome.ms) : 0,
+      path: this.#pathOf(begun),
+      pathAtEnd: active && active !== begun ? this.#pathOf(active) : null,
+      limitedByRelay: relayed && !wish.overRelay,
+    }
   }
 
   addForward(listen: string, to: string): Promise<ForwardReply> {
@@ -192,6 +219,11 @@ export class RunningAgent implements ControlTarget {
   /** A stream to a service of a peer, which need not have been accepted yet. */
   open(peer: string, service: string, signal: AbortSignal): Promise<SessionStream> {
     return this.#peer(peer).openStream(service, signal)
+  }
+
+  #pathOf(link: PathLink): PingReply['path'] {
+    const { kind, transport, how, local, remote } = pathStatus(link, this.#parts.clock.now())
+    return { kind, transport, how, local, remote }
   }
 
   #peer(nameOrId: string): Peer {

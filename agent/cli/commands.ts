@@ -103,6 +103,18 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: () => import('./ping.ts'),
   },
   {
+    name: 'bench',
+    operands: ['PEER'],
+    summary: 'measure what the path to a peer carries, each way, and the round trip meanwhile',
+    options: {
+      seconds: { value: 'N', summary: 'how long each way (5); at most 30' },
+      relay: { summary: 'as long also over a relay, which is else spared: 2 s and 8 MiB each way' },
+      json,
+      ...toAgent,
+    },
+    load: () => import('./bench.ts'),
+  },
+  {
     name: 'version',
     operands: [],
     summary: 'print the version',

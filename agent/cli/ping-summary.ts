@@ -1,26 +1,37 @@
 import type { PingReply } from '../control/control-target.ts'
+import { type RoundTrips, roundTrips } from '../service/round-trips.ts'
+
+/** What came of one ping; `seq` counts from 1. */
+export type PingResult =
+  | { readonly seq: number; readonly rttMs: number; readonly path: PingReply['path'] }
+  | { readonly seq: number; readonly lost: string }
 
 /** What `ping --json` prints. Times in ms, with a precision of 0.01. */
 export interface PingSummary {
   readonly peer: string
   readonly count: number
   readonly received: number
-  readonly rttMs: { readonly min: number; readonly p50: number; readonly max: number }
+  readonly lossPct: number
+  readonly rttMs: RoundTrips
   /** The path of the last reply. */
   readonly path: PingReply['path']
-  readonly replies: readonly PingReply[]
+  /** How often an answer took another path than the one before. */
+  readonly pathChanges: number
+  readonly replies: readonly PingResult[]
 }
 
-/** Sums up at least one reply to `count` pings. */
-export function pingSummary(peer: string, count: number, replies: readonly PingReply[]): PingSummary {
-  const times = replies.map(reply => rounded(reply.rttMs)).toSorted((a, b) => a - b)
-  const at = (index: number) => times[Math.max(0, Math.min(times.length - 1, index))] ?? 0
-  const path = replies.at(-1)?.path
-  if (!path) throw new RangeError('a summary needs a reply')
-  const rttMs = { min: at(0), p50: at(Math.ceil(times.length / 2) - 1), max: at(times.length - 1) }
-  return { peer, count, received: replies.length, rttMs, path, replies }
+/** Sums up results, at least one of which is an answer. */
+export function pingSummary(peer: string, replies: readonly PingResult[]): PingSummary {
+  const answers = replies.filter(reply => 'rttMs' in reply)
+  const rttMs = roundTrips(answers.map(answer => answer.rttMs))
+  const path = answers.at(-1)?.path
+  if (!path || !rttMs) throw new RangeError('a summary needs an answer')
+  const pathChanges = answers.filter((answer, i) => i > 0 && !samePath(answer.path, answers[i - 1]?.path)).length
+  const lossPct = Math.round((1 - answers.length / replies.length) * 1000) / 10
+  return { peer, count: replies.length, received: answers.length, lossPct, rttMs, path, pathChanges, replies }
 }
 
-function rounded(ms: number): number {
-  return Math.round(ms * 100) / 100
+/** Alike in all that its owner would call a path; a new local port on the same way is none. */
+export function samePath(a: PingReply['path'], b: PingReply['path'] | undefined): boolean {
+  return b !== undefined && a.transport === b.transport && a.how === b.how && a.remote === b.remote
 }

@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { CulvertError } from '../../common/errors.ts'
+import { CulvertError, type ErrorCode } from '../../common/errors.ts'
 import { isPeerText } from '../config/name.ts'
+import type { ControlClient } from '../control/control-client.ts'
 import type { PingReply } from '../control/control-target.ts'
 import { formatPath } from '../control/format-status.ts'
 import type { Arguments, CommandIo } from './command.ts'
 import { EXIT_DONE } from './exit-code.ts'
 import { asUsage, line, printJson } from './output.ts'
-import { pingSummary } from './ping-summary.ts'
+import { type PingResult, type PingSummary, pingSummary, samePath } from './ping-summary.ts'
 import { agentOf } from './running-agent.ts'
 
 const COUNT_DEFAULT = 4
@@ -15,36 +16,71 @@ const PERIOD_MS = 1000
 /** Longer than the agent tries to reach a peer, so that its own answer comes first. */
 const TIMEOUT_MS = 30_000
 
+/** A path may come back after these; a peer that is unknown or refuses us will not. */
+const LOSSES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'peer-unreachable',
+  'peer-offline',
+  'relay-unreachable',
+  'timed-out',
+  'session-closed',
+  // What stopped it was our own limit: the command itself is not stopped.
+  'aborted',
+])
+
 export async function run(args: Arguments, io: CommandIo): Promise<number> {
   const peer = args.operand(0)
   if (!isPeerText(peer)) throw asUsage(`"${peer.slice(0, 80)}" is no peer's name or id`)
   const count = countOf(args.value('count'))
   const agent = await agentOf(args, io)
-  const replies: PingReply[] = []
-  let sent = 0
+  const json = args.flag('json')
+  const results: PingResult[] = []
+  let last: PingReply['path'] | undefined
   let lost: CulvertError | undefined
-  while (sent < count && !io.signal.aborted) {
-    if (sent > 0 && !(await pauseUnless(io.signal))) break
-    sent++
-    try {
-      const reply = await agent.ping(peer, AbortSignal.any([io.signal, AbortSignal.timeout(TIMEOUT_MS)]))
-      replies.push(reply)
-      if (!args.flag('json')) io.out(line(`${peer}: ${reply.rttMs.toFixed(1)} ms over ${formatPath(reply.path)}`))
-    } catch (thrown) {
-      // A path may come back; a peer that is unknown or refuses us will not.
-      if (!(thrown instanceof CulvertError) || !isLoss(thrown)) throw thrown
-      lost = thrown
-      if (!args.flag('json')) io.err(line(`culvert: ${thrown.message}`))
+  while (results.length < count && !io.signal.aborted) {
+    if (results.length > 0 && !(await pauseUnless(io.signal))) break
+    const outcome = await pingOnce(agent, peer, io.signal)
+    if (outcome === undefined) break
+    const seq = results.length + 1
+    if (outcome instanceof CulvertError) {
+      lost = outcome
+      results.push({ seq, lost: outcome.message })
+      if (!json) io.err(line(`culvert: ${outcome.message}`))
+      continue
     }
+    const { rttMs, path } = outcome
+    results.push({ seq, rttMs: Math.round(rttMs * 100) / 100, path })
+    if (!json) {
+      if (last && !samePath(path, last)) io.out(line(`${peer}: moved from ${formatPath(last)} to ${formatPath(path)}`))
+      io.out(line(`${peer}: ${rttMs.toFixed(1)} ms over ${formatPath(path)}`))
+    }
+    last = path
   }
-  if (replies.length === 0) throw lost ?? new CulvertError('aborted', 'stopped before the first answer')
-  const summary = pingSummary(peer, sent, replies)
-  if (args.flag('json')) printJson(io, summary)
-  else {
-    const { min, p50, max } = summary.rttMs
-    io.out(`${summary.received} of ${sent} answered, ${min} / ${p50} / ${max} ms (least, median, most)\n`)
-  }
+  if (!last) throw lost ?? new CulvertError('aborted', 'stopped before the first answer')
+  const summary = pingSummary(peer, results)
+  if (json) printJson(io, summary)
+  else io.out(line(formatSummary(summary)))
   return EXIT_DONE
+}
+
+/** Undefined when the command was stopped meanwhile. */
+async function pingOnce(
+  agent: ControlClient,
+  peer: string,
+  signal: AbortSignal,
+): Promise<PingReply | CulvertError | undefined> {
+  try {
+    return await agent.ping(peer, AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]))
+  } catch (thrown) {
+    if (signal.aborted) return undefined
+    if (thrown instanceof CulvertError && LOSSES.has(thrown.code)) return thrown
+    throw thrown
+  }
+}
+
+function formatSummary({ count, received, lossPct, rttMs, pathChanges }: PingSummary): string {
+  const moves = pathChanges === 0 ? '' : `, ${pathChanges} ${pathChanges === 1 ? 'change' : 'changes'} of path`
+  const { min, avg, max } = rttMs
+  return `${received} of ${count} answered (${lossPct} % lost), ${min} / ${avg} / ${max} ms (least, mean, most)${moves}`
 }
 
 function countOf(written: string | undefined): number {
@@ -52,10 +88,6 @@ function countOf(written: string | undefined): number {
   const count = Number(written)
   if (Number.isInteger(count) && count >= 1 && count <= COUNT_LIMIT) return count
   throw asUsage(`--count takes a whole number from 1 to ${COUNT_LIMIT}, not "${written.slice(0, 80)}"`)
-}
-
-function isLoss({ code }: CulvertError): boolean {
-  return code === 'peer-unreachable' || code === 'peer-offline' || code === 'timed-out' || code === 'session-closed'
 }
 
 async function pauseUnless(signal: AbortSignal): Promise<boolean> {

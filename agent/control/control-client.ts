@@ -1,8 +1,9 @@
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
 import { connect as connectSocket, type Socket } from 'node:net'
 import { CulvertError, reasonOf, systemCodeOf } from '../../common/errors.ts'
+import type { BenchWish } from '../service/bench.ts'
 import { errorFromBody } from './control-error.ts'
-import type { ForwardReply, PingReply } from './control-target.ts'
+import type { BenchReply, ForwardReply, PingReply } from './control-target.ts'
 import type { AgentStatus } from './status.ts'
 
 /** A status of thousands of peers; more is no answer of ours. */
@@ -23,6 +24,7 @@ export interface ControlClient {
   watchStatus(signal?: AbortSignal): AsyncIterable<AgentStatus>
   connect(peer: string, service: string, signal?: AbortSignal): Promise<ControlStream>
   ping(peer: string, signal?: AbortSignal): Promise<PingReply>
+  bench(peer: string, wish: BenchWish, signal?: AbortSignal): Promise<BenchReply>
   addForward(listen: string, to: string, signal?: AbortSignal): Promise<ForwardReply>
   /** False when there was no forward at that address. */
   removeForward(listen: string, signal?: AbortSignal): Promise<boolean>
@@ -37,6 +39,7 @@ export function createControlClient(socketPath: string): ControlClient {
   return {
     status: async signal => (await ask('GET', '/v1/status', undefined, signal)) as AgentStatus,
     ping: async (peer, signal) => (await ask('POST', '/v1/ping', { peer }, signal)) as PingReply,
+    bench: async (peer, wish, signal) => (await ask('POST', '/v1/bench', { peer, ...wish }, signal)) as BenchReply,
     addForward: async (listen, to, signal) =>
       (await ask('POST', '/v1/forwards', { listen, to }, signal)) as ForwardReply,
     async removeForward(listen, signal) {

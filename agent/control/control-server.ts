@@ -5,6 +5,7 @@ import type { Clock } from '../../common/platform/clock.ts'
 import type { Log } from '../../common/platform/log.ts'
 import { parseAddress, UNIX_PATH_BYTES } from '../config/address.ts'
 import { isPeerText, parsePeerService } from '../config/name.ts'
+import { MAX_BENCH_MS } from '../service/bench-service.ts'
 import { errorBody, httpStatusOf } from './control-error.ts'
 import { listenOnControlSocket } from './control-socket.ts'
 import type { ControlTarget } from './control-target.ts'
@@ -38,6 +39,7 @@ export interface ControlServer extends AsyncDisposable {
  *   GET    /v1/connect/PEER/SERVICE           Upgrade: culvert-stream; after 101 raw bytes, either way with half-close
  *   GET    /v1/streams/NUMBER                 waits until that stream is done and tells how it ended
  *   POST   /v1/ping      { peer }             one round trip
+ *   POST   /v1/bench     { peer, direction, durationMs, overRelay }   what one direction carries
  *   POST   /v1/forwards  { listen, to }       opens a forward
  *   DELETE /v1/forwards  { listen }           closes it
  *
@@ -96,6 +98,8 @@ async function answer(offer: Offer, request: IncomingMessage, response: ServerRe
       return feedStatus(target, response, offer.clock)
     case 'POST /v1/ping':
       return reply(response, await ping(target, await readBody(request), goneSignal(response)))
+    case 'POST /v1/bench':
+      return reply(response, await bench(target, await readBody(request), goneSignal(response)))
     case 'POST /v1/forwards':
       return reply(response, await addForward(target, await readBody(request)))
     case 'DELETE /v1/forwards':
@@ -107,9 +111,23 @@ async function answer(offer: Offer, request: IncomingMessage, response: ServerRe
 }
 
 async function ping(target: ControlTarget, body: unknown, signal: AbortSignal) {
+  return target.ping(peerIn(body), signal)
+}
+
+async function bench(target: ControlTarget, body: unknown, signal: AbortSignal) {
+  const direction = textIn(body, 'direction')
+  if (direction !== 'send' && direction !== 'receive') throw new CulvertError('usage', 'direction: send or receive')
+  const durationMs = valueIn(body, 'durationMs')
+  if (typeof durationMs !== 'number' || !(durationMs >= 1 && durationMs <= MAX_BENCH_MS)) {
+    throw new CulvertError('usage', `durationMs: a number from 1 to ${MAX_BENCH_MS}`)
+  }
+  return target.bench(peerIn(body), { direction, durationMs, overRelay: valueIn(body, 'overRelay') === true }, signal)
+}
+
+function peerIn(body: unknown): string {
   const peer = textIn(body, 'peer')
   if (!isPeerText(peer)) throw new CulvertError('usage', `${JSON.stringify(peer.slice(0, 80))} is no peer's name or id`)
-  return target.ping(peer, signal)
+  return peer
 }
 
 async function addForward(target: ControlTarget, body: unknown) {
@@ -225,9 +243,12 @@ async function readText(request: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString('utf8')
 }
 
+function valueIn(body: unknown, key: string): unknown {
+  return typeof body === 'object' && body !== null && Object.hasOwn(body, key) ? Reflect.get(body, key) : undefined
+}
+
 function textIn(body: unknown, key: string): string {
-  const value: unknown =
-    typeof body === 'object' && body !== null && Object.hasOwn(body, key) ? Reflect.get(body, key) : undefined
+  const value = valueIn(body, key)
   if (typeof value !== 'string') throw new CulvertError('usage', `the body needs "${key}" as a text`)
   return value
 }

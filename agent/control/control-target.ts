@@ -1,10 +1,28 @@
 import type { Duplex } from 'node:stream'
+import type { BenchWish } from '../service/bench.ts'
+import type { RoundTrips } from '../service/round-trips.ts'
 import type { AgentStatus, PathStatus } from './status.ts'
 
 /** One round trip to a peer, and the path it took. */
 export interface PingReply {
   readonly rttMs: number
   readonly path: Pick<PathStatus, 'kind' | 'transport' | 'how' | 'local' | 'remote'>
+}
+
+export type BenchDirection = BenchWish['direction']
+
+/** What one direction carried, and how. */
+export interface BenchReply {
+  readonly direction: BenchDirection
+  readonly bytes: number
+  readonly ms: number
+  readonly bitsPerS: number
+  readonly rttMs: { readonly idle: RoundTrips | null; readonly load: RoundTrips | null }
+  /** When it began; `pathAtEnd` is null unless the session moved meanwhile. */
+  readonly path: PingReply['path']
+  readonly pathAtEnd: PingReply['path'] | null
+  /** It was kept short because it went over a relay. */
+  readonly limitedByRelay: boolean
 }
 
 export interface ForwardReply {
@@ -23,6 +41,8 @@ export interface ControlTarget {
    */
   connect(peer: string, service: string, signal: AbortSignal): Promise<Duplex>
   ping(peer: string, signal: AbortSignal): Promise<PingReply>
+  /** Measures one direction; bytes flow for so long, which over a relay is short unless that was asked for. */
+  bench(peer: string, wish: BenchWish, signal: AbortSignal): Promise<BenchReply>
   /** Listens and leads to `PEER/SERVICE` until the agent stops; a taken address is the error port-in-use. */
   addForward(listen: string, to: string): Promise<ForwardReply>
   /** False when there was no forward at that address. */

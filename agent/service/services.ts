@@ -21,6 +21,8 @@ export interface ServicesOptions {
   readonly clock: Clock
   readonly log: Log
   readonly mayUse: (peer: PeerId, allow: readonly string[]) => boolean
+  /** Services of the agent itself, for every peer, by names that no config can give. */
+  readonly builtIn: ReadonlyMap<string, (peer: PeerId, stream: SessionStream) => Promise<void>>
 }
 
 /** The services this agent offers: who may use which, and where it runs. */
@@ -44,7 +46,9 @@ export class Services {
 
   /** A member opened a stream: connect it, or say why not. */
   async serve(peer: PeerId, stream: SessionStream): Promise<void> {
-    const { log, clock, mayUse } = this.#options
+    const { log, clock, mayUse, builtIn } = this.#options
+    const own = builtIn.get(stream.service)
+    if (own) return own(peer, stream)
     const service = this.#services.get(stream.service)
     if (!service) {
       const what = `the peer offers no service called "${stream.service}"; its owner can add it under "services"`

@@ -2,8 +2,7 @@ import type { Timer } from '../../common/platform/clock.ts'
 import type { Candidate } from '../../common/wire/candidate.ts'
 import { addressScope } from '../../common/wire/endpoint.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
-import type { PunchSignal } from '../../common/wire/punch-signal.ts'
-import type { IceSignal } from '../../common/wire/session-frame.ts'
+import type { IceSignal, PunchSignal } from '../../common/wire/session-frame.ts'
 import type { Situation } from '../../common/wire/situation.ts'
 import type { Path } from '../path/path.ts'
 import { isDirect } from '../path/path-choice.ts'
@@ -60,7 +59,6 @@ export class DirectKeeper {
       sendPunch: (attempt, signal) => session.sendPunch(attempt, signal),
       hasTcp: () => this.#hasTcp(),
       hasDirect: () => this.#hasDirect(),
-      rttMs: () => session.rttMs(),
     })
   }
 
@@ -76,6 +74,18 @@ export class DirectKeeper {
 
   get trying(): boolean {
     return this.#race.running
+  }
+
+  /** Direct ways are being tried, here or by the other side, and may still succeed soon. */
+  get settling(): boolean {
+    return this.#race.running || this.#graceTimer !== undefined
+  }
+
+  /** Tries every direct way again, because somebody wants to know; what runs already goes on. */
+  tryNow(): void {
+    if (this.#closed || !this.#session.active || this.#hasDirect() || this.#race.running) return
+    this.#announce(true)
+    this.#try()
   }
 
   /** The path in use is direct. */
@@ -98,6 +108,7 @@ export class DirectKeeper {
       this.#graceTimer ??= this.#context.clock.after(graceMs, () => {
         this.#hopeless = true
         this.#release()
+        this.#context.onChange()
       })
     }
     this.#announce(true)

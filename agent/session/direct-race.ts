@@ -6,8 +6,7 @@ import type { Random } from '../../common/platform/random.ts'
 import { type Candidate, formatCandidate } from '../../common/wire/candidate.ts'
 import { type Endpoint, formatEndpoint } from '../../common/wire/endpoint.ts'
 import { type PeerId, shortPeerId } from '../../common/wire/peer-id.ts'
-import type { PunchSignal } from '../../common/wire/punch-signal.ts'
-import type { IceSignal } from '../../common/wire/session-frame.ts'
+import type { IceSignal, PunchSignal } from '../../common/wire/session-frame.ts'
 import {
   type AttemptStage,
   type DatachannelAttempt,
@@ -59,8 +58,6 @@ export interface RaceContext {
   /** A better path than any UDP one is in use already. */
   hasTcp(): boolean
   hasDirect(): boolean
-  /** Of the path in use, in ms. */
-  rttMs(): number
 }
 
 /** The attempts to reach one peer directly: TCP to each of its candidates, and UDP by ICE. */
@@ -92,7 +89,6 @@ export class DirectRace {
       stunServers: () => context.stunServers(),
       hardNat: () => context.hardTcpNat(),
       hasTcp: () => context.hasTcp(),
-      rttMs: () => context.rttMs(),
       attach: path => context.attach(path, true),
       send: (attempt, signal) => context.sendPunch(attempt, signal),
       onOutcome: error => {
@@ -153,7 +149,7 @@ export class DirectRace {
   }
 
   receivePunch(attempt: number, signal: PunchSignal): void {
-    if (signal.over === 'tcp') this.#punching.receive(attempt, signal)
+    this.#punching.receive(attempt, signal)
   }
 
   close(): void {

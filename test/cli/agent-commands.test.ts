@@ -14,15 +14,17 @@ test.serial('status, peers and ping print one JSON document each', async t => {
   t.is(ping.code, 0)
   const path = { kind: 'tcp', transport: 'tcp', how: 'lan', local: '10.0.0.1:1', remote: '10.0.0.2:2' }
   const replies = [
-    { rttMs: 3, path },
-    { rttMs: 3, path },
+    { seq: 1, rttMs: 3, path },
+    { seq: 2, rttMs: 3, path },
   ]
   t.deepEqual(JSON.parse(ping.out), {
     peer: 'laptop',
     count: 2,
     received: 2,
-    rttMs: { min: 3, p50: 3, max: 3 },
+    lossPct: 0,
+    rttMs: { min: 3, avg: 3, p50: 3, max: 3 },
     path,
+    pathChanges: 0,
     replies,
   })
 })
@@ -34,8 +36,39 @@ test.serial('status and peers print tables for people', async t => {
   t.regex((await culvert(['peers'], env)).out, /^PEER .*\nlaptop {2}connected {2}tcp lan 192\.168\.1\.7:4000/)
   t.is(
     (await culvert(['ping', 'laptop', '--count', '1'], env)).out,
-    'laptop: 3.0 ms over tcp lan 10.0.0.2:2\n1 of 1 answered, 3 / 3 / 3 ms (least, median, most)\n',
+    'laptop: 3.0 ms over tcp lan 10.0.0.2:2\n1 of 1 answered (0 % lost), 3 / 3 / 3 ms (least, mean, most)\n',
   )
+})
+
+test.serial('ping tells when the path changes between two answers, and what was lost', async t => {
+  const { socketPath } = await createScene(t)
+  const { code, out, err } = await culvert(['ping', 'roamer', '--count', '3', '--socket', socketPath])
+  t.is(code, 0)
+  t.is(err, 'culvert: the path to roamer was lost\n')
+  t.deepEqual(out.trimEnd().split('\n'), [
+    'roamer: 40.0 ms over relay 192.0.2.1:443',
+    'roamer: moved from relay 192.0.2.1:443 to tcp punched 198.51.100.7:9',
+    'roamer: 20.0 ms over tcp punched 198.51.100.7:9',
+    '2 of 3 answered (33.3 % lost), 20 / 30 / 40 ms (least, mean, most), 1 change of path',
+  ])
+})
+
+test.serial('bench tells both directions and the round trips, and is short over a relay', async t => {
+  const { socketPath } = await createScene(t)
+  const env = { CULVERT_SOCKET: socketPath }
+  const { code, out } = await culvert(['bench', 'roamer', '--seconds', '1'], env)
+  t.is(code, 0)
+  t.deepEqual(out.trimEnd().split('\n'), [
+    'roamer over relay 192.0.2.1:443',
+    'This path is somebody’s relay, so little is sent: --relay measures as long as over other paths.',
+    'there       12.5 Mbit/s   1.6 MB in 1.0 s',
+    'back        12.5 Mbit/s   1.6 MB in 1.0 s, and moved to tcp punched 198.51.100.7:9 meanwhile',
+    'round trip  idle 3.0 ms (5.0 at most), sending 9.0 ms (20.0 at most), receiving -',
+  ])
+  const json = JSON.parse((await culvert(['bench', 'roamer', '--json'], env)).out)
+  t.like(json, { peer: 'roamer', send: { direction: 'send', bitsPerS: 12_500_000 }, receive: { limitedByRelay: true } })
+  for (const seconds of ['0', '31', 'x']) t.is((await culvert(['bench', 'roamer', '--seconds', seconds], env)).code, 2)
+  t.is((await culvert(['bench', 'tv'], env)).code, 3)
 })
 
 test.serial('status --watch --json prints one line per change, and ends well on SIGTERM', async t => {

@@ -12,6 +12,10 @@ import { systemClock } from '../../common/platform/clock.ts'
 import { createLog } from '../../common/platform/log.ts'
 import { SAMPLE_STATUS } from '../unit/agent/control/sample-status.ts'
 
+const LAN = { kind: 'tcp', transport: 'tcp', how: 'lan', local: '10.0.0.1:1', remote: '10.0.0.2:2' } as const
+const RELAYED = { kind: 'relay', transport: 'pipe', how: 'relay', local: null, remote: '192.0.2.1:443' } as const
+const PUNCHED = { kind: 'tcp', transport: 'tcp', how: 'punched', local: null, remote: '198.51.100.7:9' } as const
+
 /** What the driver's services do: `echo` gives back, `hold` hands its far end to the test, `never` does not answer. */
 export interface Driver extends ControlTarget {
   change(): void
@@ -26,6 +30,7 @@ export function createDriver(): Driver {
   const held = Promise.withResolvers<Duplex>()
   const abortion = Promise.withResolvers<void>()
   let changes = 0
+  let pings = 0
   return {
     held: held.promise,
     aborted: abortion.promise,
@@ -60,13 +65,27 @@ export function createDriver(): Driver {
       else held.resolve(remote)
       return Promise.resolve(near)
     },
-    ping: peer =>
-      peer === 'laptop'
-        ? Promise.resolve({
-            rttMs: 3,
-            path: { kind: 'tcp', transport: 'tcp', how: 'lan', local: '10.0.0.1:1', remote: '10.0.0.2:2' },
-          })
-        : Promise.reject(new CulvertError('peer-offline', `${peer} is at no relay`)),
+    ping(peer) {
+      pings++
+      if (peer === 'laptop') return Promise.resolve({ rttMs: 3, path: LAN })
+      if (peer !== 'roamer') return Promise.reject(new CulvertError('peer-offline', `${peer} is at no relay`))
+      if (pings === 2) return Promise.reject(new CulvertError('peer-unreachable', `the path to ${peer} was lost`))
+      return Promise.resolve(pings === 1 ? { rttMs: 40, path: RELAYED } : { rttMs: 20, path: PUNCHED })
+    },
+    bench(peer, { direction }) {
+      if (peer !== 'roamer') return Promise.reject(new CulvertError('peer-offline', `${peer} is at no relay`))
+      const load = direction === 'send' ? { min: 3, avg: 9, p50: 9, max: 20 } : null
+      return Promise.resolve({
+        direction,
+        bytes: 1_562_500,
+        ms: 1000,
+        bitsPerS: 12_500_000,
+        rttMs: { idle: { min: 1, avg: 3, p50: 3, max: 5 }, load },
+        path: RELAYED,
+        pathAtEnd: direction === 'send' ? null : PUNCHED,
+        limitedByRelay: true,
+      })
+    },
     addForward(listen, to) {
       if (forwards.has(listen)) return Promise.reject(new CulvertError('port-in-use', `${listen} is taken`))
       forwards.set(listen, to)

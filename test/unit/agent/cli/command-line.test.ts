@@ -94,9 +94,29 @@ test('a listen address may be written short', t => {
 
 test('sums up pings with the median as one of them', t => {
   const path = { kind: 'tcp', transport: 'tcp', how: 'lan', local: null, remote: '10.0.0.2:1' } as const
-  const replies = [9, 1.234, 3, 5].map(rttMs => ({ rttMs, path }))
-  const summary = pingSummary('laptop', 6, replies)
-  t.deepEqual(summary, { peer: 'laptop', count: 6, received: 4, rttMs: { min: 1.23, p50: 3, max: 9 }, path, replies })
+  const answers = [9, 1.234, 3, 5].map((rttMs, i) => ({ seq: i + 1, rttMs, path }))
+  const replies = [...answers, { seq: 5, lost: 'no answer' }]
+  t.deepEqual(pingSummary('laptop', replies), {
+    peer: 'laptop',
+    count: 5,
+    received: 4,
+    lossPct: 20,
+    rttMs: { min: 1.23, avg: 4.56, p50: 3, max: 9 },
+    path,
+    pathChanges: 0,
+    replies,
+  })
+})
+
+test('counts how often the path changed between two answers, whatever was lost between them', t => {
+  const direct = { kind: 'tcp', transport: 'tcp', how: 'lan', local: '10.0.0.1:2', remote: '10.0.0.2:1' } as const
+  const relay = { kind: 'relay', transport: 'pipe', how: 'relay', local: null, remote: null } as const
+  const paths = [relay, direct, { ...direct, local: '10.0.0.1:3' }, relay]
+  const replies = paths.flatMap((path, i) => [
+    { seq: 2 * i + 1, rttMs: 1, path },
+    { seq: 2 * i + 2, lost: 'no answer' },
+  ])
+  t.is(pingSummary('laptop', replies).pathChanges, 2)
 })
 
 test('errors go to standard error, and with --json to standard output as well', t => {

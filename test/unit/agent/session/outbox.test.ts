@@ -25,8 +25,6 @@ function sender() {
     sendCredit: nothing,
     sendAccept: nothing,
     sendReset: nothing,
-    sendDatagram: nothing,
-    dropDatagram: nothing,
     forget: nothing,
   }
   return { outbox, open: (id: number) => new SessionStream(id, 'test', host) }
