@@ -11,6 +11,7 @@ import { ConfigError, loadConfig } from './config/load-config.ts'
 import { ownIdFaults } from './config/parse-config.ts'
 import { startControlServer } from './control/control-server.ts'
 import { refuseSecondAgent } from './control/control-socket.ts'
+import { deriveSecret } from './identity/derive-secret.ts'
 import { loadOrCreateIdentity } from './identity/identity.ts'
 import { openStablePorts, type StablePorts } from './identity/stable-ports.ts'
 import type { MappingBehaviour } from './nat/behaviour.ts'
@@ -81,6 +82,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     portMapping: config.nat.portMapping,
     interfaces: listInterfaceAddresses,
     ownId: identity.id,
+    mappingSecret: deriveSecret(identity, 'port mapping'),
   })
   cleanup.defer(() => nat.close())
 

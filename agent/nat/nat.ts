@@ -6,10 +6,13 @@ import type { Candidate } from '../../common/wire/candidate.ts'
 import { type Endpoint, formatEndpoint } from '../../common/wire/endpoint.ts'
 import { type PeerId, shortPeerId } from '../../common/wire/peer-id.ts'
 import { candidatesOf } from './candidates.ts'
-import { readDefaultGateways } from './default-gateway.ts'
+import { readDefaultGateways, readDefaultGateways6 } from './default-gateway.ts'
 import { NatDiscovery } from './discovery.ts'
+import { MapperRace } from './mapper-race.ts'
 import { type NatReport, natReport } from './nat-report.ts'
 import { NetworkWatch } from './network-watch.ts'
+import { PinholeMapper } from './port-control/pinhole-mapper.ts'
+import { PortControlMapper } from './port-control/port-control-mapper.ts'
 import { PortMappingKeeper } from './port-mapping-driver.ts'
 import { NO_PORT_MAPPING } from './port-mapping-report.ts'
 import { UpnpMapper } from './upnp/upnp-mapper.ts'
@@ -27,6 +30,8 @@ export interface NatOptions {
   readonly portMapping: boolean
   readonly interfaces: () => readonly InterfaceAddress[]
   readonly ownId: PeerId
+  /** Known to nobody else, and the same after a restart: proves to a router that a mapping is ours (RFC 6887 §11.2). */
+  readonly mappingSecret: Uint8Array
 }
 
 /** What stands between this machine and the others, kept up to date. */
@@ -65,6 +70,7 @@ export function startNat(options: NatOptions): Promise<Nat> {
   let logging: Timer | undefined
   let settling: Timer | undefined
   let mappings: PortMappingKeeper | undefined
+  let pinholes: PortMappingKeeper | undefined
 
   const report = () => {
     return natReport(discovery.udp, discovery.tcp, mappings?.report() ?? NO_PORT_MAPPING, interfaces())
@@ -91,7 +97,10 @@ export function startNat(options: NatOptions): Promise<Nat> {
     log.debug('looking at the network again', { reason })
     discovery.refresh(SETTLE_MS)
     settling?.cancel()
-    settling = clock.after(SETTLE_MS, () => mappings?.networkChanged())
+    settling = clock.after(SETTLE_MS, () => {
+      mappings?.networkChanged()
+      pinholes?.networkChanged()
+    })
     changed()
   }
 
@@ -106,15 +115,17 @@ export function startNat(options: NatOptions): Promise<Nat> {
     },
   })
   if (options.portMapping) {
-    mappings = new PortMappingKeeper({
+    const doors = { clock, random, interfaces, secret: options.mappingSecret }
+    const shared = {
       clock,
       log,
-      mappers: [new UpnpMapper({ clock, random, interfaces })],
-      gateways: readDefaultGateways,
       ports: { tcp: tcpPort, udp: udpPort },
       description: `culvert ${shortPeerId(options.ownId)}`,
       onChange: () => changed(),
-    })
+    }
+    const mapper = new MapperRace(clock, [new PortControlMapper(doors), new UpnpMapper(doors)])
+    mappings = new PortMappingKeeper({ ...shared, mapper, gateways: readDefaultGateways })
+    pinholes = new PortMappingKeeper({ ...shared, mapper: new PinholeMapper(doors), gateways: readDefaultGateways6 })
   }
   told = signature(report(), candidates())
 
@@ -138,7 +149,7 @@ export function startNat(options: NatOptions): Promise<Nat> {
       settling?.cancel()
       logging?.cancel()
       discovery.close()
-      await mappings?.close()
+      await Promise.all([mappings?.close(), pinholes?.close()])
     },
   })
 }

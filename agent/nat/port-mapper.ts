@@ -8,6 +8,8 @@ export interface PortMapping {
   readonly protocol: 'tcp' | 'udp'
   readonly internalPort: number
   readonly externalPort: number
+  /** Given by protocols that tell it with the mapping. */
+  readonly externalAddress?: string
   /** Seconds; 0 = until it is deleted or the router restarts. */
   readonly leaseS: number
 }
@@ -26,7 +28,17 @@ export interface MappingWish {
 export interface MappingRefusal {
   readonly kind: 'refused' | 'no-answer' | 'aborted'
   readonly message: string
+  /** The router will say the same for so many seconds. */
+  readonly againS?: number
 }
+
+/** The router's outside address; `untold` where it comes with each mapping. */
+export type ExternalAnswer =
+  | { readonly kind: 'address'; readonly address: string }
+  | { readonly kind: 'untold' }
+  | MappingRefusal
+
+export const MAPPING_ABORTED: MappingRefusal = { kind: 'aborted', message: 'asking the router was aborted' }
 
 export type MapOutcome = { readonly kind: 'granted'; readonly mapping: PortMapping } | MappingRefusal
 
@@ -36,8 +48,7 @@ export interface MappingGateway {
   readonly address: string
   /** What a `check` takes: one datagram each way, or a connection. */
   readonly checkCost: 'datagram' | 'connection'
-  /** The router's outside address; undefined when it does not know one. */
-  externalAddress(signal: AbortSignal): Promise<{ readonly kind: 'address'; readonly address: string } | MappingRefusal>
+  externalAddress(signal: AbortSignal): Promise<ExternalAnswer>
   /** Makes a mapping or prolongs the one that is ours. */
   map(wish: MappingWish, signal: AbortSignal): Promise<MapOutcome>
   /** Removes a mapping; one that is gone already counts as removed. */
@@ -48,15 +59,15 @@ export interface MappingGateway {
 
 /** What a gateway tells everybody without being asked. */
 export interface GatewayNews {
-  readonly kind: 'alive' | 'byebye'
+  /** `announced`: it says that it forgot its mappings, or has another address outside. */
+  readonly kind: 'alive' | 'byebye' | 'announced'
   readonly address: string
   /** Another text after each start of the gateway; undefined when it does not tell its starts apart. */
   readonly life: string | undefined
 }
 
-/** One protocol: finds its gateway, if there is one. */
+/** Finds a gateway of its protocols, if there is one. */
 export interface PortMapper {
-  readonly protocol: MapperProtocol
   /** Looks for a gateway, the default one first. Undefined when nobody answered in time. */
   find(gateways: readonly DefaultGateway[], signal: AbortSignal): Promise<MappingGateway | undefined>
   /** Hears gateways come and go on the links that exist now, until disposed. */

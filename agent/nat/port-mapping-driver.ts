@@ -3,7 +3,7 @@ import { type Clock, deadline, type Timer } from '../../common/platform/clock.ts
 import type { Log } from '../../common/platform/log.ts'
 import { formatEndpoint } from '../../common/wire/endpoint.ts'
 import type { DefaultGateway } from './default-gateway.ts'
-import type { MapOutcome, MappingGateway, PortMapper } from './port-mapper.ts'
+import type { ExternalAnswer, MapOutcome, MappingGateway, PortMapper } from './port-mapper.ts'
 import {
   advancePortMapping,
   heldMapping,
@@ -21,8 +21,7 @@ import { type PortMappingReport, portMappingReport } from './port-mapping-report
 export interface PortMappingOptions {
   readonly clock: Clock
   readonly log: Log
-  /** Protocols to try, the preferred first. */
-  readonly mappers: readonly PortMapper[]
+  readonly mapper: PortMapper
   readonly gateways: () => readonly DefaultGateway[]
   readonly ports: Readonly<Record<MappedProtocol, number>>
   /** Shown in the router's own pages. */
@@ -41,7 +40,7 @@ export class PortMappingKeeper {
   #search = new AbortController()
   #asks = new AbortController()
   readonly #asking = new Set<Promise<void>>()
-  #listeners: readonly Disposable[] = []
+  #listener: Disposable | undefined
   #timer: Timer | undefined
   #closed = false
 
@@ -66,7 +65,7 @@ export class PortMappingKeeper {
     this.#closed = true
     this.#timer?.cancel()
     this.#search.abort()
-    this.#listenTo([])
+    this.#listenTo(undefined)
     const limit = deadline(this.#options.clock, CLOSE_MS)
     const over = new Promise<void>(resolve => limit.signal.addEventListener('abort', () => resolve()))
     await Promise.race([Promise.all([...this.#asking]).then(() => this.#unmapAll(limit.signal)), over])
@@ -124,11 +123,10 @@ export class PortMappingKeeper {
   }
 
   async #find(signal: AbortSignal): Promise<void> {
-    const { mappers, gateways, log } = this.#options
-    this.#listenTo(mappers.map(mapper => mapper.listen(gateways(), news => this.#on({ name: 'news', ...news }))))
+    const { mapper, gateways, log } = this.#options
+    this.#listenTo(mapper.listen(gateways(), news => this.#on({ name: 'news', ...news })))
     try {
-      const found = await Promise.all(mappers.map(mapper => mapper.find(gateways(), signal)))
-      const gateway = found.find(candidate => candidate !== undefined)
+      const gateway = await mapper.find(gateways(), signal)
       const external = await gateway?.externalAddress(signal)
       if (signal.aborted) return
       if (gateway && external) {
@@ -145,8 +143,15 @@ export class PortMappingKeeper {
     this.#on({ name: 'not-found' })
   }
 
-  #external(external: Awaited<ReturnType<MappingGateway['externalAddress']>>): string {
-    return external.kind === 'address' ? external.address : external.message
+  #external(external: ExternalAnswer): string {
+    switch (external.kind) {
+      case 'address':
+        return external.address
+      case 'untold':
+        return 'told with each mapping'
+      default:
+        return external.message
+    }
   }
 
   async #check(signal: AbortSignal): Promise<void> {
@@ -177,8 +182,8 @@ export class PortMappingKeeper {
     this.#options.log.debug('the router opened a port', { protocol, at: formatEndpoint({ address, port }), leaseS })
   }
 
-  #listenTo(listeners: readonly Disposable[]): void {
-    for (const listener of this.#listeners) listener[Symbol.dispose]()
-    this.#listeners = listeners
+  #listenTo(listener: Disposable | undefined): void {
+    this.#listener?.[Symbol.dispose]()
+    this.#listener = listener
   }
 }

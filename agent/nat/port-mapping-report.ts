@@ -55,13 +55,13 @@ export function behindAnotherNat(address: string | undefined): string {
 function problemOf(state: PortMappingState, ports: Readonly<Record<MappedProtocol, number>>): string | undefined {
   if (state.gateway.name === 'absent') {
     return (
-      'no router here opens ports on request: turn UPnP on in the router, ' +
+      'no router here opens ports on request: turn UPnP on in the router (NAT-PMP or PCP do as well), ' +
       `or forward TCP port ${ports.tcp} and UDP port ${ports.udp} to this machine by hand`
     )
   }
   const external = state.last?.external
-  if (external && external.kind !== 'address') return external.message
-  if (external && !isUsable(external)) return behindAnotherNat(external.address)
+  if (external?.kind === 'address' && !isUsable(external)) return behindAnotherNat(external.address)
+  if (external && external.kind !== 'address' && external.kind !== 'untold') return external.message
   for (const entry of [state.tcp, state.udp]) {
     if (entry.name === 'waiting' && entry.problem !== undefined) return entry.problem
   }

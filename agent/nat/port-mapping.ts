@@ -1,5 +1,5 @@
 import { addressScope } from '../../common/wire/endpoint.ts'
-import type { MapOutcome, MappingRefusal, PortMapping } from './port-mapper.ts'
+import type { ExternalAnswer, MapOutcome, PortMapping } from './port-mapper.ts'
 
 /**
  * Keeps two entries in a router's table, as a pure function of what was seen and when.
@@ -15,7 +15,7 @@ import type { MapOutcome, MappingRefusal, PortMapping } from './port-mapper.ts'
 export interface PortMappingState {
   readonly gateway: GatewayState
   /** The gateway that the entries are in; it stays the last one while a search runs. */
-  readonly last: { readonly address: string; readonly external: ExternalAddress } | undefined
+  readonly last: { readonly address: string; readonly external: ExternalAnswer } | undefined
   readonly tcp: EntryState
   readonly udp: EntryState
 }
@@ -26,7 +26,7 @@ export type GatewayState =
   | {
       readonly name: 'present'
       readonly address: string
-      readonly external: ExternalAddress
+      readonly external: ExternalAnswer
       /** Until then what is heard of restarts is not believed: anybody on the LAN can say it. */
       readonly deafUntil: number
       readonly checkPeriodMs: number
@@ -36,8 +36,6 @@ export type GatewayState =
       /** What it last told everybody about itself; changes with each start. */
       readonly life: string | undefined
     }
-
-export type ExternalAddress = { readonly kind: 'address'; readonly address: string } | MappingRefusal
 
 export type EntryState =
   | {
@@ -58,7 +56,7 @@ export type PortMappingEvent =
   | {
       readonly name: 'found'
       readonly address: string
-      readonly external: ExternalAddress
+      readonly external: ExternalAnswer
       readonly checkCost: 'datagram' | 'connection'
     }
   | { readonly name: 'not-found' }
@@ -66,7 +64,7 @@ export type PortMappingEvent =
   | { readonly name: 'checked'; readonly result: 'kept' | 'lost' | 'no-answer' }
   | {
       readonly name: 'news'
-      readonly kind: 'alive' | 'byebye'
+      readonly kind: 'alive' | 'byebye' | 'announced'
       readonly address: string
       readonly life: string | undefined
     }
@@ -97,9 +95,19 @@ const MAX_SEARCH_AGAIN_MS = 1_800_000
 const FIRST_ASK_AGAIN_MS = { refused: 60_000, 'no-answer': 15_000, aborted: 1000 } as const
 const MAX_ASK_AGAIN_MS = 3_600_000
 /** Ours: a line that is down comes back soon, a carrier's NAT hardly ever goes. */
-const ADDRESS_AGAIN_MS = { address: 600_000, refused: 60_000, 'no-answer': 60_000, aborted: 60_000 } as const
+const ADDRESS_AGAIN_MS = {
+  address: 600_000,
+  untold: 600_000,
+  refused: 60_000,
+  'no-answer': 60_000,
+  aborted: 60_000,
+} as const
 /** Ours: one search per this time, whatever is said on the LAN. */
 const DEAF_MS = 10_000
+/** Ours: a router says that it began anew up to ten times (RFC 6886 §3.2.1), the first ones within two seconds. */
+const DEAF_TO_ANNOUNCEMENTS_MS = 2_000
+/** Ours: a router that grants seconds is asked this often at most, and has no mapping for us in between. */
+const MIN_RENEWAL_MS = 5_000
 
 const PROTOCOLS = ['tcp', 'udp'] as const
 
@@ -140,7 +148,7 @@ export function nextPortMappingAt(state: PortMappingState): number {
     if (entry.name === 'waiting') return entry.askAt
     return entry.name === 'kept' ? entry.renewAt : Number.POSITIVE_INFINITY
   })
-  return Math.min(gateway.checkAt ?? Number.POSITIVE_INFINITY, ...(isUsable(gateway.external) ? times : []))
+  return Math.min(gateway.checkAt ?? Number.POSITIVE_INFINITY, ...(mayAsk(gateway.external) ? times : []))
 }
 
 /** The mappings that the router has for us, as far as we know. */
@@ -150,8 +158,13 @@ export function heldMapping(entry: EntryState): PortMapping | undefined {
 }
 
 /** A private or a carrier's address is one more NAT's inside: a mapping there leads nowhere. */
-export function isUsable(external: ExternalAddress): external is { kind: 'address'; address: string } {
+export function isUsable(external: ExternalAnswer): external is { kind: 'address'; address: string } {
   return external.kind === 'address' && addressScope(external.address) === 'public'
+}
+
+/** Where the address comes with the mapping, asking is how to learn it. */
+function mayAsk(external: ExternalAnswer): boolean {
+  return external.kind === 'untold' || isUsable(external)
 }
 
 function stay(state: PortMappingState): PortMappingStep {
@@ -173,11 +186,11 @@ function due(state: PortMappingState, now: number): PortMappingStep {
   let next = state
   if (gateway.checkAt !== undefined && gateway.checkAt <= now) {
     // Without an address there is nothing to check but the address.
-    if (!isUsable(gateway.external)) return search(state, 0)
+    if (!mayAsk(gateway.external)) return search(state, 0)
     next = { ...next, gateway: { ...gateway, checkAt: undefined } }
     actions.push({ name: 'check' })
   }
-  if (!isUsable(gateway.external)) return { state: next, actions }
+  if (!mayAsk(gateway.external)) return { state: next, actions }
   for (const protocol of PROTOCOLS) {
     const entry = next[protocol]
     if (entry.name === 'waiting' && entry.askAt <= now) {
@@ -204,7 +217,7 @@ function found(
     external,
     deafUntil: now + DEAF_MS,
     checkPeriodMs,
-    checkAt: now + (isUsable(external) ? checkPeriodMs : ADDRESS_AGAIN_MS[external.kind]),
+    checkAt: now + (mayAsk(external) ? checkPeriodMs : ADDRESS_AGAIN_MS[external.kind]),
     missed: 0,
     life: undefined,
   }
@@ -235,10 +248,20 @@ function afterAnswer(
   outcome: MapOutcome,
   now: number,
 ): PortMappingStep {
-  const next = { ...state, [protocol]: answered(state[protocol], outcome, now) }
+  const next = withAddress({ ...state, [protocol]: answered(state[protocol], outcome, now) }, outcome, now)
   // A gateway that was restarted listens elsewhere; the entry itself waits its time, so this is no loop.
   const lost = outcome.kind === 'no-answer' && state.gateway.name === 'present'
   return lost ? search(next, 0) : due(next, now)
+}
+
+/** Takes over the outside address that came with a mapping. */
+function withAddress(state: PortMappingState, outcome: MapOutcome, now: number): PortMappingState {
+  const { gateway } = state
+  const address = outcome.kind === 'granted' ? outcome.mapping.externalAddress : undefined
+  if (address === undefined || gateway.name !== 'present') return state
+  const external = { kind: 'address', address } as const
+  const checkAt = isUsable(external) ? gateway.checkAt : now + ADDRESS_AGAIN_MS.address
+  return { ...state, gateway: { ...gateway, external, checkAt }, last: { address: gateway.address, external } }
 }
 
 function answered(entry: EntryState, outcome: MapOutcome, now: number): EntryState {
@@ -246,10 +269,11 @@ function answered(entry: EntryState, outcome: MapOutcome, now: number): EntrySta
     const { mapping } = outcome
     const halfMs = ((mapping.leaseS || LEASE_S) * 1000) / 2
     const endsAt = mapping.leaseS === 0 ? Number.POSITIVE_INFINITY : now + mapping.leaseS * 1000
-    return { name: 'kept', mapping, renewAt: now + halfMs, endsAt }
+    return { name: 'kept', mapping, renewAt: now + Math.max(MIN_RENEWAL_MS, halfMs), endsAt }
   }
   const failures = entry.name === 'asking' ? entry.failures : 0
-  const delay = Math.min(MAX_ASK_AGAIN_MS, FIRST_ASK_AGAIN_MS[outcome.kind] * 2 ** failures)
+  const ownDelay = Math.max(FIRST_ASK_AGAIN_MS[outcome.kind] * 2 ** failures, (outcome.againS ?? 0) * 1000)
+  const delay = Math.min(MAX_ASK_AGAIN_MS, ownDelay)
   return {
     name: 'waiting',
     askAt: now + delay,
@@ -279,11 +303,17 @@ function heard(
     case 'searching':
       return stay(state)
     case 'absent':
-      return news.kind === 'alive' ? search(state, 0) : stay(state)
+      return news.kind === 'byebye' ? stay(state) : search(state, 0)
     case 'present': {
       if (news.address !== gateway.address || now < gateway.deafUntil) return stay(state)
       // It says farewell before it restarts, too: the search then finds nothing and is repeated until it is back.
       if (news.kind === 'byebye') return search(state, 0)
+      if (news.kind === 'announced') {
+        // One look renews what is held, and tells whether the address is another one.
+        if (gateway.checkAt === undefined) return stay(state)
+        const deafUntil = now + DEAF_TO_ANNOUNCEMENTS_MS
+        return due({ ...state, gateway: { ...gateway, deafUntil, checkAt: now } }, now)
+      }
       if (news.life === undefined) return stay(state)
       if (gateway.life !== undefined && gateway.life !== news.life) return search(state, 0)
       // Its first word may be about a start that we missed: one look tells.

@@ -125,8 +125,8 @@ function planSite(name: string, options: SiteOptions, number: number, via: SiteP
   if (!Number.isInteger(hosts) || hosts < 0 || hosts > 50) throw bad(name, `hosts ${hosts} is not within 0 to 50`)
   if (routed && hosts !== 1)
     throw bad(name, `kind "${options.kind}" is one public address, so it has 1 host, not ${hosts}`)
-  if ((routed || ipv6 === 'only') && (upnp !== false || natPmp || pcp)) {
-    throw bad(name, 'port mapping needs a NAT; leave out upnp, natPmp and pcp')
+  if ((routed || ipv6 === 'only') && (upnp !== false || natPmp || (pcp && ipv6 === undefined))) {
+    throw bad(name, 'port mapping needs a NAT; leave out upnp and natPmp, and pcp unless there is IPv6')
   }
   if (typeof upnp === 'string' && !isIPv4(upnp)) throw bad(name, `upnp "${upnp}" is not an IPv4 address to claim`)
   if (ipv6 !== undefined && (options.mtu ?? 1500) < 1280)

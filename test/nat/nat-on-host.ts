@@ -22,6 +22,7 @@ const nat = await startNat({
   portMapping: true,
   interfaces: listInterfaceAddresses,
   ownId: peerIdFromBytes(new Uint8Array(32)),
+  mappingSecret: new Uint8Array(32),
 })
 const report = () => say({ report: nat.report(), candidates: nat.candidates() })
 nat.onChange(report)

@@ -21,6 +21,7 @@ function start(interfaces = () => LOOPBACK): Promise<Nat> {
     portMapping: false,
     interfaces,
     ownId: peerIdFromBytes(new Uint8Array(32)),
+    mappingSecret: new Uint8Array(32),
   })
 }
 

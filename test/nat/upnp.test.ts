@@ -1,68 +1,17 @@
-import type { ChildProcess } from 'node:child_process'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import test from 'ava'
-import type { NatReport } from '../../agent/nat/nat.ts'
 import { formatCandidate } from '../../common/wire/candidate.ts'
-import { labMissing, UpnpLab } from './upnp-lab.ts'
+import { NatHost, type Said } from './nat-host.ts'
+import { labMissing, RouterLab } from './router-lab.ts'
 
 const missing = labMissing()
 const labTest = missing ? test.serial.skip : test.serial
-const PROGRAM = fileURLToPath(new URL('nat-on-host.ts', import.meta.url))
 const OUTSIDE = '44.128.0.10'
-
-interface Said {
-  readonly report?: NatReport
-  readonly candidates?: Parameters<typeof formatCandidate>[0][]
-  readonly log?: string
-  readonly closedMs?: number
-}
-
-/** The agent's view of the NAT on a host of the lab. */
-class Host {
-  readonly child: ChildProcess
-  readonly #said: Said[] = []
-  readonly #waiting = new Set<() => void>()
-
-  constructor(lab: UpnpLab, host: 'a' | 'b', tcpPort: number, udpPort: number) {
-    this.child = lab.run(host, [process.execPath, PROGRAM, String(tcpPort), String(udpPort)])
-    createInterface({ input: this.child.stdout ?? process.stdin }).on('line', line => {
-      this.#said.push(JSON.parse(line))
-      for (const look of this.#waiting) look()
-    })
-  }
-
-  /** The first document, said or to come, that the test is waiting for; those before it are forgotten. */
-  until(wanted: (said: Said) => boolean): Promise<Said> {
-    return new Promise(resolve => {
-      const look = () => {
-        const at = this.#said.findIndex(wanted)
-        const found = this.#said[at]
-        if (!found) return
-        this.#said.splice(0, at + 1)
-        this.#waiting.delete(look)
-        resolve(found)
-      }
-      this.#waiting.add(look)
-      look()
-    })
-  }
-
-  mapped(): Promise<Said> {
-    return this.until(({ report }) => Boolean(report?.portMapping.tcp && report.portMapping.udp))
-  }
-
-  async close(): Promise<number> {
-    this.child.stdin?.write('\n')
-    return (await this.until(({ closedMs }) => closedMs !== undefined)).closedMs ?? Number.NaN
-  }
-}
 
 for (const igd of [1, 2] as const) {
   labTest(`IGD version ${igd}: both ports are mapped, told as candidates, and deleted at the end`, async t => {
-    await using lab = new UpnpLab({ igd, outside: OUTSIDE })
+    await using lab = new RouterLab({ igd, outside: OUTSIDE })
     await lab.startDaemon()
-    const host = new Host(lab, 'a', 40_001, 40_002)
+    const host = new NatHost(lab, 'a', 40_001, 40_002)
     const { report, candidates } = await host.mapped()
     t.deepEqual(report?.portMapping, {
       protocol: 'upnp',
@@ -82,11 +31,11 @@ for (const igd of [1, 2] as const) {
   })
 
   labTest(`IGD version ${igd}: two hosts that want the same ports both get some, and neither loses any`, async t => {
-    await using lab = new UpnpLab({ igd, outside: OUTSIDE })
+    await using lab = new RouterLab({ igd, outside: OUTSIDE })
     await lab.startDaemon()
-    const first = new Host(lab, 'a', 40_001, 40_002)
+    const first = new NatHost(lab, 'a', 40_001, 40_002)
     await first.mapped()
-    const second = new Host(lab, 'b', 40_001, 40_002)
+    const second = new NatHost(lab, 'b', 40_001, 40_002)
     const { report } = await second.mapped()
     t.not(report?.portMapping.tcp?.port, 40_001)
     t.not(report?.portMapping.udp?.port, 40_002)
@@ -102,21 +51,21 @@ for (const igd of [1, 2] as const) {
 }
 
 labTest('what a crashed agent left behind is taken over, not doubled', async t => {
-  await using lab = new UpnpLab({ igd: 2, outside: OUTSIDE })
+  await using lab = new RouterLab({ igd: 2, outside: OUTSIDE })
   await lab.startDaemon()
-  const crashed = new Host(lab, 'a', 40_001, 40_002)
+  const crashed = new NatHost(lab, 'a', 40_001, 40_002)
   await crashed.mapped()
   crashed.child.kill('SIGKILL')
-  const again = new Host(lab, 'a', 40_001, 40_002)
+  const again = new NatHost(lab, 'a', 40_001, 40_002)
   const { report } = await again.mapped()
   t.is(report?.portMapping.tcp?.port, 40_001)
   t.is(lab.mappings().length, 2)
 })
 
 labTest('a further address on the host renews the mappings where they are', async t => {
-  await using lab = new UpnpLab({ igd: 2, outside: OUTSIDE })
+  await using lab = new RouterLab({ igd: 2, outside: OUTSIDE })
   await lab.startDaemon()
-  const host = new Host(lab, 'a', 40_001, 40_002)
+  const host = new NatHost(lab, 'a', 40_001, 40_002)
   await host.mapped()
   const before = lab.mappings()
   lab.addAddress('a', '192.168.77.99/24')
@@ -127,9 +76,9 @@ labTest('a further address on the host renews the mappings where they are', asyn
 })
 
 labTest('a host that gets another address has its mappings lead there', async t => {
-  await using lab = new UpnpLab({ igd: 2, outside: OUTSIDE })
+  await using lab = new RouterLab({ igd: 2, outside: OUTSIDE })
   await lab.startDaemon()
-  const host = new Host(lab, 'a', 40_001, 40_002)
+  const host = new NatHost(lab, 'a', 40_001, 40_002)
   await host.mapped()
   lab.removeAddress('a', '192.168.77.10/24')
   lab.addAddress('a', '192.168.77.55/24')
@@ -140,10 +89,10 @@ labTest('a host that gets another address has its mappings lead there', async t 
 })
 
 labTest('a restart of the router in the second of its last start is seen, though its boot id is the same', async t => {
-  await using lab = new UpnpLab({ igd: 2, outside: OUTSIDE })
+  await using lab = new RouterLab({ igd: 2, outside: OUTSIDE })
   await lab.startDaemonEarlyInASecond()
   const bootedAt = Math.floor(Date.now() / 1000)
-  const host = new Host(lab, 'a', 40_001, 40_002)
+  const host = new NatHost(lab, 'a', 40_001, 40_002)
   await host.mapped()
   await lab.killDaemon()
   await lab.startDaemon()
@@ -153,9 +102,9 @@ labTest('a restart of the router in the second of its last start is seen, though
 })
 
 labTest('after a restart of the router without a farewell the mappings are there again', async t => {
-  await using lab = new UpnpLab({ igd: 2, outside: OUTSIDE })
+  await using lab = new RouterLab({ igd: 2, outside: OUTSIDE })
   await lab.startDaemon()
-  const host = new Host(lab, 'a', 40_001, 40_002)
+  const host = new NatHost(lab, 'a', 40_001, 40_002)
   await host.mapped()
   await lab.killDaemon()
   t.deepEqual(lab.mappings(), [])
@@ -169,9 +118,9 @@ labTest('after a restart of the router without a farewell the mappings are there
 })
 
 labTest('a router without a public address is named, and nothing is advertised', async t => {
-  await using lab = new UpnpLab({ igd: 2, outside: '100.64.3.4' })
+  await using lab = new RouterLab({ igd: 2, outside: '100.64.3.4' })
   await lab.startDaemon()
-  const host = new Host(lab, 'a', 40_001, 40_002)
+  const host = new NatHost(lab, 'a', 40_001, 40_002)
   const { report, candidates } = await host.until(said => Boolean(said.report?.portMapping.problem))
   t.regex(report?.portMapping.problem ?? '', /no outside address|behind another NAT/)
   t.is(report?.portMapping.tcp, null)
@@ -180,8 +129,8 @@ labTest('a router without a public address is named, and nothing is advertised',
 })
 
 labTest('without a router that answers, the report says what to do', async t => {
-  await using lab = new UpnpLab({ igd: 2, outside: OUTSIDE })
-  const host = new Host(lab, 'a', 40_001, 40_002)
+  await using lab = new RouterLab({ igd: 2, outside: OUTSIDE })
+  const host = new NatHost(lab, 'a', 40_001, 40_002)
   const { report } = await host.until(said => Boolean(said.report?.portMapping.problem))
   t.regex(report?.portMapping.problem ?? '', /turn UPnP on in the router/)
   await lab.startDaemon()

@@ -1,11 +1,9 @@
-import { isIPv4 } from 'node:net'
 import type { Clock } from '../../../common/platform/clock.ts'
 import type { InterfaceAddress } from '../../../common/platform/network-interfaces.ts'
 import { openUdpSocket, type UdpSocket } from '../../../common/platform/udp-socket.ts'
-import { addressScope } from '../../../common/wire/endpoint.ts'
 import type { DefaultGateway } from '../default-gateway.ts'
-import { isTunnelInterface, isVirtualInterface } from '../interface-kind.ts'
-import { isOnLink, ownLocation, parseSsdp, SEARCH_TARGETS, SSDP_ADDRESS, SSDP_PORT, ssdpSearch } from './ssdp.ts'
+import { homeLinks, isOnLink } from '../home-links.ts'
+import { ownLocation, parseSsdp, SEARCH_TARGETS, SSDP_ADDRESS, SSDP_PORT, ssdpSearch } from './ssdp.ts'
 
 /** A device that says it is an internet gateway. */
 export interface FoundDevice {
@@ -20,7 +18,6 @@ export interface FoundDevice {
 const SEND_AT_MS = [0, 300, 1000] as const
 /** UDA 2.0 §1.3.2: a device answers within MX seconds. */
 const MX_S = 1
-const MAX_INTERFACES = 8
 const MAX_DEVICES = 8
 
 export interface SearchOptions {
@@ -33,39 +30,13 @@ export interface SearchOptions {
   readonly onDevice: (device: FoundDevice) => void
 }
 
-/**
- * Own IPv4 addresses behind which a home router may be, one per link: the router takes what comes from two addresses
- * for two machines, so it must always be the same one, that of the default route.
- */
-export function searchableInterfaces(
-  interfaces: readonly InterfaceAddress[],
-  gateways: readonly DefaultGateway[],
-): readonly InterfaceAddress[] {
-  const usable = interfaces.filter(({ address, loopback, interfaceName }) => {
-    if (loopback || !isIPv4(address) || isVirtualInterface(interfaceName) || isTunnelInterface(interfaceName)) {
-      return false
-    }
-    const scope = addressScope(address)
-    return scope === 'private' || scope === 'carrier'
-  })
-  const distance = ({ interfaceName }: InterfaceAddress) => {
-    const at = gateways.findIndex(gateway => gateway.interfaceName === interfaceName)
-    return at < 0 ? gateways.length : at
-  }
-  const links: InterfaceAddress[] = []
-  for (const entry of usable.toSorted((a, b) => distance(a) - distance(b))) {
-    if (!links.some(link => isOnLink(entry.address, link))) links.push(entry)
-  }
-  return links.slice(0, MAX_INTERFACES)
-}
-
 /** Searches on every private link, by multicast and by asking the default gateway itself, until the signal aborts. */
 export async function searchGateways(options: SearchOptions): Promise<void> {
   const { clock, signal, gateways } = options
   await using stack = new AsyncDisposableStack()
   const seen = new Set<string>()
   const sockets: { readonly socket: UdpSocket; readonly own: InterfaceAddress }[] = []
-  for (const own of searchableInterfaces(options.interfaces, gateways)) {
+  for (const own of homeLinks(options.interfaces, gateways)) {
     const socket = await openOn(own)
     if (!socket) continue
     stack.use(socket)

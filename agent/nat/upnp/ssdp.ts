@@ -1,6 +1,3 @@
-import { BlockList } from 'node:net'
-import type { InterfaceAddress } from '../../../common/platform/network-interfaces.ts'
-
 /** UPnP Device Architecture 2.0 §1: where searches and announcements go. */
 export const SSDP_ADDRESS = '239.255.255.250'
 export const SSDP_PORT = 1900
@@ -76,11 +73,4 @@ export function ownLocation(location: string | undefined, from: string): URL | u
 export function onDevice(url: URL, address: string): URL | undefined {
   const plain = url.protocol === 'http:' && url.username === '' && url.password === ''
   return plain && url.hostname === address ? url : undefined
-}
-
-/** True when the address is on the link that the interface is attached to. */
-export function isOnLink(address: string, entry: InterfaceAddress): boolean {
-  const link = new BlockList()
-  link.addSubnet(entry.address, entry.prefixLength, 'ipv4')
-  return link.check(address, 'ipv4')
 }

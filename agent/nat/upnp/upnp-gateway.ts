@@ -2,7 +2,14 @@ import { isIPv4 } from 'node:net'
 import { type Clock, deadline } from '../../../common/platform/clock.ts'
 import type { Random } from '../../../common/platform/random.ts'
 import { openUdpSocket } from '../../../common/platform/udp-socket.ts'
-import type { MapOutcome, MappingGateway, MappingRefusal, MappingWish, PortMapping } from '../port-mapper.ts'
+import {
+  type ExternalAnswer,
+  MAPPING_ABORTED,
+  type MapOutcome,
+  type MappingGateway,
+  type MappingWish,
+  type PortMapping,
+} from '../port-mapper.ts'
 import type { FoundDevice } from './gateway-search.ts'
 import type { IgdClient } from './igd-client.ts'
 import { firstMappingStep, type MappingEvent, type MappingStep, nextMappingStep } from './mapping-step.ts'
@@ -41,11 +48,9 @@ export class UpnpGateway implements MappingGateway {
     this.#random = doors.random
   }
 
-  async externalAddress(
-    signal: AbortSignal,
-  ): Promise<{ readonly kind: 'address'; readonly address: string } | MappingRefusal> {
+  async externalAddress(signal: AbortSignal): Promise<ExternalAnswer> {
     const answer = await this.#client.externalAddress(signal)
-    if (signal.aborted) return ABORTED
+    if (signal.aborted) return MAPPING_ABORTED
     if (answer.kind === 'no-answer') return answer
     if (answer.kind === 'fault') {
       return { kind: 'refused', message: describeUpnpFault('to tell its outside address', answer.code) }
@@ -62,7 +67,7 @@ export class UpnpGateway implements MappingGateway {
       if (step.name === 'done') return { kind: 'granted', mapping: step.mapping }
       if (step.name === 'failed') return step.refusal
       const event = await this.#act(step, signal)
-      if (signal.aborted) return ABORTED
+      if (signal.aborted) return MAPPING_ABORTED
       step = nextMappingStep(step, event)
     }
   }
@@ -122,5 +127,3 @@ export class UpnpGateway implements MappingGateway {
     }
   }
 }
-
-const ABORTED: MappingRefusal = { kind: 'aborted', message: 'asking the router was aborted' }

@@ -3,12 +3,13 @@ import { listenMulticast } from '../../../common/platform/multicast-listener.ts'
 import type { InterfaceAddress } from '../../../common/platform/network-interfaces.ts'
 import type { Random } from '../../../common/platform/random.ts'
 import type { DefaultGateway } from '../default-gateway.ts'
+import { homeLinks, isOnLink } from '../home-links.ts'
 import type { GatewayNews, MappingGateway, PortMapper } from '../port-mapper.ts'
 import { askDevice } from './device-http.ts'
-import { type FoundDevice, searchableInterfaces, searchGateways } from './gateway-search.ts'
+import { type FoundDevice, searchGateways } from './gateway-search.ts'
 import { IgdClient } from './igd-client.ts'
 import { readIgdDescription } from './igd-description.ts'
-import { isOnLink, parseSsdp, SSDP_ADDRESS, SSDP_PORT } from './ssdp.ts'
+import { parseSsdp, SSDP_ADDRESS, SSDP_PORT } from './ssdp.ts'
 import { UpnpGateway } from './upnp-gateway.ts'
 import { MAX_XML_CHARS } from './xml.ts'
 
@@ -26,7 +27,6 @@ export interface UpnpOptions {
 
 /** UPnP IGD version 1 and 2. */
 export class UpnpMapper implements PortMapper {
-  readonly protocol = 'upnp'
   readonly #options: UpnpOptions
 
   constructor(options: UpnpOptions) {
@@ -61,7 +61,7 @@ export class UpnpMapper implements PortMapper {
   }
 
   listen(gateways: readonly DefaultGateway[], onNews: (news: GatewayNews) => void): Disposable {
-    const links = searchableInterfaces(this.#options.interfaces(), gateways)
+    const links = homeLinks(this.#options.interfaces(), gateways)
     const listener = listenMulticast({
       group: { address: SSDP_ADDRESS, port: SSDP_PORT },
       interfaceAddresses: links.map(({ address }) => address),

@@ -1,5 +1,5 @@
 import test from 'ava'
-import { parseDefaultGateways } from '../../../../agent/nat/default-gateway.ts'
+import { parseDefaultGateways, parseDefaultGateways6 } from '../../../../agent/nat/default-gateway.ts'
 import { NetworkWatch, networkEvents } from '../../../../agent/nat/network-watch.ts'
 import type { InterfaceAddress } from '../../../../common/platform/network-interfaces.ts'
 import { ManualClock } from '../../../nat/manual-clock.ts'
@@ -59,4 +59,18 @@ test('default gateways are read from the routing table, the lowest metric first'
     { interfaceName: 'wlan0', address: '192.168.1.254' },
   ])
   t.deepEqual(parseDefaultGateways(''), [])
+})
+
+test('IPv6 default gateways are read from the kernel, link-local ones with their interface', t => {
+  const none = '0'.repeat(32)
+  const table = `20010db8000100010000000000000000 40 ${none} 00 ${none} 00000100 00000003 00000000 00000001     eth0
+${none} 00 ${none} 00 fe80000000000000021122fffe334455 00000401 00000001 00000000 00450003    wlan0
+${none} 00 ${none} 00 20010db8000100010000000000000001 00000400 00000001 00000000 00000003     eth0
+${none} 00 ${none} 00 ${none} ffffffff 00000001 00000000 00200200       lo
+`
+  t.deepEqual(parseDefaultGateways6(table), [
+    { interfaceName: 'eth0', address: '2001:db8:1:1::1' },
+    { interfaceName: 'wlan0', address: 'fe80::211:22ff:fe33:4455%wlan0' },
+  ])
+  t.deepEqual(parseDefaultGateways6(''), [])
 })

@@ -210,3 +210,47 @@ test('on another network the new router is asked afresh and the old address is t
   play.grant('tcp')
   t.deepEqual(play.report().tcp, { address: '203.0.113.5', port: 4000 })
 })
+
+test('an outside address that comes with the mapping is told, and a carrier one named', t => {
+  const play = new Play()
+  t.deepEqual(play.on({ ...FOUND, external: { kind: 'untold' } }), ['ask tcp undefined', 'ask udp undefined'])
+  t.is(play.report().externalAddress, undefined)
+  const grant = (protocol: 'tcp' | 'udp', externalAddress: string) => {
+    const ports = { internalPort: PORTS[protocol], externalPort: PORTS[protocol] }
+    const mapping: PortMapping = { protocol, ...ports, externalAddress, leaseS: 3600 }
+    return play.on({ name: 'answered', protocol, outcome: { kind: 'granted', mapping } })
+  }
+  grant('tcp', '198.51.100.7')
+  t.deepEqual(play.report().tcp, { address: '198.51.100.7', port: 4000 })
+  grant('udp', '100.64.9.9')
+  t.is(play.report().tcp, undefined)
+  t.regex(play.report().problem ?? '', /100\.64\.9\.9: it stands behind another NAT/)
+})
+
+test('an announcement of our router is a reason to look, once in two seconds', t => {
+  const play = mapped()
+  const announced = { name: 'news', kind: 'announced', address: FOUND.address, life: undefined } as const
+  t.deepEqual(play.on(announced, 5_000), [], 'it may be about the start that we found it after')
+  t.deepEqual(play.on(announced, 15_000), ['check'])
+  t.deepEqual(play.on(announced, 10), [], 'a look is under way')
+  play.on({ name: 'checked', result: 'kept' })
+  t.deepEqual(play.on(announced, 500), [])
+  t.deepEqual(play.on(announced, 2_000), ['check'])
+})
+
+test('a lease of seconds is renewed at half of it, but not more often than every five seconds', t => {
+  const play = new Play()
+  play.on(FOUND)
+  play.grant('tcp', 30)
+  t.like(play.state.tcp, { name: 'kept', renewAt: 15_000, endsAt: 30_000 })
+  play.grant('udp', 2)
+  t.like(play.state.udp, { name: 'kept', renewAt: 5_000 })
+})
+
+test('a router that says for how long it will refuse is not asked before', t => {
+  const play = new Play()
+  play.on(FOUND)
+  const outcome = { kind: 'refused', message: 'because', againS: 1800 } as const
+  play.on({ name: 'answered', protocol: 'tcp', outcome })
+  t.like(play.state.tcp, { name: 'waiting', askAt: 1_800_000 })
+})

@@ -1,7 +1,8 @@
 import test from 'ava'
+import { isOnLink } from '../../../../../agent/nat/home-links.ts'
 import { readIgdDescription } from '../../../../../agent/nat/upnp/igd-description.ts'
 import { parseSoapAnswer, soapRequest } from '../../../../../agent/nat/upnp/soap.ts'
-import { isOnLink, ownLocation, parseSsdp, ssdpSearch } from '../../../../../agent/nat/upnp/ssdp.ts'
+import { ownLocation, parseSsdp, ssdpSearch } from '../../../../../agent/nat/upnp/ssdp.ts'
 import { childText, readXml } from '../../../../../agent/nat/upnp/xml.ts'
 
 const LOCATION = new URL('http://192.168.1.1:5000/rootDesc.xml')

@@ -14,8 +14,13 @@ export function labMissing(): string | undefined {
 }
 
 export interface RouterOptions {
-  readonly igd: 1 | 2
   readonly outside: string
+  /** UPnP of this version; absent = the router does not speak it. */
+  readonly igd?: 1 | 2
+  readonly natPmp?: boolean
+  readonly pcp?: boolean
+  /** Longest lease that it grants, in seconds. */
+  readonly maxLeaseS?: number
 }
 
 /** Tables as miniupnpd for nftables wants them. */
@@ -26,14 +31,15 @@ const NFT = `table inet lab {
   chain pre { type nat hook prerouting priority -100; jump prerouting_miniupnpd; }
   chain post { type nat hook postrouting priority 100; jump postrouting_miniupnpd; }
   chain forward { type filter hook forward priority 0; jump miniupnpd; }
+  chain input { type filter hook input priority 0; }
 }`
 
 let labs = 0
 
 /** One router with miniupnpd and two hosts behind it, in namespaces of their own. */
-export class UpnpLab implements AsyncDisposable {
+export class RouterLab implements AsyncDisposable {
   readonly #name = `cvnat${process.pid}x${labs++}`
-  readonly #folder = mkdtempSync(join(tmpdir(), 'culvert-upnp-'))
+  readonly #folder = mkdtempSync(join(tmpdir(), 'culvert-router-'))
   readonly #options: RouterOptions
   readonly #children = new Set<ChildProcess>()
   #daemon: ChildProcess | undefined
@@ -71,24 +77,31 @@ export class UpnpLab implements AsyncDisposable {
       ip('-n', inside, 'route', 'add', 'default', 'via', '192.168.77.1')
     }
     this.#nft(NFT)
+    const { natPmp = false, pcp = false } = this.#options
+    // miniupnpd has one switch for both; the first byte is the version.
+    if (natPmp !== pcp) this.#nft(`add rule inet lab input udp dport 5351 @th,64,8 ${natPmp ? '!=' : '=='} 0 drop`)
   }
 
   /** Resolves when miniupnpd listens. */
   async startDaemon(): Promise<void> {
     const config = join(this.#folder, 'miniupnpd.conf')
+    const { igd, natPmp, pcp, maxLeaseS = 86_400 } = this.#options
+    const yes = (on: unknown) => (on ? 'yes' : 'no')
     writeFileSync(
       config,
       `ext_ifname=wan
 listening_ip=lan
 ipv6_disable=yes
-enable_upnp=yes
-enable_natpmp=no
+enable_upnp=${yes(igd !== undefined)}
+enable_natpmp=${yes(natPmp || pcp)}
+min_lifetime=2
+max_lifetime=${maxLeaseS}
 secure_mode=yes
 notify_interval=5
 upnp_table_name=lab
 upnp_nat_table_name=lab
 uuid=f47760d8-df03-42b3-92e5-1529f2a90001
-force_igd_desc_v1=${this.#options.igd === 1 ? 'yes' : 'no'}
+force_igd_desc_v1=${yes(igd === 1)}
 allow 1024-65535 0.0.0.0/0 1024-65535
 deny 0-65535 0.0.0.0/0 0-65535
 `,
@@ -100,7 +113,7 @@ deny 0-65535 0.0.0.0/0 0-65535
       daemon.once('exit', code => reject(new Error(`miniupnpd ended with ${code}`)))
       const lines = createInterface({ input: daemon.stderr ?? process.stdin })
       lines.on('line', line => {
-        if (/listening on port/i.test(line)) resolve()
+        if (igd === undefined ? /Listening for NAT-PMP/.test(line) : /HTTP listening on port/.test(line)) resolve()
       })
     })
   }
@@ -118,9 +131,7 @@ deny 0-65535 0.0.0.0/0 0-65535
     const ended = new Promise(resolve => daemon.once('exit', resolve))
     daemon.kill('SIGKILL')
     await ended
-    for (const chain of ['prerouting_miniupnpd', 'postrouting_miniupnpd', 'miniupnpd']) {
-      this.#nft(`flush chain inet lab ${chain}`)
-    }
+    this.forget()
   }
 
   /** `tcp 40001 -> 192.168.77.10:40001`, one line per mapping that the router really has. */
@@ -133,6 +144,13 @@ deny 0-65535 0.0.0.0/0 0-65535
     // nft prints the protocol as miniupnpd writes it: byte 9 of the network header, 6 or 17.
     const found = [...chain.matchAll(/@nh,72,8 (0x6|0x11) .*dport (\d+) dnat ip to ([\d.]+:\d+)/g)]
     return found.map(([, number, port, to]) => `${number === '0x6' ? 'tcp' : 'udp'} ${port} -> ${to}`).toSorted()
+  }
+
+  /** Empties the router's table behind its back, as some do by themselves. */
+  forget(): void {
+    for (const chain of ['prerouting_miniupnpd', 'postrouting_miniupnpd', 'miniupnpd']) {
+      this.#nft(`flush chain inet lab ${chain}`)
+    }
   }
 
   addAddress(host: 'a' | 'b', address: string): void {

@@ -1,0 +1,124 @@
+import test from 'ava'
+import { formatCandidate } from '../../common/wire/candidate.ts'
+import { NatHost } from './nat-host.ts'
+import { labMissing, RouterLab, type RouterOptions } from './router-lab.ts'
+
+const labTest = labMissing() ? test.serial.skip : test.serial
+const OUTSIDE = '44.128.0.10'
+const BOTH = ['tcp 40001 -> 192.168.77.10:40001', 'udp 40002 -> 192.168.77.10:40002']
+
+const PROTOCOLS = {
+  'nat-pmp': { natPmp: true, outside: OUTSIDE },
+  pcp: { pcp: true, outside: OUTSIDE },
+} as const satisfies Record<string, RouterOptions>
+
+for (const [protocol, router] of Object.entries(PROTOCOLS)) {
+  labTest(`${protocol}: both ports are mapped, told as candidates, and deleted at the end`, async t => {
+    await using lab = new RouterLab(router)
+    await lab.startDaemon()
+    const startedAt = performance.now()
+    const host = new NatHost(lab, 'a', 40_001, 40_002)
+    const { report, candidates } = await host.mapped()
+    t.log(`${Math.round(performance.now() - startedAt)} ms from the start of the program to both mappings`)
+    t.like(report?.portMapping, {
+      protocol,
+      tcp: { address: OUTSIDE, port: 40_001 },
+      udp: { address: OUTSIDE, port: 40_002 },
+      problem: null,
+    })
+    t.deepEqual(candidates?.map(formatCandidate), [
+      'tcp/lan 192.168.77.10:40001',
+      `tcp/mapped ${OUTSIDE}:40001`,
+      `udp/mapped ${OUTSIDE}:40002`,
+    ])
+    t.deepEqual(lab.mappings(), BOTH)
+    t.true((await host.close()) < 1100)
+    t.deepEqual(lab.mappings(), [])
+  })
+
+  labTest(`${protocol}: two hosts that want the same ports both get some, and neither loses any`, async t => {
+    await using lab = new RouterLab(router)
+    await lab.startDaemon()
+    const first = new NatHost(lab, 'a', 40_001, 40_002)
+    await first.mapped()
+    const second = new NatHost(lab, 'b', 40_001, 40_002)
+    const { report } = await second.mapped()
+    t.not(report?.portMapping.tcp?.port, 40_001)
+    const table = lab.mappings()
+    t.is(table.length, 4)
+    t.true(table.includes('tcp 40001 -> 192.168.77.10:40001'))
+    t.true(table.includes(`tcp ${report?.portMapping.tcp?.port} -> 192.168.77.11:40001`))
+    await second.close()
+    t.deepEqual(lab.mappings(), BOTH, 'only its own are deleted')
+    await first.close()
+    t.deepEqual(lab.mappings(), [])
+  })
+
+  labTest(`${protocol}: what a crashed agent left behind is taken over, not doubled`, async t => {
+    await using lab = new RouterLab(router)
+    await lab.startDaemon()
+    const crashed = new NatHost(lab, 'a', 40_001, 40_002)
+    await crashed.mapped()
+    crashed.child.kill('SIGKILL')
+    const again = new NatHost(lab, 'a', 40_001, 40_002)
+    const { report } = await again.mapped()
+    t.is(report?.portMapping.tcp?.port, 40_001)
+    t.deepEqual(lab.mappings(), BOTH)
+    await again.close()
+    t.deepEqual(lab.mappings(), [])
+  })
+
+  labTest(`${protocol}: a router that starts again and says so has the mappings back at once`, async t => {
+    await using lab = new RouterLab(router)
+    await lab.startDaemon()
+    const host = new NatHost(lab, 'a', 40_001, 40_002)
+    await host.mapped()
+    // Announcements right after the router was found are not believed: they may be about the start that found it.
+    await new Promise(resolve => setTimeout(resolve, 10_000))
+    await lab.killDaemon()
+    t.deepEqual(lab.mappings(), [])
+    const startedAt = performance.now()
+    await lab.startDaemon()
+    while (lab.mappings().length < 2) await new Promise(resolve => setTimeout(resolve, 50))
+    t.deepEqual(lab.mappings(), BOTH)
+    const tookMs = performance.now() - startedAt
+    t.log(`back after ${Math.round(tookMs)} ms`)
+    t.true(tookMs < 5_000)
+    await host.close()
+  })
+
+  labTest(`${protocol}: a router without a public address is named, and nothing is advertised`, async t => {
+    await using lab = new RouterLab({ ...router, outside: '100.64.3.4' })
+    await lab.startDaemon()
+    const host = new NatHost(lab, 'a', 40_001, 40_002)
+    const { report, candidates } = await host.until(said => Boolean(said.report?.portMapping.problem))
+    t.regex(report?.portMapping.problem ?? '', /no address outside|no outside port/)
+    t.is(report?.portMapping.tcp, null)
+    t.deepEqual(candidates?.map(formatCandidate), ['tcp/lan 192.168.77.10:40001'])
+    await host.close()
+    t.deepEqual(lab.mappings(), [])
+  })
+}
+
+labTest('a router that speaks everything is asked by PCP alone', async t => {
+  await using lab = new RouterLab({ igd: 2, natPmp: true, pcp: true, outside: OUTSIDE })
+  await lab.startDaemon()
+  const host = new NatHost(lab, 'a', 40_001, 40_002)
+  const { report } = await host.mapped()
+  t.is(report?.portMapping.protocol, 'pcp')
+  t.deepEqual(lab.mappings(), BOTH)
+  await host.close()
+  t.deepEqual(lab.mappings(), [])
+})
+
+labTest('a router that grants less than it is asked for is asked again at half of it', async t => {
+  await using lab = new RouterLab({ ...PROTOCOLS.pcp, maxLeaseS: 12 })
+  await lab.startDaemon()
+  const host = new NatHost(lab, 'a', 40_001, 40_002)
+  await host.mapped()
+  for (let renewals = 0; renewals < 4; renewals++) {
+    await host.until(({ log }) => log?.includes(`at=${OUTSIDE}:4000`) ?? false)
+    t.deepEqual(lab.mappings(), BOTH)
+  }
+  await host.close()
+})

@@ -1,0 +1,83 @@
+import type { SiteOptions } from '../lab/lab-options.ts'
+import { rootTest } from '../lab/root-test.ts'
+import { echoService, transferBothWays } from './transfer.ts'
+import { World } from './world.ts'
+
+const MIB = 1024 * 1024
+
+const PROTOCOLS = {
+  upnp: { upnp: true },
+  'nat-pmp': { natPmp: true },
+  pcp: { pcp: true },
+} as const satisfies Readonly<Record<string, Partial<SiteOptions>>>
+
+/** What miniupnpd has opened on a site's router: redirections of IPv4, and pinholes. */
+async function opened(world: World, site: string): Promise<readonly string[]> {
+  const { router } = world.lab.site(site)
+  const chains = ['prerouting_miniupnpd', 'miniupnpd'].map(chain =>
+    router.exec('nft', ['list', 'chain', 'inet', 'lab', chain]),
+  )
+  const listings = await Promise.all(chains)
+  return listings.flatMap(({ stdout }) => stdout.split('\n').filter(line => /dnat|accept/.test(line)))
+}
+
+for (const [protocol, mapper] of Object.entries(PROTOCOLS)) {
+  rootTest(
+    `two hard NATs connect over TCP when one of them speaks ${protocol}; nothing is left at the end`,
+    async t => {
+      await using world = await World.start({
+        lab: { sites: { alice: 'edm', bob: { kind: 'edm', ...mapper } } },
+        agents: {},
+      })
+      const target = await world.serve('echo', echoService)
+      for (const name of ['alice', 'bob']) await world.prepare(name)
+      const bob = await world.startAgent('bob', { config: { services: { echo: { target } } } })
+      const alice = await world.startAgent('alice')
+      const { nat } = await bob.waitFor(
+        'mapped ports',
+        ({ nat: { portMapping } }) => portMapping.tcp !== null && portMapping.udp !== null,
+      )
+      t.is<string, string>(nat.portMapping.protocol, protocol)
+      t.is(nat.portMapping.problem, null)
+      await alice.waitForRelay()
+      const { socket } = await alice.client.connect('bob', 'echo')
+      const { sent, received } = await transferBothWays(socket, 8 * MIB)
+      t.is(received, sent)
+      const { path } = await alice.peer('bob')
+      t.is(`${path?.kind}/${path?.how}`, 'tcp/mapped')
+      t.true((await opened(world, 'bob')).length > 0)
+      const { code } = await bob.stop()
+      t.is(code, 0)
+      t.deepEqual(await opened(world, 'bob'), [])
+    },
+  )
+}
+
+rootTest('IPv6 only: a pinhole by PCP lets a host in whose own firewall nobody can punch', async t => {
+  await using world = await World.start({
+    // Alice's router lets nothing out but TCP, and answers what nobody asked for with RST.
+    lab: {
+      sites: {
+        alice: { kind: 'udp-blocked', ipv6: 'only', unsolicitedTcp: 'reset' },
+        bob: { kind: 'eim-apdf', ipv6: 'only', pcp: true },
+      },
+    },
+    relay: { listen: '[::]:443', stun: { addresses: ['2001:db8:ffff::10', '2001:db8:ffff::11'], port: 3478 } },
+    agents: {},
+  })
+  const target = await world.serve('echo', echoService)
+  for (const name of ['alice', 'bob']) await world.prepare(name)
+  const relays = [{ url: `http://[${world.lab.relayHost.addresses.v6[0]}]:443` }]
+  const bob = await world.startAgent('bob', { config: { relays, services: { echo: { target } } } })
+  const alice = await world.startAgent('alice', { config: { relays } })
+  await Promise.all([alice.waitForRelay(), bob.waitForRelay()])
+  const { socket } = await alice.client.connect('bob', 'echo')
+  const { sent, received } = await transferBothWays(socket, 8 * MIB)
+  t.is(received, sent)
+  await alice.waitForPeer('bob', 'direct over TCP', ({ path }) => path?.kind === 'tcp')
+  const { path } = await alice.peer('bob')
+  t.is(`${path?.kind}/${path?.how}`, 'tcp/ipv6')
+  t.is((await opened(world, 'bob')).length, 2)
+  await bob.stop()
+  t.deepEqual(await opened(world, 'bob'), [])
+})
