@@ -1,30 +1,19 @@
-import type { Socket } from 'node:net'
-import { CulvertError, systemCodeOf } from '../../common/errors.ts'
-import { type Clock, deadline, pause } from '../../common/platform/clock.ts'
+import type { Clock } from '../../common/platform/clock.ts'
 import type { Random } from '../../common/platform/random.ts'
-import { dialTcp } from '../../common/platform/tcp.ts'
-import { type Endpoint, formatEndpoint } from '../../common/wire/endpoint.ts'
-import type { PeerId } from '../../common/wire/peer-id.ts'
+import type { Endpoint } from '../../common/wire/endpoint.ts'
+import { classifyPorts, nextPorts, type PortWindow, portsBetween, portToAimAt } from '../nat/port-pattern.ts'
+import { askAround, freshTcpPorts, ipv4Servers, sampleTcpPorts } from '../nat/tcp-port-sample.ts'
 import { tcpStunRequest } from '../nat/tcp-stun.ts'
-import type { Path } from './path.ts'
-import type { Sealer } from './seal.ts'
-import { endsOf } from './tcp-path.ts'
+import type { LineEnd, TcpMeeting } from './tcp-meeting.ts'
 
-/**
- * TCP simultaneous open (RFC 9293 §3.5, RFC 5382 §4.3): both sides connect from a port whose outside address they have
- * told each other. The first SYN opens the sender's own NAT and may be lost at the other's; it is sent again after 1 s
- * and 3 s, and whichever arrives while the other side is connecting too makes the connection.
- */
-const PUNCH_MS = 5_000
-/** A router that answers a closed port with RST: both sides must hit the same moment, so the retry is immediate. */
-const REFUSED_RETRY_MS = 1
-/** More would make us a nuisance to an address that a peer chose; the other side starts within a round trip. */
-const MAX_TRIES = 600
 const STUN_MS = 2_000
 const PORT_TRIES = 3
-/** Outgoing connections share a port only where nothing listens on it, so never one of the agent's own ports. */
-const LOW_PORT = 20_000
-const HIGH_PORT = 60_000
+/** Three tell a sequence from chance; more would only move it on. */
+const SAMPLES = 3
+/** Ports that the easy side opens for a peer whose next port is foretold: as many flows as others may begin meanwhile. */
+export const FORETOLD_PORTS = 8
+/** Flows of each of two sides that foretell their ports. */
+export const AIMED_FLOWS = 8
 
 export interface PunchContext {
   readonly clock: Clock
@@ -44,11 +33,11 @@ export async function openPunchPort(
   servers: readonly Endpoint[],
   context: PunchContext,
 ): Promise<PunchPort | undefined> {
-  const ipv4 = servers.filter(({ address }) => !address.includes(':'))
+  const ipv4 = ipv4Servers(servers)
   for (let tries = 0; tries < PORT_TRIES; tries++) {
     const server = ipv4[tries % Math.max(1, ipv4.length)]
-    if (!server || context.signal.aborted) return undefined
-    const localPort = context.random.integer(LOW_PORT, HIGH_PORT)
+    const [localPort] = freshTcpPorts(context.random, 1)
+    if (!server || localPort === undefined || context.signal.aborted) return undefined
     const answer = await tcpStunRequest(server, { ...context, localPort, timeoutMs: STUN_MS })
     if (answer.kind === 'answered') {
       return { localPort, outside: answer.outside, release: () => answer.connection.close() }
@@ -58,44 +47,48 @@ export async function openPunchPort(
   return undefined
 }
 
-/**
- * Connects to a peer that connects to us at the same time, and proves that it is the peer. Rejects with
- * `peer-unreachable`, `timed-out`, `aborted`, or what the proof failed of.
- */
-export async function punchTcpPath(
-  peer: PeerId,
-  punch: { readonly localPort: number; readonly remote: Endpoint; readonly role: 'client' | 'server' },
-  context: PunchContext & { readonly sealer: Sealer },
-): Promise<Path> {
-  const limit = deadline(context.clock, PUNCH_MS, context.signal)
-  try {
-    const socket = await connectUntil(punch.remote, punch.localPort, context.clock, limit.signal)
-    const { stream } = await context.sealer.seal(socket, {
-      role: punch.role,
-      expected: peer,
-      accept: () => true,
-      signal: context.signal,
-    })
-    return { kind: 'tcp', transport: 'tcp', how: 'punched', peer, stream, ...endsOf(socket) }
-  } catch (thrown) {
-    if (thrown instanceof CulvertError && thrown.code === 'aborted' && !context.signal.aborted) {
-      throw new CulvertError('timed-out', `${formatEndpoint(punch.remote)} did not meet us in ${PUNCH_MS} ms`)
-    }
-    throw thrown
-  } finally {
-    limit.done()
-  }
+/** Ports of one outside address. */
+export interface OutsideWindow {
+  readonly address: string
+  readonly window: PortWindow
 }
 
-async function connectUntil(remote: Endpoint, localPort: number, clock: Clock, signal: AbortSignal): Promise<Socket> {
-  for (let tries = 1; ; tries++) {
-    try {
-      return await dialTcp(remote, { localPort, signal })
-    } catch (thrown) {
-      const code = systemCodeOf(thrown instanceof Error ? thrown.cause : undefined)
-      const again = code === 'ECONNREFUSED' || code === 'ECONNRESET'
-      if (!again || tries >= MAX_TRIES || signal.aborted) throw thrown
-      await pause(clock, REFUSED_RETRY_MS, signal)
-    }
-  }
+/**
+ * Behind a NAT that counts its ports up: a question to a relay, the SYN to the peer, and another question, back to back.
+ * `window` is where the SYN came from; undefined when that is not told by what the relays saw. `line` is how the SYN
+ * ended: a router that answers it with RST ends its mapping, too.
+ */
+export async function openInSandwich(
+  servers: readonly Endpoint[],
+  remote: Endpoint,
+  meeting: TcpMeeting,
+  context: PunchContext,
+): Promise<{ readonly found: OutsideWindow | undefined; readonly line: Promise<LineEnd> } | undefined> {
+  let line: Promise<LineEnd> = Promise.resolve('failed')
+  const seen = await askAround(servers, 2, context, localPort => {
+    line = meeting.line(localPort, remote, { again: false })
+  })
+  const [before, after] = seen?.samples ?? []
+  if (!seen || !before || !after) return undefined
+  const window = portsBetween(before, after, seen.localPort)
+  return { found: window && { address: seen.address, window }, line }
+}
+
+/** Where our next flows will come from; undefined when the NAT does not count its ports. */
+export async function foretellWindow(
+  servers: readonly Endpoint[],
+  context: PunchContext,
+): Promise<OutsideWindow | undefined> {
+  const seen = await sampleTcpPorts(servers, SAMPLES, context)
+  const pattern = seen && classifyPorts(seen.samples)
+  const window = pattern && nextPorts(pattern, FORETOLD_PORTS)
+  return window && { address: seen.address, window }
+}
+
+/** The port that one of our next flows will have, for a peer that foretells its ports, too. */
+export async function foretellAim(servers: readonly Endpoint[], context: PunchContext): Promise<Endpoint | undefined> {
+  const seen = await sampleTcpPorts(servers, SAMPLES, context)
+  const pattern = seen && classifyPorts(seen.samples)
+  const port = pattern && portToAimAt(pattern, AIMED_FLOWS)
+  return port === undefined ? undefined : { address: seen?.address ?? '', port }
 }

@@ -8,8 +8,8 @@ const PERIOD_MS = 10_000
 const REDIAL_MS = 2_000
 /** Each costs a native connection; an honest peer sends three at most. */
 const UDP_OFFERS_PER_PERIOD = 8
-/** Each may cost some hundred SYNs towards a router that answers RST. */
-const PUNCH_OFFERS_PER_PERIOD = 3
+/** Each may cost some hundred SYNs towards a router that answers RST; two NATs that count their ports need three. */
+const PUNCH_OFFERS_PER_PERIOD = 4
 
 /**
  * What one peer can make us do to addresses of its choice. It lives as long as we know the peer, so that a restart of

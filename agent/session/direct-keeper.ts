@@ -2,7 +2,8 @@ import type { Timer } from '../../common/platform/clock.ts'
 import type { Candidate } from '../../common/wire/candidate.ts'
 import { addressScope } from '../../common/wire/endpoint.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
-import type { IceSignal, PunchSignal } from '../../common/wire/session-frame.ts'
+import type { PunchSignal } from '../../common/wire/punch-signal.ts'
+import type { IceSignal } from '../../common/wire/session-frame.ts'
 import type { Situation } from '../../common/wire/situation.ts'
 import type { Path } from '../path/path.ts'
 import { isDirect } from '../path/path-choice.ts'
@@ -59,6 +60,7 @@ export class DirectKeeper {
       sendPunch: (attempt, signal) => session.sendPunch(attempt, signal),
       hasTcp: () => this.#hasTcp(),
       hasDirect: () => this.#hasDirect(),
+      rttMs: () => session.rttMs(),
     })
   }
 

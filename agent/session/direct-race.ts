@@ -6,7 +6,8 @@ import type { Random } from '../../common/platform/random.ts'
 import { type Candidate, formatCandidate } from '../../common/wire/candidate.ts'
 import { type Endpoint, formatEndpoint } from '../../common/wire/endpoint.ts'
 import { type PeerId, shortPeerId } from '../../common/wire/peer-id.ts'
-import type { IceSignal, PunchSignal } from '../../common/wire/session-frame.ts'
+import type { PunchSignal } from '../../common/wire/punch-signal.ts'
+import type { IceSignal } from '../../common/wire/session-frame.ts'
 import {
   type AttemptStage,
   type DatachannelAttempt,
@@ -58,6 +59,8 @@ export interface RaceContext {
   /** A better path than any UDP one is in use already. */
   hasTcp(): boolean
   hasDirect(): boolean
+  /** Of the path in use, in ms. */
+  rttMs(): number
 }
 
 /** The attempts to reach one peer directly: TCP to each of its candidates, and UDP by ICE. */
@@ -89,6 +92,7 @@ export class DirectRace {
       stunServers: () => context.stunServers(),
       hardNat: () => context.hardTcpNat(),
       hasTcp: () => context.hasTcp(),
+      rttMs: () => context.rttMs(),
       attach: path => context.attach(path, true),
       send: (attempt, signal) => context.sendPunch(attempt, signal),
       onOutcome: error => {
@@ -149,7 +153,7 @@ export class DirectRace {
   }
 
   receivePunch(attempt: number, signal: PunchSignal): void {
-    this.#punching.receive(attempt, signal)
+    if (signal.over === 'tcp') this.#punching.receive(attempt, signal)
   }
 
   close(): void {

@@ -17,7 +17,8 @@ import {
 } from '../../common/wire/session-frame.ts'
 import type { Path, PathHow } from '../path/path.ts'
 import type { PathView } from '../path/path-choice.ts'
-import { RECORD_BYTES, recordBuffers } from './buffers.ts'
+import { batchBuffers, RECORD_BYTES, recordBuffers } from './buffers.ts'
+import type { DatagramWrite } from './datagram-queue.ts'
 import { type Heartbeat, heard, nextCheckMs, pingDue, pinged, sent, startHeartbeat, vitalOf } from './heartbeat.ts'
 import type { Batch } from './send-queue.ts'
 
@@ -42,6 +43,8 @@ export interface LinkEvents {
   /** A sequenced frame with its number. */
   onSequenced(link: PathLink, seq: number, frame: Frame): void
   onAck(link: PathLink, received: number): void
+  /** The frame's payload is overwritten afterwards. */
+  onDatagram(link: PathLink, frame: Frame): void
   onWritable(link: PathLink): void
   /** Suspect or sound again. */
   onVital(link: PathLink): void
@@ -156,6 +159,16 @@ export class PathLink implements PathView {
     }
   }
 
+  /** Nobody answers to these, so they say nothing about the path. */
+  writeDatagrams({ frames, dataBytes }: DatagramWrite): void {
+    this.bytesOut += dataBytes
+    if (this.#down || !this.path.stream.writable) return
+    this.path.stream.write(frames, () => {
+      batchBuffers.giveBack(frames)
+      this.#written()
+    })
+  }
+
   writeAck(received: number): void {
     this.#write(encodeCount(FRAME.ack, received))
   }
@@ -267,6 +280,10 @@ export class PathLink implements PathView {
         return
       case FRAME.ack:
         this.#events.onAck(this, decodeCount(frame.payload))
+        return
+      case FRAME.datagram:
+        this.bytesIn += frame.payload.length
+        this.#events.onDatagram(this, frame)
         return
       case FRAME.ping:
         this.#answerPing(new ByteReader(frame.payload).u32())

@@ -1,6 +1,7 @@
 import { CulvertError } from '../../common/errors.ts'
 import type { Timer } from '../../common/platform/clock.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
+import type { StreamKind } from '../../common/wire/session-frame.ts'
 import type { Path } from '../path/path.ts'
 import { isDirect, superfluousPaths } from '../path/path-choice.ts'
 import type { IncomingCall } from '../rendezvous/rendezvous.ts'
@@ -12,6 +13,7 @@ import type { PeerContext } from './peer-context.ts'
 import { Session } from './session.ts'
 import type { LostPath } from './session-events.ts'
 import type { SessionStream } from './stream.ts'
+import { addTraffic, NO_TRAFFIC, type Traffic } from './traffic.ts'
 
 export type PeerState = 'connected' | 'connecting' | 'idle' | 'offline' | 'refused'
 
@@ -45,7 +47,7 @@ export class Peer {
   #settleTimer: Timer | undefined
   #idleTimer: Timer | undefined
   #suspendTimer: Timer | undefined
-  #past = { bytesIn: 0, bytesOut: 0, relayBytesIn: 0, relayBytesOut: 0 }
+  #past: Traffic = NO_TRAFFIC
 
   constructor(id: PeerId, keep: boolean, context: PeerContext) {
     this.id = id
@@ -89,15 +91,8 @@ export class Peer {
     return this.lastError ? 'offline' : 'idle'
   }
 
-  get traffic() {
-    const now = this.#session?.traffic
-    if (!now) return this.#past
-    return {
-      bytesIn: this.#past.bytesIn + now.bytesIn,
-      bytesOut: this.#past.bytesOut + now.bytesOut,
-      relayBytesIn: this.#past.relayBytesIn + now.relayBytesIn,
-      relayBytesOut: this.#past.relayBytesOut + now.relayBytesOut,
-    }
+  get traffic(): Traffic {
+    return this.#session ? addTraffic(this.#past, this.#session.traffic) : this.#past
   }
 
   set keep(keep: boolean) {
@@ -105,10 +100,10 @@ export class Peer {
     if (keep) this.#keepUp()
   }
 
-  /** Opens a stream to a service of this peer, once there is a path. Rejects with why there is none. */
-  async openStream(service: string, signal: AbortSignal): Promise<SessionStream> {
+  /** Opens a stream, or a flow, to a service of this peer, once there is a path. Rejects with why there is none. */
+  async openStream(service: string, signal: AbortSignal, kind: StreamKind = 'bytes'): Promise<SessionStream> {
     const session = await this.ready(signal)
-    return session.openStream(service)
+    return session.openStream(service, kind)
   }
 
   /** The session as soon as a path carries it. */

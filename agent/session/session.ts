@@ -1,43 +1,41 @@
 import { CulvertError, type ErrorCode } from '../../common/errors.ts'
 import type { Clock } from '../../common/platform/clock.ts'
 import { type Candidate, decodeCandidates, encodeCandidates } from '../../common/wire/candidate.ts'
+import { decodePunch, encodePunch, type PunchSignal } from '../../common/wire/punch-signal.ts'
 import {
   decodeCredit,
   decodeIce,
   decodeOpen,
-  decodePunch,
   decodeReset,
   EPOCH_BYTES,
   encodeCredit,
   encodeFrame,
   encodeIce,
   encodeOpen,
-  encodePunch,
   encodeReset,
   FRAME,
   type Frame,
   type Hello,
   type HelloHow,
   type IceSignal,
-  type PunchSignal,
   SESSION_VERSION,
+  type StreamKind,
 } from '../../common/wire/session-frame.ts'
 import { decodeSituation, encodeSituation, type Situation } from '../../common/wire/situation.ts'
 import type { Path } from '../path/path.ts'
 import { choosePath } from '../path/path-choice.ts'
 import { Acknowledger } from './acknowledger.ts'
 import { emptyBuffers } from './buffers.ts'
-import { Outbox } from './outbox.ts'
+import { Datagrams } from './datagrams.ts'
 import { PathLink } from './path-link.ts'
 import { remoteCode } from './remote-code.ts'
-import { SendQueue } from './send-queue.ts'
+import { Sender } from './sender.ts'
 import type { LostPath, SessionOptions } from './session-events.ts'
 import { SessionStream, type StreamHost } from './stream.ts'
 import { MAX_STREAMS, StreamTable } from './stream-table.ts'
+import { addTraffic, NO_TRAFFIC, relayTraffic, type Traffic } from './traffic.ts'
 import type { WindowBudget } from './window.ts'
 
-/** Unacknowledged bytes after which nothing new is sent: what a move to another path may have to send again. */
-const MAX_UNACKNOWLEDGED_BYTES = 16 * 1024 * 1024
 /** Control frames waiting; a peer that makes us queue more than this is not reading. */
 const MAX_CONTROL_FRAMES = 16 * MAX_STREAMS
 
@@ -63,21 +61,16 @@ export class Session implements StreamHost {
   readonly #epoch: Uint8Array
   #peerEpoch: Uint8Array = new Uint8Array(EPOCH_BYTES)
   #links: readonly PathLink[] = []
-  #active: PathLink | undefined
-  #queue = new SendQueue()
-  readonly #outbox = new Outbox()
   readonly #acknowledger: Acknowledger
+  readonly #sender: Sender
   readonly #streams: StreamTable
-  #hold = false
+  readonly #datagrams = new Datagrams()
   /** How far both sides are in ending this session for want of streams. */
   #bye: 'none' | 'proposed' | 'answered' = 'none'
   #closed = false
-  #pumpDue: NodeJS.Immediate | undefined
   #bytesIn = 0
-  #bytesOut = 0
-  /** User bytes that relay links carried which are gone now. */
-  #pastRelayIn = 0
-  #pastRelayOut = 0
+  /** Of relay links that are gone now. */
+  #pastRelay: Traffic = NO_TRAFFIC
 
   constructor(options: SessionOptions) {
     this.#options = options
@@ -85,7 +78,8 @@ export class Session implements StreamHost {
     this.budget = options.budget
     this.#epoch = options.random.bytes(EPOCH_BYTES)
     this.#streams = new StreamTable(options.ownId < options.peerId)
-    this.#acknowledger = new Acknowledger(options.clock, () => this.#schedule())
+    this.#acknowledger = new Acknowledger(options.clock, () => this.#sender.schedule())
+    this.#sender = new Sender(options.clock, this.#acknowledger, this.#datagrams)
   }
 
   get links(): readonly PathLink[] {
@@ -94,30 +88,21 @@ export class Session implements StreamHost {
 
   /** The path that carries what we send. */
   get active(): PathLink | undefined {
-    return this.#active
+    return this.#sender.link
   }
 
   get streamCount(): number {
     return this.#streams.size
   }
 
-  /** User bytes so far, each counted once; for relays, what they carried, resent bytes included. */
-  get traffic() {
-    let relayBytesIn = this.#pastRelayIn
-    let relayBytesOut = this.#pastRelayOut
-    for (const link of this.#links) {
-      if (link.kind !== 'relay') continue
-      relayBytesIn += link.bytesIn
-      relayBytesOut += link.bytesOut
-    }
-    return { bytesIn: this.#bytesIn, bytesOut: this.#bytesOut, relayBytesIn, relayBytesOut }
+  get traffic(): Traffic {
+    const streams = { ...relayTraffic(this.#links), bytesIn: this.#bytesIn, bytesOut: this.#sender.bytesOut }
+    return addTraffic(addTraffic(streams, this.#datagrams.traffic), this.#pastRelay)
   }
 
   /** While held, user bytes wait for a direct path instead of going over a relay. */
   set hold(hold: boolean) {
-    if (this.#hold === hold) return
-    this.#hold = hold
-    this.#schedule()
+    this.#sender.hold = hold
   }
 
   /** Takes a path into use as soon as the peer's hello came over it. One too many is closed. */
@@ -134,8 +119,9 @@ export class Session implements StreamHost {
         onHello: (from, hello) => this.#onHello(from, hello),
         onSequenced: (_from, seq, frame) => this.#onSequenced(seq, frame),
         onAck: (_from, received) => this.#onAck(received),
+        onDatagram: (_from, frame) => this.#onDatagram(frame),
         onWritable: from => {
-          if (from === this.#active) this.#pump()
+          if (from === this.active) this.#sender.pump()
         },
         onVital: () => this.#choose(),
         onDown: (from, reason) => this.#onDown({ link: from, reason }),
@@ -157,17 +143,17 @@ export class Session implements StreamHost {
   }
 
   /**
-   * Opens a stream; it may be written to at once. Throws `busy` when too many are open, and `service-unknown` for a name
-   * that no service can have.
+   * Opens a stream, or a flow of datagrams; it may be written to at once. Throws `busy` when too many are open, and
+   * `service-unknown` for a name that no service can have.
    */
-  openStream(service: string): SessionStream {
+  openStream(service: string, kind: StreamKind = 'bytes'): SessionStream {
     if (this.#closed) throw new CulvertError('session-closed', 'the session is closed')
     if (this.#streams.full) {
       throw new CulvertError('busy', `${MAX_STREAMS} streams to this peer are open already`)
     }
     const id = this.#streams.nextOwnId()
-    const open = encodeOpen(id, service)
-    const stream = new SessionStream(id, service, this)
+    const open = encodeOpen(id, service, kind)
+    const stream = new SessionStream(id, service, this, kind)
     this.#bye = 'none'
     this.#add(stream)
     this.#control(open)
@@ -204,7 +190,7 @@ export class Session implements StreamHost {
 
   /** One round trip over the path in use, in ms; undefined when there is none or it breaks. */
   async ping(): Promise<number | undefined> {
-    return this.#active?.ping()
+    return this.active?.ping()
   }
 
   /** Closes links that are not needed; the session itself goes on. */
@@ -221,22 +207,21 @@ export class Session implements StreamHost {
     if (this.#closed) return
     this.#closed = true
     this.#endStreams(reason)
-    this.#pump()
+    this.#sender.pump()
     this.#acknowledger.stop()
     for (const link of this.#links) link.leave(true)
     this.#links = []
-    this.#active = undefined
+    this.#sender.use(undefined)
   }
 
   // -- StreamHost
 
   rttMs(): number {
-    return this.#active?.rttMs ?? 0
+    return this.active?.rttMs ?? 0
   }
 
   wantsToSend(stream: SessionStream): void {
-    this.#outbox.ready(stream)
-    this.#schedule()
+    this.#sender.ready(stream)
   }
 
   sendCredit(stream: SessionStream, bytes: number): void {
@@ -251,58 +236,27 @@ export class Session implements StreamHost {
     if (this.#streams.get(stream.id) === stream) this.#control(encodeReset(stream.id, code, reason))
   }
 
+  sendDatagram(stream: SessionStream, bytes: Buffer): void {
+    this.#datagrams.push(stream.id, bytes, this.clock.now())
+    this.#sender.schedule()
+  }
+
+  dropDatagram(): void {
+    this.#datagrams.drop()
+  }
+
   forget(stream: SessionStream): void {
-    this.#outbox.remove(stream)
+    this.#sender.remove(stream)
+    this.#datagrams.forget(stream.id)
     if (this.#streams.remove(stream) && this.#streams.size === 0) this.#busyChanged()
   }
 
-  // -- sending
-
   #control(frame: Buffer): void {
     // Never dropped: a credit or an open that is lost hangs its stream. What is bounded is who makes us queue them.
-    this.#outbox.control(frame)
-    if (this.#outbox.controlCount > MAX_CONTROL_FRAMES) {
+    this.#sender.control(frame)
+    if (this.#sender.controlCount > MAX_CONTROL_FRAMES) {
       for (const link of this.#links) link.fail(new CulvertError('busy', 'the peer takes no frames'))
     }
-    this.#schedule()
-  }
-
-  /**
-   * Many small events of one turn of the event loop become one write; but the first goes at once when it is little, for it
-   * may be all that somebody waits for.
-   */
-  #schedule(): void {
-    if (this.#pumpDue) return
-    this.#pumpDue = setImmediate(() => {
-      this.#pumpDue = undefined
-      this.#pump()
-    })
-    if (this.#outbox.isSmall) process.nextTick(() => this.#outbox.isSmall && this.#pump())
-  }
-
-  #pump(): void {
-    const link = this.#active
-    if (!link) return
-    // Behind what waits already it would only pile up with a peer that does not read; each write's end comes back here.
-    if (this.#acknowledger.due && link.writable) link.writeAck(this.#acknowledger.take())
-    while (link.writable) {
-      const batch = this.#nextBatch(link)
-      if (!batch) return
-      link.writeBatch(batch)
-      link.cursor = batch.ordinal + 1
-    }
-  }
-
-  /** What is to be sent again on this link first, then what is new. */
-  #nextBatch(link: PathLink) {
-    if (link.cursor < this.#queue.headOrdinal) link.cursor = this.#queue.headOrdinal
-    const again = this.#queue.at(link.cursor)
-    if (again) return again
-    if (this.#queue.bytes >= MAX_UNACKNOWLEDGED_BYTES) return undefined
-    const fresh = this.#outbox.next(this.#hold && link.kind === 'relay')
-    if (!fresh) return undefined
-    this.#bytesOut += fresh.dataBytes
-    return this.#queue.push(fresh.bytes, fresh.frames, fresh.dataBytes)
   }
 
   // -- receiving
@@ -315,16 +269,14 @@ export class Session implements StreamHost {
     }
     // A peer that greets another epoch of ours, or none, has nothing of what we sent.
     const received = sameBytes(hello.peerEpoch, this.#epoch) ? hello.received : 0
-    this.#queue.acknowledge(received)
-    link.cursor = this.#queue.headOrdinal
+    this.#sender.acknowledge(received)
     this.#choose()
   }
 
   /** The peer began anew: what was under way is lost, and both count from zero. */
   #restart(survivor: PathLink): void {
     this.#endStreams(new CulvertError('session-closed', 'the peer restarted'))
-    this.#outbox.clear()
-    this.#queue = new SendQueue()
+    this.#sender.restart()
     this.#acknowledger.restart()
     this.#streams.peerRestarted()
     this.#bye = 'none'
@@ -337,8 +289,11 @@ export class Session implements StreamHost {
   }
 
   #onAck(received: number): void {
-    this.#queue.acknowledge(received)
-    this.#schedule()
+    this.#sender.acknowledge(received)
+  }
+
+  #onDatagram(frame: Frame): void {
+    this.#datagrams.receive(this.#streams.get(frame.stream), frame, this.clock.now())
   }
 
   #onSequenced(seq: number, frame: Frame): void {
@@ -413,14 +368,14 @@ export class Session implements StreamHost {
   }
 
   #onOpen(frame: Frame): void {
-    const { service } = decodeOpen(frame.payload)
+    const { service, kind } = decodeOpen(frame.payload, frame.flags)
     this.#streams.openedByPeer(frame.stream)
     if (this.#streams.full) {
       this.#control(encodeReset(frame.stream, 'busy', `${MAX_STREAMS} streams are open already`))
       return
     }
     this.#bye = 'none'
-    const stream = new SessionStream(frame.stream, service, this)
+    const stream = new SessionStream(frame.stream, service, this, kind)
     this.#add(stream)
     this.#options.events.onStream(stream)
   }
@@ -452,25 +407,20 @@ export class Session implements StreamHost {
   }
 
   #forgetLink(link: PathLink): void {
+    if (this.#links.includes(link)) this.#pastRelay = addTraffic(this.#pastRelay, relayTraffic([link]))
     this.#links = this.#links.filter(other => other !== link)
-    if (link.kind !== 'relay') return
-    this.#pastRelayIn += link.bytesIn
-    this.#pastRelayOut += link.bytesOut
   }
 
   /** Sends on the best path from now on; after a change, what the peer has not acknowledged goes again. */
   #choose(lost?: LostPath): void {
     if (this.#closed) return
     const best = choosePath(this.#links)
-    if (best !== this.#active) {
-      this.#active = best
-      if (best) {
-        best.cursor = this.#queue.headOrdinal
-        this.#acknowledger.repeat()
-      }
+    if (best !== this.active) {
+      this.#sender.use(best)
+      if (best) this.#acknowledger.repeat()
     }
     this.#options.events.onPaths(lost)
-    this.#schedule()
+    this.#sender.schedule()
   }
 
   #add(stream: SessionStream): void {

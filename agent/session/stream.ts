@@ -1,6 +1,7 @@
 import { Duplex } from 'node:stream'
 import { CulvertError, type ErrorCode } from '../../common/errors.ts'
 import type { Clock } from '../../common/platform/clock.ts'
+import type { StreamKind } from '../../common/wire/session-frame.ts'
 import { localBuffers } from './buffers.ts'
 import {
   BASE_WINDOW_BYTES,
@@ -36,13 +37,22 @@ export interface StreamHost {
   sendCredit(stream: SessionStream, bytes: number): void
   sendAccept(stream: SessionStream): void
   sendReset(stream: SessionStream, code: ErrorCode, reason: string): void
+  sendDatagram(stream: SessionStream, bytes: Buffer): void
+  /** One that came, or was to be sent, was given up. */
+  dropDatagram(): void
   forget(stream: SessionStream): void
 }
 
-/** One ordered byte stream to a service, with its own flow control: a slow reader stalls nobody else. */
+/**
+ * One ordered byte stream to a service, with its own flow control: a slow reader stalls nobody else. Of kind `datagrams`
+ * it is a flow: opened, accepted and reset alike, but what it carries are datagrams, and no bytes.
+ */
 export class SessionStream extends Duplex {
   readonly id: number
   readonly service: string
+  readonly kind: StreamKind
+  /** Set by the one who uses a flow. It must not throw, and may keep what it gets. */
+  onDatagram: ((bytes: Buffer) => void) | undefined
   readonly #host: StreamHost
   /** Ours to send. */
   #credit = INITIAL_WINDOW_BYTES
@@ -66,7 +76,7 @@ export class SessionStream extends Duplex {
   #accepted: { resolve(): void; reject(error: CulvertError): void } | undefined
   #acceptance: Promise<void> | undefined
 
-  constructor(id: number, service: string, host: StreamHost) {
+  constructor(id: number, service: string, host: StreamHost, kind: StreamKind = 'bytes') {
     super({
       allowHalfOpen: true,
       readableHighWaterMark: 16 * 1024,
@@ -75,6 +85,7 @@ export class SessionStream extends Duplex {
     })
     this.id = id
     this.service = service
+    this.kind = kind
     this.#host = host
     this.#window = initialWindow(host.clock.now())
     // The one who uses the stream listens as well; this keeps a stream that nobody took yet from ending the process.
@@ -94,6 +105,16 @@ export class SessionStream extends Duplex {
   accept(): void {
     this.#host.sendAccept(this)
     this.#widen(BASE_WINDOW_BYTES - INITIAL_WINDOW_BYTES)
+  }
+
+  /** Sends one message of a flow, or loses it. The bytes are not to be changed any more. */
+  sendDatagram(bytes: Buffer): void {
+    if (!this.destroyed) this.#host.sendDatagram(this, bytes)
+  }
+
+  /** Counts a datagram of this flow that its user gave up. */
+  dropDatagram(): void {
+    this.#host.dropDatagram()
   }
 
   /** Ends the stream at once in both directions and tells the other side why. */
@@ -153,7 +174,7 @@ export class SessionStream extends Duplex {
   /** False when the peer sent more than it was allowed: the session ends it. */
   receiveData(bytes: Buffer): boolean {
     this.#receivedBytes += bytes.length
-    if (this.#receivedBytes > this.#window.grantedBytes) return false
+    if (this.#receivedBytes > this.#window.grantedBytes || this.kind === 'datagrams') return false
     if (this.#endReceived || this.destroyed) return true
     this.#take(bytes)
     this.#giveCredit()
@@ -291,7 +312,7 @@ export class SessionStream extends Duplex {
   }
 
   #widen(bytes: number): void {
-    if (this.#window.sizeBytes >= BASE_WINDOW_BYTES || this.destroyed) return
+    if (this.#window.sizeBytes >= BASE_WINDOW_BYTES || this.destroyed || this.kind === 'datagrams') return
     this.#window = grown(this.#window, this.#takeBudget(bytes))
     this.#giveCredit()
   }

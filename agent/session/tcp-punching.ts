@@ -1,16 +1,35 @@
 import { asCulvertError, CulvertError } from '../../common/errors.ts'
-import type { Clock } from '../../common/platform/clock.ts'
+import { type Clock, pause } from '../../common/platform/clock.ts'
 import type { Random } from '../../common/platform/random.ts'
 import { addressScope, type Endpoint } from '../../common/wire/endpoint.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
-import type { PunchSignal } from '../../common/wire/session-frame.ts'
+import type { Decline, PunchSignal, PunchWords } from '../../common/wire/punch-signal.ts'
+import { freshTcpPorts } from '../nat/tcp-port-sample.ts'
 import type { Path } from '../path/path.ts'
 import type { Sealer } from '../path/seal.ts'
-import { openPunchPort, type PunchPort, punchTcpPath } from '../path/tcp-punch.ts'
+import { TcpMeeting } from '../path/tcp-meeting.ts'
+import {
+  AIMED_FLOWS,
+  FORETOLD_PORTS,
+  foretellAim,
+  foretellWindow,
+  type OutsideWindow,
+  openInSandwich,
+  openPunchPort,
+  type PunchPort,
+} from '../path/tcp-punch.ts'
 import type { AttemptBudget } from './attempt-budget.ts'
+import { PunchDialogue } from './punch-dialogue.ts'
 
-/** The peer has to ask a relay for its own address first, and the answer comes over the relay. */
-const ANSWER_MS = 5_000
+/** The SYN that was lost at the other NAT is sent again after 1 s and 3 s. */
+const MEETING_MS = 5_000
+/** Two NATs whose ports are foretold meet at once or not at all; the next try foretells anew. */
+const AIMED_MS = 1_500
+const AIMED_ROUNDS = 3
+/** A window over TCP is some ports wide; each costs a connection. */
+const MAX_WINDOW = 24
+/** What a NAT's ports follow does not change by itself; a change of the network begins with a new session or race. */
+const FORGET_UNPREDICTABLE_MS = 600_000
 
 export interface PunchingContext {
   readonly peerId: PeerId
@@ -25,6 +44,8 @@ export interface PunchingContext {
   /** The router gives each destination another TCP port: what a relay sees is not what the peer would meet. */
   hardNat(): boolean
   hasTcp(): boolean
+  /** Of the path that carries our signals, in ms. */
+  rttMs(): number
   attach(path: Path): void
   send(attempt: number, signal: PunchSignal): void
   /** What stopped an attempt; undefined when it made a path. */
@@ -35,107 +56,231 @@ export interface PunchingContext {
 export class TcpPunching {
   readonly #context: PunchingContext
   #nextAttempt: number
-  #waiting: { readonly attempt: number; settle(signal: PunchSignal): void } | undefined
-  #answering = false
+  #dialogue: PunchDialogue | undefined
+  #stop: AbortController | undefined
+  #unpredictableUntil = Number.NEGATIVE_INFINITY
 
   constructor(context: PunchingContext) {
     this.#context = context
     this.#nextAttempt = context.random.integer(1, 2 ** 31)
   }
 
-  /** The offering side's attempt; on the other side it resolves at once. */
+  /** The offering side's attempts; on the other side it resolves at once. */
   async run(): Promise<void> {
-    const { offers, hasTcp, hardNat } = this.#context
-    if (!offers || this.#waiting || hasTcp() || hardNat()) return
-    await this.#attempt(async port => {
-      const attempt = this.#nextAttempt++
-      this.#context.send(attempt, { kind: 'offer', outside: port.outside })
-      const answer = await this.#answerTo(attempt)
-      if (answer.kind !== 'answer') {
-        throw new CulvertError('peer-unreachable', 'the NAT of the peer gives each destination another TCP port')
-      }
-      return answer.outside
-    })
-  }
-
-  receive(attempt: number, signal: PunchSignal): void {
-    if (signal.kind === 'offer') {
-      if (!this.#context.offers) void this.#answer(attempt, signal.outside)
-    } else if (this.#waiting?.attempt === attempt) {
-      this.#waiting.settle(signal)
+    const { offers, hasTcp, clock } = this.#context
+    if (!offers || this.#dialogue || hasTcp() || clock.now() < this.#unpredictableUntil) return
+    for (let rounds = AIMED_ROUNDS; rounds > 0; rounds--) {
+      const again = await this.#attempt(this.#nextAttempt++, dialogue => this.#offer(dialogue))
+      if (!again || hasTcp()) return
     }
   }
 
-  async #answer(attempt: number, remote: Endpoint): Promise<void> {
-    const { send, hardNat, hasTcp, budget } = this.#context
-    if (this.#answering || hasTcp() || !budget.takePunchOffer()) return
-    if (hardNat()) {
-      send(attempt, { kind: 'decline' })
-      return
+  receive(attempt: number, { over: _, ...words }: PunchSignal): void {
+    const { offers, hasTcp, budget } = this.#context
+    if (this.#dialogue?.attempt === attempt) {
+      this.#dialogue.receive(words)
+    } else if (!offers && (words.kind === 'offer' || words.kind === 'ask')) {
+      if (hasTcp() || !budget.takePunchOffer()) return
+      // The peer has given up what went before.
+      this.#stop?.abort()
+      void this.#attempt(attempt, dialogue => this.#answer(dialogue, words))
     }
-    this.#answering = true
-    await this.#attempt(port => {
-      send(attempt, { kind: 'answer', outside: port.outside })
-      return Promise.resolve(remote)
-    })
-    this.#answering = false
   }
 
-  /** Takes a port, learns from `agree` where to meet, and connects. */
-  async #attempt(agree: (port: PunchPort) => Promise<Endpoint>): Promise<void> {
-    const { peerId, offers, stunServers, attach, onOutcome, signal } = this.#context
-    let port: PunchPort | undefined
+  /** Runs one attempt to its end; true when another one may do better. */
+  async #attempt(number: number, talk: (dialogue: PunchDialogue) => Promise<Path>): Promise<boolean> {
+    const { clock, signal, send, attach, onOutcome } = this.#context
+    const stop = new AbortController()
+    const either = AbortSignal.any([signal, stop.signal])
+    const dialogue = new PunchDialogue(number, clock, either, words => send(number, { over: 'tcp', ...words }))
+    this.#dialogue = dialogue
+    this.#stop = stop
     try {
-      port = await openPunchPort(stunServers(), this.#context)
-      if (!port) throw new CulvertError('relay-unreachable', 'no relay tells our outside TCP address')
-      const remote = await agree(port)
-      if (!isMeetingPlace(remote, port.outside))
-        throw new CulvertError('wire-malformed', 'the peer gave no usable address')
-      const role = offers ? 'client' : 'server'
-      const path = await punchTcpPath(peerId, { localPort: port.localPort, remote, role }, this.#context)
+      const path = await talk(dialogue)
       if (signal.aborted) path.stream.destroy()
       else attach(path)
       onOutcome(undefined)
+      return false
     } catch (thrown) {
-      onOutcome(asCulvertError(thrown, 'peer-unreachable', 'TCP simultaneous open'))
+      if (!stop.signal.aborted) onOutcome(asCulvertError(thrown, 'peer-unreachable', 'TCP simultaneous open'))
+      return thrown instanceof Missed && !signal.aborted
     } finally {
-      port?.release()
+      stop.abort()
+      if (this.#dialogue === dialogue) this.#dialogue = undefined
     }
   }
 
-  #answerTo(attempt: number): Promise<PunchSignal> {
-    const { clock, signal } = this.#context
-    return new Promise((resolve, reject) => {
-      const end = () => {
-        timer.cancel()
-        signal.removeEventListener('abort', abort)
-        this.#waiting = undefined
-      }
-      const fail = (error: CulvertError) => {
-        end()
-        reject(error)
-      }
-      const abort = () => fail(new CulvertError('aborted', 'aborted'))
-      const timer = clock.after(ANSWER_MS, () =>
-        fail(new CulvertError('timed-out', `the peer did not answer in ${ANSWER_MS} ms`)),
-      )
-      signal.addEventListener('abort', abort, { once: true })
-      this.#waiting = {
-        attempt,
-        settle: answer => {
-          end()
-          resolve(answer)
-        },
-      }
-    })
+  async #offer(dialogue: PunchDialogue): Promise<Path> {
+    if (this.#context.hardNat()) {
+      dialogue.say({ kind: 'ask' })
+      const reply = await dialogue.next(['answer', 'aim'], whyDeclined)
+      return reply.kind === 'answer' ? this.#reach(dialogue, reply.outside) : this.#aim(dialogue, reply.outside)
+    }
+    using port = await this.#openPort(dialogue)
+    dialogue.say({ kind: 'offer', outside: port.outside })
+    const reply = await dialogue.next(['answer', 'window'], whyDeclined)
+    return reply.kind === 'answer' ? this.#meet(dialogue, port, reply.outside) : this.#await(dialogue, port, reply)
   }
+
+  async #answer(dialogue: PunchDialogue, words: Words<'offer' | 'ask'>): Promise<Path> {
+    if (this.#context.hardNat()) {
+      return words.kind === 'offer' ? this.#reach(dialogue, words.outside) : this.#aim(dialogue, undefined)
+    }
+    using port = await this.#openPort(dialogue)
+    dialogue.say({ kind: 'answer', outside: port.outside })
+    if (words.kind === 'offer') return this.#meet(dialogue, port, words.outside)
+    return this.#await(dialogue, port, await dialogue.next(['window'], whyDeclined))
+  }
+
+  /** Both sides are met where relays see them. */
+  #meet(dialogue: PunchDialogue, port: PunchPort, remote: Endpoint): Promise<Path> {
+    checkMeetingPlace(remote.address, port.outside.address)
+    const meeting = this.#meeting(dialogue, MEETING_MS)
+    void meeting.line(port.localPort, remote, { again: true })
+    return meeting.complete()
+  }
+
+  /** The peer comes from one of these ports, or will. */
+  async #await(dialogue: PunchDialogue, port: PunchPort, told: Words<'window'>): Promise<Path> {
+    const meeting = this.#meeting(dialogue, MEETING_MS)
+    const open = ({ from, ports, first }: Words<'window'>) => {
+      checkMeetingPlace(from.address, port.outside.address)
+      if (ports > MAX_WINDOW) throw new CulvertError('wire-malformed', `a window of ${ports} ports`)
+      for (let i = 0; i < ports; i++) {
+        void meeting.line(port.localPort, { address: from.address, port: from.port + i }, { again: true })
+      }
+      if (first) dialogue.say({ kind: 'go' })
+    }
+    try {
+      open(told)
+      // Our router may answer the peer's SYN with RST; then it foretells its next ports, and comes once we are open.
+      if (!told.first)
+        void dialogue
+          .next(['window'], whyDeclined)
+          .then(open)
+          .catch(() => undefined)
+      return await meeting.path
+    } finally {
+      meeting.close()
+    }
+  }
+
+  /** Our NAT counts its ports, and the peer is met where a relay sees it. */
+  async #reach(dialogue: PunchDialogue, remote: Endpoint): Promise<Path> {
+    const { stunServers } = this.#context
+    const meeting = this.#meeting(dialogue, MEETING_MS)
+    try {
+      const opened = await openInSandwich(stunServers(), remote, meeting, this.#while(dialogue))
+      if (!opened) throw dialogue.decline('other', NO_SERVER)
+      if (!opened.found) throw this.#unpredictable(dialogue)
+      const { found, line } = opened
+      checkMeetingPlace(remote.address, found.address)
+      sayWindow(dialogue, found, false)
+      const refused = line.then(end => end === 'refused')
+      if (await Promise.race([refused, meeting.path.then(() => false)]))
+        await this.#reachAfter(dialogue, remote, meeting)
+      return await meeting.path
+    } finally {
+      meeting.close()
+    }
+  }
+
+  /** The peer's router answers with RST what it did not expect, so the peer opens it first, towards our next ports. */
+  async #reachAfter(dialogue: PunchDialogue, remote: Endpoint, meeting: TcpMeeting): Promise<void> {
+    const { stunServers, random } = this.#context
+    const window = await foretellWindow(stunServers(), this.#while(dialogue))
+    if (!window) throw this.#unpredictable(dialogue)
+    sayWindow(dialogue, window, true)
+    await dialogue.next(['go'], whyDeclined)
+    for (const localPort of freshTcpPorts(random, FORETOLD_PORTS)) {
+      if ((await meeting.line(localPort, remote, { again: false })) !== 'refused') break
+    }
+    void meeting.complete()
+  }
+
+  /** Both NATs count their ports: each side aims at a port that one of the other's next flows will have. */
+  async #aim(dialogue: PunchDialogue, told: Endpoint | undefined): Promise<Path> {
+    const { stunServers, random, rttMs, clock, offers } = this.#context
+    const own = await foretellAim(stunServers(), this.#while(dialogue))
+    if (!own) throw this.#unpredictable(dialogue, BOTH_UNPREDICTABLE)
+    dialogue.say({ kind: 'aim', outside: own })
+    const remote = told ?? (await dialogue.next(['aim'], () => BOTH_UNPREDICTABLE)).outside
+    checkMeetingPlace(remote.address, own.address)
+    // The offerer speaks last; the other side hears it half a round trip later.
+    if (offers) await pause(clock, rttMs() / 2, dialogue.signal)
+    const meeting = this.#meeting(dialogue, AIMED_MS)
+    for (const localPort of freshTcpPorts(random, AIMED_FLOWS)) void meeting.line(localPort, remote, { again: false })
+    try {
+      return await meeting.complete()
+    } catch (thrown) {
+      throw new Missed(reasonOfMiss(thrown))
+    }
+  }
+
+  async #openPort(dialogue: PunchDialogue): Promise<PunchPort & Disposable> {
+    const port = await openPunchPort(this.#context.stunServers(), this.#while(dialogue))
+    if (!port) throw dialogue.decline('other', NO_SERVER)
+    return { ...port, [Symbol.dispose]: () => port.release() }
+  }
+
+  #unpredictable(dialogue: PunchDialogue, message = UNPREDICTABLE): CulvertError {
+    this.#unpredictableUntil = this.#context.clock.now() + FORGET_UNPREDICTABLE_MS
+    return dialogue.decline('unpredictable', message)
+  }
+
+  #meeting(dialogue: PunchDialogue, forMs: number): TcpMeeting {
+    const { peerId, offers, sealer, clock } = this.#context
+    const role = offers ? 'client' : 'server'
+    return new TcpMeeting({ peer: peerId, role, forMs, sealer, clock, signal: dialogue.signal })
+  }
+
+  #while({ signal }: PunchDialogue) {
+    const { clock, random } = this.#context
+    return { clock, random, signal }
+  }
+}
+
+type Words<K extends PunchWords['kind']> = Extract<PunchWords, { readonly kind: K }>
+
+const NO_SERVER = 'no relay tells our outside TCP address'
+const UNPREDICTABLE = 'the router here uses another outside port for each destination, and none can be foretold'
+const BOTH_UNPREDICTABLE = 'both routers use another outside port for each destination, and none can be foretold'
+
+/** Two foretold ports did not meet: somebody else's flow came in between. */
+class Missed extends CulvertError {
+  constructor(reason: string) {
+    super('peer-unreachable', reason)
+  }
+}
+
+function reasonOfMiss(thrown: unknown): string {
+  return asCulvertError(thrown, 'peer-unreachable', 'aimed ports').message
+}
+
+function whyDeclined(why: Decline): string {
+  switch (why) {
+    case 'unpredictable':
+      return 'the router of the peer uses another outside port for each destination, and none can be foretold'
+    case 'busy':
+      return 'the peer is searching a way to somebody else'
+    case 'not-hard':
+    case 'other':
+      return 'the peer cannot tell where it is to be met'
+    default:
+      return why satisfies never
+  }
+}
+
+function sayWindow(dialogue: PunchDialogue, { address, window }: OutsideWindow, first: boolean): void {
+  dialogue.say({ kind: 'window', from: { address, port: window.first }, ports: window.count, first })
 }
 
 /**
  * A peer may not point us at this machine or into our own network: where it can be met is public, or in the same kind of
  * network as our own address outside, as when the relay is on a LAN.
  */
-function isMeetingPlace(remote: Endpoint, own: Endpoint): boolean {
-  const scope = addressScope(remote.address)
-  return scope === 'public' || (scope !== 'loopback' && scope !== 'unusable' && scope === addressScope(own.address))
+function checkMeetingPlace(remote: string, own: string): void {
+  const scope = addressScope(remote)
+  if (scope === 'public' || (scope !== 'loopback' && scope !== 'unusable' && scope === addressScope(own))) return
+  throw new CulvertError('wire-malformed', 'the peer gave no usable address')
 }

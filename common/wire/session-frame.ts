@@ -1,7 +1,5 @@
 import { CulvertError, type ErrorCode } from '../errors.ts'
-import { addressFromBytes, addressToBytes } from './address-bytes.ts'
 import { ByteReader, ByteWriter } from './bytes.ts'
-import type { Endpoint } from './endpoint.ts'
 import { plainText } from './plain-text.ts'
 
 /** The session protocol's versions that we speak. */
@@ -143,18 +141,26 @@ export function decodeCount(payload: Uint8Array): number {
   return new ByteReader(payload).u64()
 }
 
+/** What a stream carries: bytes in order, or datagrams (a flow). */
+export type StreamKind = 'bytes' | 'datagrams'
+
+/** Flag of `open`: the stream is a flow. */
+const FLOW = 1
+
 /** `open`: the service asked for. Throws `service-unknown` for a name that no service can have. */
-export function encodeOpen(stream: number, service: string): Buffer {
+export function encodeOpen(stream: number, service: string, kind: StreamKind = 'bytes'): Buffer {
   const length = Buffer.byteLength(service, 'utf8')
   if (length > MAX_SERVICE_NAME_BYTES) {
     const message = `a service name of ${length} bytes; none has more than ${MAX_SERVICE_NAME_BYTES}`
     throw new CulvertError('service-unknown', message)
   }
-  return encodeFrame(FRAME.open, stream, new ByteWriter(2 + MAX_SERVICE_NAME_BYTES).text(service).finish())
+  const payload = new ByteWriter(2 + MAX_SERVICE_NAME_BYTES).text(service).finish()
+  return encodeFrame(FRAME.open, stream, payload, kind === 'datagrams' ? FLOW : 0)
 }
 
-export function decodeOpen(payload: Uint8Array): { readonly service: string } {
-  return { service: new ByteReader(payload).text(MAX_SERVICE_NAME_BYTES) }
+export function decodeOpen(payload: Uint8Array, flags = 0): { readonly service: string; readonly kind: StreamKind } {
+  const service = new ByteReader(payload).text(MAX_SERVICE_NAME_BYTES)
+  return { service, kind: flags & FLOW ? 'datagrams' : 'bytes' }
 }
 
 /** `credit`: bytes that the receiver takes on top of those allowed before. */
@@ -182,38 +188,6 @@ function cut(text: string): string {
 export function decodeReset(payload: Uint8Array): { readonly code: string; readonly reason: string } {
   const reader = new ByteReader(payload)
   return { code: reader.text(MAX_CODE_BYTES), reason: plainText(reader.text(MAX_REASON_BYTES)) }
-}
-
-/** One message of a TCP simultaneous open, for the attempt whose number stands in the frame's stream field. */
-export type PunchSignal =
-  | { readonly kind: 'offer' | 'answer'; readonly outside: Endpoint }
-  | { readonly kind: 'decline' }
-
-const PUNCH_KINDS = ['offer', 'answer', 'decline'] as const
-
-/** The kind stands in the flags (0 offer, 1 answer, 2 decline); payload: family u8 (4 or 6), port u16, address. */
-export function encodePunch(attempt: number, signal: PunchSignal): Buffer {
-  const writer = new ByteWriter(19)
-  if (signal.kind !== 'decline') {
-    const address = addressToBytes(signal.outside.address)
-    writer
-      .u8(address.length === 4 ? 4 : 6)
-      .u16(signal.outside.port)
-      .bytes(address)
-  }
-  return encodeFrame(FRAME.punch, attempt, writer.finish(), PUNCH_KINDS.indexOf(signal.kind))
-}
-
-/** Undefined for a kind that a newer peer knows and we do not. */
-export function decodePunch(frame: Frame): PunchSignal | undefined {
-  const kind = PUNCH_KINDS[frame.flags]
-  if (kind === undefined || kind === 'decline') return kind && { kind }
-  const reader = new ByteReader(frame.payload)
-  const family = reader.u8()
-  if (family !== 4 && family !== 6) throw new CulvertError('wire-malformed', `address family ${family}`)
-  const port = reader.u16()
-  if (port === 0) throw new CulvertError('wire-malformed', 'port 0')
-  return { kind, outside: { address: addressFromBytes(reader.bytes(family === 4 ? 4 : 16)), port } }
 }
 
 const ICE_KINDS = ['offer', 'answer', 'candidate', 'failed'] as const

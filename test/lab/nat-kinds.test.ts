@@ -19,6 +19,7 @@ const EXPECTED: Readonly<Record<string, { site: SiteOptions; found: readonly unk
   'eim-apdf': { site: { kind: 'eim-apdf' }, found: [EI, APD, EI, true] },
   edm: { site: { kind: 'edm' }, found: [APD, APD, APD, false] },
   'edm-sequential': { site: { kind: 'edm-sequential' }, found: [APD, APD, APD, false] },
+  'edm-block': { site: { kind: 'edm-block' }, found: [APD, APD, APD, false] },
   carrier: { site: { kind: 'carrier' }, found: [EI, APD, EI, true] },
   'carrier-edm': { site: { kind: 'carrier-edm' }, found: [APD, APD, APD, false] },
   'udp-blocked': { site: { kind: 'udp-blocked' }, found: [null, null, EI, null] },
@@ -99,6 +100,17 @@ rootTest('a sequential NAT gives neighbouring ports to flows that follow each ot
   const { udp, tcp } = await probeNat(lab.host('edm-sequential'))
   const gap = (tcp?.mapped.port ?? 0) - (udp?.mapped.port ?? 0)
   t.true(Math.abs(gap) <= 8, `UDP and TCP got ports ${gap} apart`)
+})
+
+rootTest('a NAT with a block of ports gives its thousand to flows at random', async t => {
+  const ports = new Set<number>()
+  for (let tries = 0; tries < 4; tries++) {
+    const { udp, tcp } = await probeNat(lab.host('edm-block'))
+    for (const found of [udp, tcp]) ports.add(found?.mapped.port ?? 0)
+  }
+  t.true(ports.size >= 6, `${ports.size} ports for eight flows`)
+  t.true(Math.min(...ports) >= 20_000 && Math.max(...ports) < 21_000, [...ports].join())
+  t.true(Math.max(...ports) - Math.min(...ports) > 100, [...ports].join())
 })
 
 rootTest('the site with https only gets out by TCP to 443 and 80', async t => {

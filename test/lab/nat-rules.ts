@@ -9,6 +9,8 @@ export interface NatState {
 
 /** As many ports as one epoch uses: five such ranges fit between 20000 and 65535. */
 const RANGE = 8192
+/** The ports of one subscriber of a port-block NAT. */
+const BLOCK = 1000
 const DEFAULT_TIMEOUT_S = 120
 
 /** The router's whole nftables table, which replaces the one before: port mappings and learnt mappings are gone. */
@@ -84,6 +86,10 @@ function translation(site: SitePlan, { outside4, epoch }: NatState): readonly st
   const from = 20_000 + RANGE * (epoch % 5)
   if (mapping === 'none' || outside4 === null) return []
   if (ports === 'random') return [`${all} masquerade fully-random`]
+  if (ports === 'block') {
+    const to = `masquerade to :${from}-${from + BLOCK - 1} fully-random`
+    return [`${all} meta l4proto { udp, tcp } ${to}`, `${all} masquerade`]
+  }
   if (ports === 'sequential') {
     // A map, because numgen's own number would be taken for a port in the other byte order: steps of 256.
     const map = Array.from({ length: RANGE }, (_, i) => `${i} : ${from + i}`).join(', ')

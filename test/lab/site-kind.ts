@@ -3,8 +3,11 @@ export interface SiteBehaviour {
   /** `none`: the host has a public address of its own. */
   readonly mapping: 'none' | 'endpoint-independent' | 'address-and-port-dependent'
   readonly filtering: 'endpoint-independent' | 'address-dependent' | 'address-and-port-dependent'
-  /** How the outside port is chosen: the inside one where free, a random one, or the next one (RFC 4787 §4.2.1). */
-  readonly ports: 'preserved' | 'random' | 'sequential'
+  /**
+   * How the outside port is chosen: the inside one where free, a random one, the next one (RFC 4787 §4.2.1), or a
+   * random one of the thousand that a subscriber has (RFC 7422).
+   */
+  readonly ports: 'preserved' | 'random' | 'sequential' | 'block'
   /** What the site may send: everything, all but UDP, or TCP to ports 80 and 443 only. */
   readonly outbound: 'all' | 'no-udp' | 'https'
   /** The kind of a carrier's NAT (RFC 6888) made for this site alone, behind which the site stands. */
@@ -32,6 +35,7 @@ export const SITE_KINDS = {
   'eim-apdf': home,
   edm: { ...home, mapping: 'address-and-port-dependent', ports: 'random' },
   'edm-sequential': { ...home, mapping: 'address-and-port-dependent', ports: 'sequential' },
+  'edm-block': { ...home, mapping: 'address-and-port-dependent', ports: 'block' },
   carrier: { ...home, carrier: 'eim-apdf' },
   'carrier-edm': { ...home, carrier: 'edm' },
   'udp-blocked': { ...home, outbound: 'no-udp' },
@@ -41,7 +45,7 @@ export const SITE_KINDS = {
 export type SiteKind = keyof typeof SITE_KINDS
 
 /** The kinds a carrier's own NAT can be. */
-export const CARRIER_KINDS = ['eim-eif', 'eim-adf', 'eim-apdf', 'edm', 'edm-sequential'] as const
+export const CARRIER_KINDS = ['eim-eif', 'eim-adf', 'eim-apdf', 'edm', 'edm-sequential', 'edm-block'] as const
 export type CarrierKind = (typeof CARRIER_KINDS)[number]
 
 export function isSiteKind(text: string): text is SiteKind {

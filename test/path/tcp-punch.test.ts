@@ -1,6 +1,6 @@
 import test from 'ava'
 import { createSealer } from '../../agent/path/seal.ts'
-import { punchTcpPath } from '../../agent/path/tcp-punch.ts'
+import { TcpMeeting } from '../../agent/path/tcp-meeting.ts'
 import { CulvertError } from '../../common/errors.ts'
 import { systemClock } from '../../common/platform/clock.ts'
 import { generateKeyPair } from '../../common/platform/ed25519.ts'
@@ -29,12 +29,9 @@ test('a side that nobody meets gives up in time, and at once when it is told to'
   if (!a) throw new Error('no context')
   const [portA, portB] = twoPorts()
   const stop = new AbortController()
-  const attempt = punchTcpPath(
-    keys[1].id,
-    { localPort: portA, remote: { address: '127.0.0.1', port: portB }, role: 'client' },
-    { ...a, signal: stop.signal },
-  )
+  const meeting = new TcpMeeting({ ...a, peer: keys[1].id, role: 'client', forMs: 5_000, signal: stop.signal })
+  void meeting.line(portA, { address: '127.0.0.1', port: portB }, { again: true })
   stop.abort()
-  const error = await t.throwsAsync(attempt, { instanceOf: CulvertError })
+  const error = await t.throwsAsync(meeting.complete(), { instanceOf: CulvertError })
   t.true(error?.code === 'aborted' || error?.code === 'peer-unreachable')
 })

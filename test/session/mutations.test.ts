@@ -25,7 +25,7 @@ import { encodeSituation } from '../../common/wire/situation.ts'
 import { liveBytes } from '../unit/collect-garbage.ts'
 import { type Draw, mutateBytes, randomBytes, seededDraw } from '../unit/mutate.ts'
 import { ALICE, BOB } from '../vectors/keys.ts'
-import { CANDIDATES } from '../vectors/session-frames.ts'
+import { CANDIDATES, datagramFrames } from '../vectors/session-frames.ts'
 import { HOME } from '../vectors/situations.ts'
 import { openLoopback, sealPair } from './sealed-pair.ts'
 
@@ -72,6 +72,9 @@ function goodFrames(next: number, received: number): readonly Buffer[] {
     encodeFrame(FRAME.situation, 0, encodeSituation(HOME)),
     encodeIce(9, { kind: 'candidate', mid: '0', line: 'candidate:1' }),
     encodeIce(9, { kind: 'offer', sdp: 'v=0' }),
+    encodeOpen(next + 6, 'flow', 'datagrams'),
+    encodeFrame(FRAME.datagram, next + 6, Buffer.alloc(1_000, 'd')),
+    datagramFrames(next + 6, received, Buffer.alloc(40_000, 'p'), 16_384),
     encodeFrame(FRAME.end, next),
     encodeReset(next + 2, 'busy', 'enough'),
     encodeOpen(next + 4, 'refuse'),
@@ -88,7 +91,7 @@ const COUNTS = [0, 1, 2, 7, 1000, 2 ** 32, 2 ** 53 - 1]
 function wildFrame(draw: Draw): Buffer {
   const stream = draw(3) === 0 ? (EDGES[draw(EDGES.length)] ?? 0) : draw(12)
   const count = COUNTS[draw(COUNTS.length)] ?? 0
-  switch (draw(13)) {
+  switch (draw(14)) {
     case 0:
       return encodeOpen(stream, ['echo', 'hold', 'refuse', ''][draw(4)] ?? '')
     case 1:
@@ -118,6 +121,8 @@ function wildFrame(draw: Draw): Buffer {
       return encodeFrame([FRAME.ping, FRAME.pong][draw(2)] ?? 0, stream, randomBytes(draw(6), draw))
     case 11:
       return encodeFrame(draw(256), stream, randomBytes(draw(40), draw), draw(256))
+    case 12:
+      return encodeFrame(FRAME.datagram, stream, randomBytes(draw(2) === 0 ? draw(16_377) : draw(8), draw), draw(3))
     default:
       return greet(draw, STRANGER).hello
   }
@@ -142,7 +147,7 @@ function greet(draw: Draw, victim: Hello): { readonly hello: Buffer; readonly ne
 /** One stream of frames to throw at a session. */
 function hostileStream(draw: Draw, turn: number, victim: Hello): Buffer {
   const { hello, next } = greet(draw, victim)
-  const good = goodFrames(FIRST_STREAM + 6 * turn, next)
+  const good = goodFrames(FIRST_STREAM + 8 * turn, next)
   if (draw(2) === 0) {
     const frames = [...good]
     for (let changes = 1 + draw(6); changes > 0; changes--) {
@@ -175,7 +180,8 @@ function serve(stream: SessionStream): void {
     return
   }
   stream.accept()
-  if (stream.service === 'echo') stream.pipe(stream)
+  if (stream.kind === 'datagrams') stream.onDatagram = bytes => stream.sendDatagram(bytes)
+  else if (stream.service === 'echo') stream.pipe(stream)
 }
 
 function startVictim(budget: WindowBudget): Session {

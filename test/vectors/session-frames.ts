@@ -1,11 +1,12 @@
 import { type Candidate, decodeCandidates, encodeCandidates } from '../../common/wire/candidate.ts'
+import { datagramSize, decodeDatagram, writeDatagram } from '../../common/wire/datagram.ts'
+import { decodePunch, encodePunch } from '../../common/wire/punch-signal.ts'
 import {
   decodeCount,
   decodeCredit,
   decodeHello,
   decodeIce,
   decodeOpen,
-  decodePunch,
   decodeReset,
   encodeCount,
   encodeCredit,
@@ -13,7 +14,6 @@ import {
   encodeHello,
   encodeIce,
   encodeOpen,
-  encodePunch,
   encodeReset,
   FRAME,
   type Frame,
@@ -39,6 +39,13 @@ export interface FrameVector {
 
 const text = (frame: Frame) => frame.payload.toString('latin1')
 const u32 = (value: number) => Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value)
+
+/** All frames of one datagram. */
+export function datagramFrames(flow: number, message: number, datagram: Buffer, frameBytes: number): Buffer {
+  const frames = Buffer.alloc(datagramSize(datagram.length, frameBytes).bytes)
+  if (writeDatagram(frames, 0, flow, message, datagram, frameBytes) !== frames.length) throw new Error('wrong size')
+  return frames
+}
 
 const HELLO: Hello = {
   minVersion: 1,
@@ -132,6 +139,26 @@ export const FRAMES: readonly FrameVector[] = [
     message: 0xfffffffe,
   },
   {
+    name: 'datagram',
+    hex: '06 00 0005 00000003 68656c6c6f',
+    type: 0x06,
+    flags: 0,
+    stream: 3,
+    encode: () => datagramFrames(3, 7, Buffer.from('hello'), 16_384),
+    decode: decodeDatagram,
+    message: Buffer.from('hello'),
+  },
+  {
+    name: 'part of a datagram',
+    hex: '06 01 0007 00000003 fffe 02 03 796f75',
+    type: 0x06,
+    flags: 1,
+    stream: 3,
+    encode: () => datagramFrames(3, 0xfffe, Buffer.from('hello you'), 16).subarray(30),
+    decode: decodeDatagram,
+    message: { message: 0xfffe, index: 2, count: 3, bytes: Buffer.from('you') },
+  },
+  {
     name: 'leave',
     hex: '07 00 0000 00000000',
     type: 0x07,
@@ -148,8 +175,18 @@ export const FRAMES: readonly FrameVector[] = [
     flags: 0,
     stream: 1,
     encode: () => encodeOpen(1, 'ssh'),
-    decode: frame => decodeOpen(frame.payload),
-    message: { service: 'ssh' },
+    decode: frame => decodeOpen(frame.payload, frame.flags),
+    message: { service: 'ssh', kind: 'bytes' },
+  },
+  {
+    name: 'open of a flow',
+    hex: '40 01 0005 00000001 0003 646e73',
+    type: 0x40,
+    flags: 1,
+    stream: 1,
+    encode: () => encodeOpen(1, 'dns', 'datagrams'),
+    decode: frame => decodeOpen(frame.payload, frame.flags),
+    message: { service: 'dns', kind: 'datagrams' },
   },
   {
     name: 'accept',
@@ -268,9 +305,9 @@ export const FRAMES: readonly FrameVector[] = [
     type: 0x49,
     flags: 0,
     stream: 42,
-    encode: () => encodePunch(42, { kind: 'offer', outside: { address: '192.0.2.1', port: 57_558 } }),
+    encode: () => encodePunch(42, { over: 'tcp', kind: 'offer', outside: { address: '192.0.2.1', port: 57_558 } }),
     decode: decodePunch,
-    message: { kind: 'offer', outside: { address: '192.0.2.1', port: 57_558 } },
+    message: { over: 'tcp', kind: 'offer', outside: { address: '192.0.2.1', port: 57_558 } },
   },
   {
     name: 'punch answer',
@@ -278,19 +315,83 @@ export const FRAMES: readonly FrameVector[] = [
     type: 0x49,
     flags: 1,
     stream: 42,
-    encode: () => encodePunch(42, { kind: 'answer', outside: { address: '2001:db8::1', port: 80 } }),
+    encode: () => encodePunch(42, { over: 'tcp', kind: 'answer', outside: { address: '2001:db8::1', port: 80 } }),
     decode: decodePunch,
-    message: { kind: 'answer', outside: { address: '2001:db8::1', port: 80 } },
+    message: { over: 'tcp', kind: 'answer', outside: { address: '2001:db8::1', port: 80 } },
   },
   {
     name: 'punch decline',
-    hex: '49 02 0000 0000002a',
+    hex: '49 02 0001 0000002a 01',
     type: 0x49,
     flags: 2,
     stream: 42,
-    encode: () => encodePunch(42, { kind: 'decline' }),
+    encode: () => encodePunch(42, { over: 'tcp', kind: 'decline', why: 'unpredictable' }),
     decode: decodePunch,
-    message: { kind: 'decline' },
+    message: { over: 'tcp', kind: 'decline', why: 'unpredictable' },
+  },
+  {
+    name: 'punch ask',
+    hex: '49 83 0000 0000002a',
+    type: 0x49,
+    flags: 0x83,
+    stream: 42,
+    encode: () => encodePunch(42, { over: 'udp', kind: 'ask' }),
+    decode: decodePunch,
+    message: { over: 'udp', kind: 'ask' },
+  },
+  {
+    name: 'punch window',
+    hex: '49 84 000a 0000002a 04 0400 c0000201 fc00 00',
+    type: 0x49,
+    flags: 0x84,
+    stream: 42,
+    encode: () =>
+      encodePunch(42, {
+        over: 'udp',
+        kind: 'window',
+        from: { address: '192.0.2.1', port: 1024 },
+        ports: 64_512,
+        first: false,
+      }),
+    decode: decodePunch,
+    message: { over: 'udp', kind: 'window', from: { address: '192.0.2.1', port: 1024 }, ports: 64_512, first: false },
+  },
+  {
+    name: 'punch window that is to be opened first',
+    hex: '49 04 000a 0000002a 04 4e21 c0000201 0008 01',
+    type: 0x49,
+    flags: 4,
+    stream: 42,
+    encode: () =>
+      encodePunch(42, {
+        over: 'tcp',
+        kind: 'window',
+        from: { address: '192.0.2.1', port: 20_001 },
+        ports: 8,
+        first: true,
+      }),
+    decode: decodePunch,
+    message: { over: 'tcp', kind: 'window', from: { address: '192.0.2.1', port: 20_001 }, ports: 8, first: true },
+  },
+  {
+    name: 'punch aim',
+    hex: '49 05 0007 0000002a 04 4e28 c0000201',
+    type: 0x49,
+    flags: 5,
+    stream: 42,
+    encode: () => encodePunch(42, { over: 'tcp', kind: 'aim', outside: { address: '192.0.2.1', port: 20_008 } }),
+    decode: decodePunch,
+    message: { over: 'tcp', kind: 'aim', outside: { address: '192.0.2.1', port: 20_008 } },
+  },
+  {
+    name: 'punch go',
+    hex: '49 06 0000 0000002a',
+    type: 0x49,
+    flags: 6,
+    stream: 42,
+    encode: () => encodePunch(42, { over: 'tcp', kind: 'go' }),
+    decode: decodePunch,
+    message: { over: 'tcp', kind: 'go' },
   },
   {
     name: 'situation behind a router that refused',

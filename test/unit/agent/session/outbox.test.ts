@@ -25,6 +25,8 @@ function sender() {
     sendCredit: nothing,
     sendAccept: nothing,
     sendReset: nothing,
+    sendDatagram: nothing,
+    dropDatagram: nothing,
     forget: nothing,
   }
   return { outbox, open: (id: number) => new SessionStream(id, 'test', host) }

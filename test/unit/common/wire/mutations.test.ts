@@ -4,8 +4,10 @@ import { CulvertError } from '../../../../common/errors.ts'
 import { verifyBytes } from '../../../../common/platform/ed25519.ts'
 import { decodeBenchRequest, decodeBenchResult } from '../../../../common/wire/bench-message.ts'
 import { decodeCandidates, encodeCandidates } from '../../../../common/wire/candidate.ts'
+import { decodeDatagram } from '../../../../common/wire/datagram.ts'
 import { addressScope, formatEndpoint, parseEndpoint } from '../../../../common/wire/endpoint.ts'
 import { parsePeerId } from '../../../../common/wire/peer-id.ts'
+import { decodePunch } from '../../../../common/wire/punch-signal.ts'
 import { decodeAgentMessage, decodeRelayMessage } from '../../../../common/wire/relay-message.ts'
 import {
   decodeCount,
@@ -13,7 +15,6 @@ import {
   decodeHello,
   decodeIce,
   decodeOpen,
-  decodePunch,
   decodeReset,
   FRAME_HEADER_BYTES,
   FrameParser,
@@ -84,10 +85,18 @@ survives("relay's messages", hexes(RELAY_MESSAGES), bytes => decodeRelayMessage(
 survives('hello', payloads('hello'), bytes => decodeHello(bytes))
 survives('resume and ack', payloads('resume', 'ack'), bytes => decodeCount(bytes))
 survives('open', payloads('open'), bytes => decodeOpen(bytes))
+survives('datagrams', payloads('datagram', 'part'), (payload, draw) => {
+  const decoded = decodeDatagram({ type: 0x06, flags: draw(3), stream: 1, payload })
+  if (!Buffer.isBuffer(decoded) && (decoded.index >= decoded.count || decoded.bytes.length === 0)) {
+    throw new Error('a part that cannot be')
+  }
+})
 survives('credit', payloads('credit'), bytes => decodeCredit(bytes))
 survives('reset', payloads('reset'), bytes => decodeReset(bytes))
 survives('ice', payloads('ice'), (payload, draw) => decodeIce({ type: 0x47, flags: draw(5), stream: 1, payload }))
-survives('punch', payloads('punch'), (payload, draw) => decodePunch({ type: 0x49, flags: draw(4), stream: 1, payload }))
+survives('punch', payloads('punch'), (payload, draw) =>
+  decodePunch({ type: 0x49, flags: draw(256), stream: 1, payload }),
+)
 survives('situation', payloads('situation'), bytes => {
   encodeSituation(decodeSituation(bytes))
 })

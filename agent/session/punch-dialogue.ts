@@ -1,0 +1,76 @@
+import { CulvertError } from '../../common/errors.ts'
+import type { Clock } from '../../common/platform/clock.ts'
+import type { Decline, PunchWords } from '../../common/wire/punch-signal.ts'
+
+/** The peer has to ask relays for its own address first, and its answer comes over a relay. */
+const ANSWER_MS = 5_000
+/** An honest peer never has more under way. */
+const MAX_WAITING = 8
+
+type Kind = PunchWords['kind']
+type Words<K extends Kind> = Extract<PunchWords, { readonly kind: K }>
+
+/** What the two sides of one attempt say to each other, in order. */
+export class PunchDialogue {
+  readonly attempt: number
+  readonly signal: AbortSignal
+  readonly #clock: Clock
+  readonly #say: (words: PunchWords) => void
+  readonly #came: PunchWords[] = []
+  #wake: (() => void) | undefined
+
+  constructor(attempt: number, clock: Clock, signal: AbortSignal, say: (words: PunchWords) => void) {
+    this.attempt = attempt
+    this.signal = signal
+    this.#clock = clock
+    this.#say = say
+  }
+
+  say(words: PunchWords): void {
+    if (!this.signal.aborted) this.#say(words)
+  }
+
+  /** Tells the peer why we do not go along, and ends our side of the attempt. */
+  decline(why: Decline, message: string): CulvertError {
+    this.say({ kind: 'decline', why })
+    return new CulvertError('peer-unreachable', message)
+  }
+
+  receive(words: PunchWords): void {
+    if (this.#came.length < MAX_WAITING) this.#came.push(words)
+    this.#wake?.()
+  }
+
+  /** The peer's next words of one of these kinds; rejects with why there are none. `declined` finds the sentence. */
+  async next<K extends Kind>(kinds: readonly K[], declined: (why: Decline) => string, forMs = ANSWER_MS) {
+    const until = this.#clock.now() + forMs
+    for (;;) {
+      const words = this.#came.shift()
+      if (words && isOf(words, kinds)) return words
+      if (words?.kind === 'decline') throw new CulvertError('peer-unreachable', declined(words.why))
+      if (words) continue
+      const left = until - this.#clock.now()
+      if (this.signal.aborted) throw new CulvertError('aborted', 'the attempt was aborted')
+      if (left <= 0) throw new CulvertError('timed-out', `the peer did not answer in ${forMs} ms`)
+      await this.#something(left)
+    }
+  }
+
+  #something(forMs: number): Promise<void> {
+    return new Promise(resolve => {
+      const settle = () => {
+        timer.cancel()
+        this.signal.removeEventListener('abort', settle)
+        this.#wake = undefined
+        resolve()
+      }
+      const timer = this.#clock.after(forMs, settle)
+      this.signal.addEventListener('abort', settle, { once: true })
+      this.#wake = settle
+    })
+  }
+}
+
+function isOf<K extends Kind>(words: PunchWords, kinds: readonly K[]): words is Words<K> {
+  return kinds.some(kind => kind === words.kind)
+}

@@ -1,0 +1,126 @@
+import type { Clock } from '../../common/platform/clock.ts'
+import type { Acknowledger } from './acknowledger.ts'
+import type { Datagrams } from './datagrams.ts'
+import { Outbox } from './outbox.ts'
+import type { PathLink } from './path-link.ts'
+import { type Batch, SendQueue } from './send-queue.ts'
+import type { SessionStream } from './stream.ts'
+
+/** Unacknowledged bytes after which nothing new is sent: what a move to another path may have to send again. */
+const MAX_UNACKNOWLEDGED_BYTES = 16 * 1024 * 1024
+
+/** The sending side of a session: what waits, what the peer has not acknowledged, and the path that carries it. */
+export class Sender {
+  readonly #clock: Clock
+  readonly #acknowledger: Acknowledger
+  readonly #datagrams: Datagrams
+  readonly #outbox = new Outbox()
+  #queue = new SendQueue()
+  #link: PathLink | undefined
+  #hold = false
+  #pumpDue: NodeJS.Immediate | undefined
+  #bytesOut = 0
+
+  constructor(clock: Clock, acknowledger: Acknowledger, datagrams: Datagrams) {
+    this.#clock = clock
+    this.#acknowledger = acknowledger
+    this.#datagrams = datagrams
+  }
+
+  /** The path that carries what we send. */
+  get link(): PathLink | undefined {
+    return this.#link
+  }
+
+  /** Bytes of streams, each counted once. */
+  get bytesOut(): number {
+    return this.#bytesOut
+  }
+
+  get controlCount(): number {
+    return this.#outbox.controlCount
+  }
+
+  /** While held, user bytes wait for a direct path instead of going over a relay. */
+  set hold(hold: boolean) {
+    if (this.#hold === hold) return
+    this.#hold = hold
+    this.schedule()
+  }
+
+  /** Goes over to another path; there, what the peer has not acknowledged goes again. */
+  use(link: PathLink | undefined): void {
+    this.#link = link
+    if (link) link.cursor = this.#queue.headOrdinal
+  }
+
+  control(frame: Buffer): void {
+    this.#outbox.control(frame)
+    this.schedule()
+  }
+
+  ready(stream: SessionStream): void {
+    this.#outbox.ready(stream)
+    this.schedule()
+  }
+
+  remove(stream: SessionStream): void {
+    this.#outbox.remove(stream)
+  }
+
+  /** Throws `wire-malformed` when that is more than was ever sent. */
+  acknowledge(received: number): void {
+    this.#queue.acknowledge(received)
+    this.schedule()
+  }
+
+  /** The peer has lost all of it. */
+  restart(): void {
+    this.#outbox.clear()
+    this.#queue = new SendQueue()
+    if (this.#link) this.#link.cursor = this.#queue.headOrdinal
+  }
+
+  /**
+   * Many small events of one turn of the event loop become one write; but the first goes at once when it is little, for it
+   * may be all that somebody waits for.
+   */
+  schedule(): void {
+    if (this.#pumpDue) return
+    this.#pumpDue = setImmediate(() => {
+      this.#pumpDue = undefined
+      this.pump()
+    })
+    if (this.#outbox.isSmall) process.nextTick(() => this.#outbox.isSmall && this.pump())
+  }
+
+  pump(): void {
+    const link = this.#link
+    if (!link) return
+    // Behind what waits already it would only pile up with a peer that does not read; each write's end comes back here.
+    if (this.#acknowledger.due && link.writable) link.writeAck(this.#acknowledger.take())
+    while (link.writable) {
+      const batch = this.#nextBatch(link)
+      if (batch) {
+        link.writeBatch(batch)
+        link.cursor = batch.ordinal + 1
+      }
+      // Behind the batch, which may open their flow.
+      const datagrams = this.#datagrams.next(this.#clock.now(), this.#hold && link.kind === 'relay')
+      if (datagrams) link.writeDatagrams(datagrams)
+      if (!batch && !datagrams) return
+    }
+  }
+
+  /** What is to be sent again on this link first, then what is new. */
+  #nextBatch(link: PathLink): Batch | undefined {
+    if (link.cursor < this.#queue.headOrdinal) link.cursor = this.#queue.headOrdinal
+    const again = this.#queue.at(link.cursor)
+    if (again) return again
+    if (this.#queue.bytes >= MAX_UNACKNOWLEDGED_BYTES) return undefined
+    const fresh = this.#outbox.next(this.#hold && link.kind === 'relay')
+    if (!fresh) return undefined
+    this.#bytesOut += fresh.dataBytes
+    return this.#queue.push(fresh.bytes, fresh.frames, fresh.dataBytes)
+  }
+}

@@ -1,0 +1,113 @@
+import { CulvertError } from '../errors.ts'
+import { addressFromBytes, addressToBytes } from './address-bytes.ts'
+import { ByteReader, ByteWriter } from './bytes.ts'
+import type { Endpoint } from './endpoint.ts'
+import { encodeFrame, FRAME, type Frame } from './session-frame.ts'
+
+/** Why a side does not go along. */
+export const DECLINES = ['other', 'unpredictable', 'not-hard', 'busy'] as const
+export type Decline = (typeof DECLINES)[number]
+
+/**
+ * One message of an attempt to get through both NATs, over TCP by simultaneous open or over UDP by a search. The
+ * attempt's number stands in the frame's stream field.
+ */
+export type PunchSignal = { readonly over: 'tcp' | 'udp' } & PunchWords
+
+export type PunchWords =
+  /** `outside`: where the sender's port is to be met, alike for everybody; in `aim`: one of its next flows. */
+  | Meeting<'offer'>
+  | Meeting<'answer'>
+  | Meeting<'aim'>
+  /** The sender's NAT has another outside port for each destination, so the receiver is to say where it can be met. */
+  | { readonly kind: 'ask' }
+  /** What the sender sent to the receiver came from one of these ports; `first`: the next that it sends will. */
+  | { readonly kind: 'window'; readonly from: Endpoint; readonly ports: number; readonly first: boolean }
+  /** The receiver has opened its own NAT towards the window. */
+  | { readonly kind: 'go' }
+  | { readonly kind: 'decline'; readonly why: Decline }
+
+interface Meeting<Kind> {
+  readonly kind: Kind
+  readonly outside: Endpoint
+}
+
+const KINDS = ['offer', 'answer', 'decline', 'ask', 'window', 'aim', 'go'] as const
+const KIND_BITS = 0x0f
+const UDP_BIT = 0x80
+const FIRST_BIT = 0x01
+
+/** Flags: the kind, and bit 7 for UDP. */
+export function encodePunch(attempt: number, signal: PunchSignal): Buffer {
+  const writer = new ByteWriter(32)
+  switch (signal.kind) {
+    case 'offer':
+    case 'answer':
+    case 'aim':
+      writeEndpoint(writer, signal.outside)
+      break
+    case 'window':
+      writeEndpoint(writer, signal.from)
+      writer.u16(signal.ports).u8(signal.first ? FIRST_BIT : 0)
+      break
+    case 'decline':
+      writer.u8(DECLINES.indexOf(signal.why))
+      break
+    case 'ask':
+    case 'go':
+      break
+    default:
+      signal satisfies never
+  }
+  const flags = KINDS.indexOf(signal.kind) | (signal.over === 'udp' ? UDP_BIT : 0)
+  return encodeFrame(FRAME.punch, attempt, writer.finish(), flags)
+}
+
+/** Undefined for a kind that a newer peer knows and we do not. */
+export function decodePunch(frame: Frame): PunchSignal | undefined {
+  const words = decodeWords(KINDS[frame.flags & KIND_BITS], new ByteReader(frame.payload))
+  return words && { over: frame.flags & UDP_BIT ? 'udp' : 'tcp', ...words }
+}
+
+function decodeWords(kind: (typeof KINDS)[number] | undefined, reader: ByteReader): PunchWords | undefined {
+  switch (kind) {
+    case 'offer':
+    case 'answer':
+    case 'aim':
+      return { kind, outside: readEndpoint(reader) }
+    case 'window': {
+      const from = readEndpoint(reader)
+      const ports = reader.u16()
+      if (ports === 0 || from.port + ports > 0x10000) {
+        throw new CulvertError('wire-malformed', `a window of ${ports} ports from ${from.port} on`)
+      }
+      return { kind, from, ports, first: (reader.u8() & FIRST_BIT) !== 0 }
+    }
+    case 'decline':
+      return { kind, why: DECLINES[reader.u8()] ?? 'other' }
+    case 'ask':
+    case 'go':
+      return { kind }
+    case undefined:
+      return undefined
+    default:
+      return kind satisfies never
+  }
+}
+
+/** family u8 (4 or 6), port u16, address. */
+function writeEndpoint(writer: ByteWriter, { address, port }: Endpoint): void {
+  const bytes = addressToBytes(address)
+  writer
+    .u8(bytes.length === 4 ? 4 : 6)
+    .u16(port)
+    .bytes(bytes)
+}
+
+function readEndpoint(reader: ByteReader): Endpoint {
+  const family = reader.u8()
+  if (family !== 4 && family !== 6) throw new CulvertError('wire-malformed', `address family ${family}`)
+  const port = reader.u16()
+  if (port === 0) throw new CulvertError('wire-malformed', 'port 0')
+  return { address: addressFromBytes(reader.bytes(family === 4 ? 4 : 16)), port }
+}
