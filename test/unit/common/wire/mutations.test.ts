@@ -7,6 +7,7 @@ import { decodeCandidates, encodeCandidates } from '../../../../common/wire/cand
 import { decodeDatagram } from '../../../../common/wire/datagram.ts'
 import { addressScope, formatEndpoint, parseEndpoint } from '../../../../common/wire/endpoint.ts'
 import { parsePeerId } from '../../../../common/wire/peer-id.ts'
+import { decodeProbe } from '../../../../common/wire/probe.ts'
 import { decodePunch } from '../../../../common/wire/punch-signal.ts'
 import { decodeAgentMessage, decodeRelayMessage } from '../../../../common/wire/relay-message.ts'
 import {
@@ -23,6 +24,7 @@ import { decodeSituation, encodeSituation } from '../../../../common/wire/situat
 import { BENCH_MESSAGES } from '../../../vectors/bench-messages.ts'
 import { ALICE, BOB, fromHex, RELAY } from '../../../vectors/keys.ts'
 import { KNOCK } from '../../../vectors/knock.ts'
+import { PROBES } from '../../../vectors/probes.ts'
 import { AGENT_MESSAGES, AGENT_PROOF, AGENT_SIGNATURE, RELAY_MESSAGES } from '../../../vectors/relay-messages.ts'
 import { CANDIDATES_HEX, FRAMES } from '../../../vectors/session-frames.ts'
 import { liveBytes } from '../../collect-garbage.ts'
@@ -104,6 +106,11 @@ survives('bench requests and results', hexes(BENCH_MESSAGES), bytes => {
   decodeBenchRequest(bytes)
   decodeBenchResult(bytes)
 })
+survives(
+  'probes',
+  PROBES.map(({ plain }) => fromHex(plain)),
+  bytes => decodeProbe(bytes),
+)
 survives('candidates', [fromHex(CANDIDATES_HEX), fromHex('00')], bytes => {
   // What was taken must be fit for use.
   const candidates = decodeCandidates(bytes)
