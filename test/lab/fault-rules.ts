@@ -1,20 +1,34 @@
-/** The table every router has for its faults: before conntrack on the way in and after NAT on the way out. */
+/**
+ * The table every router has for its faults: before conntrack on the way in and after NAT on the way out. A full table
+ * of flows is told by what it does: what is no known flow is not let through.
+ */
 export const FAULT_TABLE = `
 table inet fault {
   set cut { type ifname; }
   set no_udp { type ifname; }
+  set no_tcp { type ifname; }
+  set no_v4 { type ifname; }
+  set full { type ifname; }
   chain in { type filter hook prerouting priority -400;
     iifname @cut drop
     iifname @no_udp meta l4proto udp drop
+    iifname @no_tcp tcp sport != { 80, 443 } tcp dport != { 80, 443 } drop
+    iifname @no_v4 meta nfproto ipv4 drop
   }
   chain out { type filter hook postrouting priority 400;
     oifname @cut drop
     oifname @no_udp meta l4proto udp drop
+    oifname @no_tcp tcp sport != { 80, 443 } tcp dport != { 80, 443 } drop
+    oifname @no_v4 meta nfproto ipv4 drop
+  }
+  chain through { type filter hook forward priority -10;
+    iifname @full ct state new drop
+    oifname @full ct state new drop
   }
 }
 `
 
-export type FaultSet = 'cut' | 'no_udp'
+export type FaultSet = 'cut' | 'no_udp' | 'no_tcp' | 'no_v4' | 'full'
 
 /** Rules that put an interface into a fault's set; once more is no error. */
 export function startFault(set: FaultSet, device: string): string {

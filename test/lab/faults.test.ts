@@ -17,6 +17,8 @@ if (mayMakeLabs) {
         bob: { kind: 'eim-apdf', ipv6: 'on' },
         carol: 'firewall',
         dave: { kind: 'carrier' },
+        erin: { kind: 'eim-apdf', ipv6: 'open' },
+        cellular: { kind: 'carrier-edm', hosts: 0 },
       },
     })
     alice = lab.host('alice')
@@ -81,6 +83,48 @@ rootTest('blocked UDP leaves TCP alone', async t => {
   t.is(udp, null)
   t.not(tcp, null)
   t.true(await answers(alice))
+})
+
+rootTest('blocked TCP leaves UDP alone, and the ports of the web', async t => {
+  await lab.site('carol').blockTcp()
+  const { udp, tcp } = await probeNat(lab.host('carol'))
+  await lab.site('carol').unblockTcp()
+  t.is(tcp, null)
+  t.not(udp, null)
+  t.not((await probeNat(lab.host('carol'))).tcp, null)
+})
+
+rootTest('a line without IPv4 still carries IPv6', async t => {
+  const erin = lab.host('erin')
+  await lab.site('erin').loseIpv4()
+  t.is((await probeNat(erin)).udp, null)
+  t.not((await probeNat(erin, { server: 'relay6.test' })).udp, null)
+  await lab.site('erin').regainIpv4()
+  t.not((await probeNat(erin)).udp, null)
+})
+
+rootTest('a full table of flows lets no new flow through', async t => {
+  await lab.site('alice').fillTable()
+  t.false(await answers(alice))
+  await lab.site('alice').freeTable()
+  t.true(await answers(alice))
+})
+
+rootTest('a host that moved to another site is there, with that site\u2019s NAT', async t => {
+  const erin = lab.host('erin')
+  await lab.move('erin', 'cellular')
+  const { udp } = await probeNat(erin)
+  t.is(udp?.mapping, 'address-and-port-dependent')
+  t.is(udp?.mapped.host, lab.site('cellular').public4 ?? '')
+})
+
+rootTest('a slow line of the relay host slows everybody', async t => {
+  await lab.relayHost.setRate(10)
+  const slow = await download(lab.host('carol'), 5_000)
+  await lab.relayHost.setRate(null)
+  const free = await download(lab.host('carol'), 5_000)
+  t.true(free !== null && free < 400, `${free} ms without a rate`)
+  t.true(slow !== null && slow > 700 && slow < 1_400, `${slow} ms at 10 Mbit/s`)
 })
 
 rootTest('a host whose interface went down is away, and back when it is up', async t => {

@@ -46,7 +46,7 @@ export interface HostSurroundings {
 /** A host on a site's LAN, with the interface `eth0`. */
 export class SiteHost extends LabHost {
   readonly #configure: (what: Configuration) => Promise<void>
-  readonly #surroundings: () => HostSurroundings
+  #surroundings: () => HostSurroundings
 
   constructor(name: string, namespace: string, processes: ProcessTable, surroundings: () => HostSurroundings) {
     super(name, namespace, processes)
@@ -67,6 +67,17 @@ export class SiteHost extends LabHost {
   /** Brings it up again, with addresses and routes. */
   ifUp(): Promise<void> {
     return this.#configure({ interfaces: this.#surroundings().wiring })
+  }
+
+  /** The cable is pulled: the interface is gone. */
+  unplug(): Promise<void> {
+    return this.#configure({ interfaces: ['link del eth0'] })
+  }
+
+  /** A new cable leads elsewhere. */
+  plugIn(surroundings: () => HostSurroundings): Promise<void> {
+    this.#surroundings = surroundings
+    return this.ifUp()
   }
 
   /** What the lab does once with a fresh namespace. */

@@ -3,11 +3,11 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { hostAddress4, hostAddress6, otherAddress, type SitePlan } from './address-plan.ts'
 import { endFault, FAULT_TABLE, silenceTooBig, speakTooBig, startFault } from './fault-rules.ts'
 import { LabError } from './lab-error.ts'
-import { type HostAddresses, LabHost, SiteHost } from './lab-host.ts'
+import { type HostAddresses, type HostSurroundings, LabHost, SiteHost } from './lab-host.ts'
 import type { EachWay } from './lab-options.ts'
 import type { LabProcess, ProcessTable } from './lab-process.ts'
 import { eachWay, type LinkQuality } from './link-quality.ts'
-import { type Configuration, configure, FORWARDING, mergeConfigurations } from './namespace.ts'
+import { type Configuration, configure, FORWARDING, ipBatch, mergeConfigurations } from './namespace.ts'
 import { FORGET_LEARNT, type NatState, natMapping, natTable } from './nat-rules.ts'
 import { OutsideLine } from './outside-line.ts'
 import { mapsPorts, startPortMapper } from './port-mapper.ts'
@@ -47,6 +47,7 @@ export class LabSite {
   #outside4: string | null
   #mtu: number
   #epoch = 0
+  #guests = 0
   #quiet = false
   #portMapper: LabProcess | null = null
 
@@ -94,6 +95,48 @@ export class LabSite {
 
   unblockUdp(): Promise<void> {
     return this.#fault(endFault('no_udp', 'wan'))
+  }
+
+  /** All TCP but that of the web's ports, 80 and 443. */
+  blockTcp(): Promise<void> {
+    return this.#fault(startFault('no_tcp', 'wan'))
+  }
+
+  unblockTcp(): Promise<void> {
+    return this.#fault(endFault('no_tcp', 'wan'))
+  }
+
+  /** IPv4 is gone from the outside line; IPv6, where there is any, stays. */
+  loseIpv4(): Promise<void> {
+    return this.#fault(startFault('no_v4', 'wan'))
+  }
+
+  regainIpv4(): Promise<void> {
+    return this.#fault(endFault('no_v4', 'wan'))
+  }
+
+  /** The router's table of flows is full: known flows live on, new ones get no place. */
+  fillTable(): Promise<void> {
+    return this.#fault(startFault('full', 'wan'))
+  }
+
+  freeTable(): Promise<void> {
+    return this.#fault(endFault('full', 'wan'))
+  }
+
+  /** Makes room on the LAN for a host of another site: gives what wires it up there. */
+  async admit(host: LabHost): Promise<() => HostSurroundings> {
+    if (this.plan.isCarrier || isRouted(this.plan)) {
+      throw new LabError('bad-option', `site "${this.name}" has no LAN that a host could join`)
+    }
+    this.#guests += 1
+    const n = this.plan.hosts + this.#guests
+    const device = `host-${n}`
+    await ipBatch(this.#processes, [
+      `link add ${device} netns ${this.router.namespace} type veth peer name eth0 netns ${host.namespace}`,
+    ])
+    await configure(this.#processes, this.router.namespace, { interfaces: [`link set ${device} master lan up`] })
+    return () => ({ addresses: this.#addressesOf(n), wiring: hostInterface(this.plan, n, this.#outside4) })
   }
 
   /**

@@ -89,6 +89,13 @@ export class Lab implements AsyncDisposable {
     return find('site', this.sites, name)
   }
 
+  /** A host leaves its LAN and joins that of another site, as from Wi-Fi to a cellular line. */
+  async move(host: string, to: string): Promise<void> {
+    const moved = this.host(host)
+    await moved.unplug()
+    await moved.plugIn(await this.site(to).admit(moved))
+  }
+
   /** Captures all frames of an interface, by default those that cross the relay host's line. */
   capture(host: LabHost = this.relayHost, device = 'eth0'): Promise<PacketCapture> {
     this.#captures += 1
