@@ -71,7 +71,7 @@ function refuse(kind: RefusalKind, reason: string): Verdict {
   return { admitted: false, kind, reason, retryAfterMs: LONG_RETRY_MS }
 }
 
-/** How long reconnecting agents spread themselves: 1 ms a line (a handshake costs a fraction of it), 2 to 20 s. */
+/** How long reconnecting agents spread themselves: 1 ms a line (a handshake costs a fraction of it), 0.3 to 20 s. */
 export function reconnectWindowMs(lines: number): number {
-  return Math.min(20_000, Math.max(2_000, lines))
+  return Math.min(20_000, Math.max(300, lines))
 }

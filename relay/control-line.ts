@@ -59,6 +59,7 @@ const WATCHED_PER_TOKEN = 32
 /** An agent that lets this much wait for it is not reading. */
 const MAX_UNSENT_BYTES = 256 * 1024
 const RETRY_SOON_MS = 10_000
+const BUSY_RETRY_MS = 2_000
 /** RFC 6455 §7.4.1. */
 const CLOSE_POLICY = 1008
 const CLOSE_RESTART = 1012
@@ -204,7 +205,7 @@ export class ControlLine {
     const claim = judgeHello(hello, { ...this.#parts.terms(), relayId, relayNonce, local: ends.local })
     if (!claim.admitted) return claim
     if (this.#parts.mayShakeHands(ends.remote)) return judgeProof(hello, claim.handshake)
-    const retryAfterMs = this.#parts.reconnectWindowMs()
+    const retryAfterMs = Math.max(BUSY_RETRY_MS, this.#parts.reconnectWindowMs())
     return { admitted: false, kind: 'handshake-rate', reason: 'busy: too many handshakes', retryAfterMs }
   }
 

@@ -16,7 +16,7 @@ test('a good hello is welcomed with the relay’s own proof and where the agent 
   const agent = await testAgent(relay.http)
   t.is(agent.welcome.observed?.address, '127.0.0.1')
   t.true(Math.abs(agent.welcome.serverTime - Date.now()) < 5_000)
-  t.is(agent.welcome.reconnectWindowMs, 2_000)
+  t.is(agent.welcome.reconnectWindowMs, 300)
   const [first = 0, second = 0] = relay.stunPorts ?? []
   t.deepEqual(agent.welcome.stun, [
     { address: '127.0.0.1', port: first },
@@ -240,7 +240,7 @@ test('a stopping relay tells its agents when to come back', async t => {
   const { relay } = await testRelay(t)
   const { line } = await testAgent(relay.http)
   const stopped = relay.stop()
-  t.is((await line.next('going-away')).reconnectWindowMs, 2_000)
+  t.is((await line.next('going-away')).reconnectWindowMs, 300)
   await line.whenClosed()
   await stopped
 })
