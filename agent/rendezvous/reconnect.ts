@@ -12,19 +12,35 @@ export interface ReconnectState {
 }
 
 export const FIRST_WINDOW_MS = 1_000
-/** A relay that comes back must see its agents within 5 s, so for the first ten minutes no window is larger. */
+/** A relay that comes back must see its agents within 5 s, so for the first ten minutes no window is larger, */
 const SHORT_WINDOW_MS = 4_000
+/** and those of one with few lines within 1.2 s: their streams wait for it. */
+const FEW_LINES_MS = 1_000
 const LONG_WINDOW_MS = 30_000
-const FAILURES_BEFORE_LONG = 200
+const FAILURES_BEFORE_LONG = 600
 
 export const initialReconnect: ReconnectState = { failures: 0, windowMs: FIRST_WINDOW_MS }
 
 /** Milliseconds to wait; `chance` is drawn from [0, 1). */
 export function reconnectDelayMs(state: ReconnectState, chance: number): number {
   if (state.failures === 0) return chance * state.windowMs
-  const grown = FIRST_WINDOW_MS * 2 ** Math.min(state.failures, 8)
-  const limit = state.failures > FAILURES_BEFORE_LONG ? LONG_WINDOW_MS : Math.max(SHORT_WINDOW_MS, state.windowMs)
-  return 200 + chance * Math.min(grown, limit)
+  const grown = state.windowMs * 2 ** Math.min(state.failures, 8)
+  return 200 + chance * Math.min(grown, longestWindowMs(state))
+}
+
+function longestWindowMs({ failures, windowMs }: ReconnectState): number {
+  if (failures > FAILURES_BEFORE_LONG) return LONG_WINDOW_MS
+  return windowMs <= FEW_LINES_MS ? FEW_LINES_MS : Math.max(SHORT_WINDOW_MS, windowMs)
+}
+
+/** How soon after an attempt began somebody who waits may have the next one, by the relay's wish. */
+export function hurryMs({ windowMs }: ReconnectState): number {
+  return Math.max(FEW_LINES_MS, windowMs)
+}
+
+/** How long a line that looks alive has for an answer when somebody waits; measured round trips are of an idle line. */
+export function hurriedPongMs(rttMs: number | null): number {
+  return Math.min(Math.max(500, 4 * (rttMs ?? 250)), 2_500)
 }
 
 export function afterFailure(state: ReconnectState): ReconnectState {

@@ -1,5 +1,5 @@
 import type { AgentConfig } from '../config/agent-config.ts'
-import type { RelayAddress } from './relay-dial.ts'
+import { type RelayAddress, relayAddress } from './relay-dial.ts'
 
 /** The relays of a config, each with the HTTP proxy that the environment asks for. */
 export function relayAddresses(
@@ -8,7 +8,7 @@ export function relayAddresses(
 ): readonly RelayAddress[] {
   return relays.map(({ url, id }) => {
     const parsed = new URL(url)
-    return { url: parsed, id, proxy: proxyFor(parsed, environment) }
+    return relayAddress(parsed, id, proxyFor(parsed, environment))
   })
 }
 

@@ -1,9 +1,10 @@
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { type TLSSocket, connect as tlsConnect } from 'node:tls'
 import { CulvertError, reasonOf } from '../../common/errors.ts'
 import { type Clock, deadline } from '../../common/platform/clock.ts'
 import { peerIdOfPublicKey } from '../../common/platform/ed25519.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
+import { type KnownHost, openRelaySocket } from './relay-socket.ts'
 
 /** A relay that does not take the connection within this is as good as down. */
 export const RELAY_DIAL_MS = 8_000
@@ -14,13 +15,19 @@ export interface RelayAddress {
   readonly id: PeerId | undefined
   /** HTTP proxy to go through, by CONNECT. */
   readonly proxy: URL | undefined
+  /** The host that is dialled: the relay's, or the proxy's. */
+  readonly known: KnownHost
+}
+
+export function relayAddress(url: URL, id: PeerId | undefined, proxy: URL | undefined): RelayAddress {
+  return { url, id, proxy, known: { name: hostOf(proxy ?? url) } }
 }
 
 /** Opens the connection on which HTTP to the relay is spoken: TCP, or TLS when the URL says so. */
 export async function dialRelay(relay: RelayAddress, clock: Clock, signal: AbortSignal): Promise<Socket> {
   const limit = deadline(clock, RELAY_DIAL_MS, signal)
   try {
-    const socket = await openTcp(relay, limit.signal)
+    const socket = await openTcp(relay, clock, limit.signal)
     return isSecure(relay.url) ? await startTls(relay, socket, limit.signal) : socket
   } catch (thrown) {
     if (signal.aborted) throw new CulvertError('aborted', `connecting to ${relay.url.host} was aborted`)
@@ -36,17 +43,12 @@ export function isSecure(url: URL): boolean {
   return url.protocol === 'https:' || url.protocol === 'wss:'
 }
 
-async function openTcp(relay: RelayAddress, signal: AbortSignal): Promise<Socket> {
+async function openTcp(relay: RelayAddress, clock: Clock, signal: AbortSignal): Promise<Socket> {
   const secure = isSecure(relay.url)
   const port = Number(relay.url.port || (secure ? 443 : 80))
-  const host = relay.url.hostname.replace(/^\[|\]$/g, '')
-  if (!relay.proxy) return connected(connect({ host, port, noDelay: true, allowHalfOpen: true }), signal)
-  const proxyPort = Number(relay.proxy.port || 80)
-  const proxyHost = relay.proxy.hostname.replace(/^\[|\]$/g, '')
-  const socket = await connected(
-    connect({ host: proxyHost, port: proxyPort, noDelay: true, allowHalfOpen: true }),
-    signal,
-  )
+  const host = hostOf(relay.url)
+  if (!relay.proxy) return openRelaySocket(relay.known, port, clock, signal)
+  const socket = await openRelaySocket(relay.known, Number(relay.proxy.port || 80), clock, signal)
   const authority = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
   const credentials = relay.proxy.username
     ? `Proxy-Authorization: Basic ${Buffer.from(decodeURIComponent(`${relay.proxy.username}:${relay.proxy.password}`)).toString('base64')}\r\n`
@@ -60,12 +62,8 @@ async function openTcp(relay: RelayAddress, signal: AbortSignal): Promise<Socket
   return socket
 }
 
-function connected(socket: Socket, signal: AbortSignal): Promise<Socket> {
-  return settled(socket, 'connect', signal)
-}
-
 async function startTls(relay: RelayAddress, socket: Socket, signal: AbortSignal): Promise<TLSSocket> {
-  const host = relay.url.hostname.replace(/^\[|\]$/g, '')
+  const host = hostOf(relay.url)
   const stream = tlsConnect({
     socket,
     ...(/^[\d.]+$|:/.test(host) ? { host } : { servername: host }),
@@ -73,7 +71,7 @@ async function startTls(relay: RelayAddress, socket: Socket, signal: AbortSignal
     // With an id the key is compared below, and a relay needs no certificate from an authority.
     rejectUnauthorized: relay.id === undefined,
   })
-  await settled(stream, 'secureConnect', signal)
+  await secured(stream, signal)
   const certificate = stream.getPeerX509Certificate()
   const pinned = relay.id !== undefined && certificate && peerIdOfPublicKey(certificate.publicKey) === relay.id
   if (!stream.authorized && !pinned) {
@@ -84,7 +82,7 @@ async function startTls(relay: RelayAddress, socket: Socket, signal: AbortSignal
   return stream
 }
 
-function settled<S extends Socket>(socket: S, event: 'connect' | 'secureConnect', signal: AbortSignal): Promise<S> {
+function secured(socket: TLSSocket, signal: AbortSignal): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
     const done = () => {
       socket.off('error', fail)
@@ -103,11 +101,15 @@ function settled<S extends Socket>(socket: S, event: 'connect' | 'secureConnect'
     socket.once('close', close)
     signal.addEventListener('abort', abort, { once: true })
     if (signal.aborted) abort()
-    socket.once(event, () => {
+    socket.once('secureConnect', () => {
       done()
       resolve(socket)
     })
   })
+}
+
+function hostOf(url: URL): string {
+  return url.hostname.replace(/^\[|\]$/g, '')
 }
 
 const MAX_HEAD_BYTES = 8 * 1024

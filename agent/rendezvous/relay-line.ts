@@ -17,15 +17,13 @@ import {
   type RelayMessage,
 } from '../../common/wire/relay-message.ts'
 import { agentProof, NONCE_BYTES, relayNameOf, relayProof } from '../../common/wire/relay-proof.ts'
-import { afterFailure, afterWelcome, initialReconnect, reconnectDelayMs } from './reconnect.ts'
+import { afterFailure, afterWelcome, hurriedPongMs, hurryMs, initialReconnect, reconnectDelayMs } from './reconnect.ts'
 import { dialRelay, type RelayAddress } from './relay-dial.ts'
 
 const WELCOME_MS = 10_000
 const CALL_MS = 10_000
 /** A relay that does not answer a ping for this long is dead, whatever its socket says. */
 const PONG_MS = 8_000
-/** After a change of the network an old line is most likely dead. */
-const WAKE_PONG_MS = 2_500
 /** A call stays until the callee can no longer refuse it, so a hub that restarts has one for each of its peers. */
 const MAX_CALLS = 1_024
 /** A relay that lets this much wait for it asks and does not read the answers. */
@@ -94,6 +92,8 @@ export class RelayLine {
   #pingSentAt: number | undefined
   /** When a relay that refused us wants to be asked again. */
   #notBefore = 0
+  /** When the last attempt to connect began. */
+  #triedAt = 0
   #nextCall = 1
   #nextPing = 1
   readonly #mayLog: (key: string) => boolean
@@ -178,12 +178,32 @@ export class RelayLine {
   wake(): void {
     if (this.#closing.signal.aborted) return
     if (this.#state === 'connected') {
-      if (this.#pingSentAt === undefined) this.#ping(WAKE_PONG_MS)
-    } else if (this.#retryTimer && this.#options.clock.now() >= this.#notBefore) {
-      this.#retryTimer.cancel()
-      this.#retryTimer = undefined
-      void this.#connect()
+      this.#askSoon()
+    } else if (this.#options.clock.now() >= this.#notBefore) {
+      this.#connectNow()
     }
+  }
+
+  /** Somebody waits for this line; may be called again and again. */
+  hurry(): void {
+    if (this.#closing.signal.aborted) return
+    const now = this.#options.clock.now()
+    if (this.#state === 'connected') this.#askSoon()
+    else if (now >= Math.max(this.#notBefore, this.#triedAt + hurryMs(this.#reconnect))) this.#connectNow()
+  }
+
+  /** After what happened the line may be dead, so it has less time than usual to answer. */
+  #askSoon(): void {
+    const pongMs = hurriedPongMs(this.#rttMs)
+    if (this.#pingSentAt === undefined) this.#ping(pongMs)
+    else this.#awaitPong(pongMs)
+  }
+
+  #connectNow(): void {
+    if (!this.#retryTimer) return
+    this.#retryTimer.cancel()
+    this.#retryTimer = undefined
+    void this.#connect()
   }
 
   close(): void {
@@ -194,6 +214,7 @@ export class RelayLine {
 
   async #connect(): Promise<void> {
     const { clock, log } = this.#options
+    this.#triedAt = clock.now()
     try {
       const welcome = await this.#openLine()
       this.#state = 'connected'
@@ -357,8 +378,15 @@ export class RelayLine {
   #ping(pongMs = PONG_MS): void {
     this.#pingSentAt = this.#options.clock.now()
     this.#send({ type: 'ping', id: this.#nextPing++ })
+    this.#awaitPong(pongMs)
+  }
+
+  /** Gives the ping under way this long in all. */
+  #awaitPong(pongMs: number): void {
+    const { clock } = this.#options
+    const leftMs = (this.#pingSentAt ?? 0) + pongMs - clock.now()
     this.#keepAlive?.cancel()
-    this.#keepAlive = this.#options.clock.after(pongMs, () => this.#lost(`no answer to a ping in ${pongMs} ms`))
+    this.#keepAlive = clock.after(Math.max(leftMs, 0), () => this.#lost(`no answer to a ping in ${pongMs} ms`))
   }
 
   #pong(): void {

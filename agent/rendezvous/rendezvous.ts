@@ -105,6 +105,16 @@ export class Rendezvous {
     for (const line of this.#lines) line.wake()
   }
 
+  /** Somebody waits for a relay: lines that may be dead are asked, and dead ones dialled, at once but not too often. */
+  hurry(): void {
+    for (const line of this.#lines) line.hurry()
+  }
+
+  /** The slowest round trip to a connected relay that is known, in ms. */
+  get rttMs(): number {
+    return Math.max(0, ...this.#lines.map(line => (line.state === 'connected' ? (line.rttMs ?? 0) : 0)))
+  }
+
   /**
    * Opens a pipe to a peer over the first relay that can. Rejects with `peer-offline`, `peer-refused`, `busy`,
    * `over-quota` or `relay-unreachable`: the reason of the relay that came furthest.

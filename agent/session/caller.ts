@@ -1,4 +1,4 @@
-import { asCulvertError, type CulvertError } from '../../common/errors.ts'
+import { asCulvertError, CulvertError } from '../../common/errors.ts'
 import type { Timer } from '../../common/platform/clock.ts'
 import { createRateGate } from '../../common/platform/log.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
@@ -6,13 +6,11 @@ import type { Path } from '../path/path.ts'
 import { endsOf } from '../path/tcp-path.ts'
 import { refusalOr } from '../rendezvous/pipe.ts'
 import type { IncomingCall, OpenPipe } from '../rendezvous/rendezvous.ts'
-import { recallMs } from './direct-schedule.ts'
+import { hangingMs, recallMs } from './direct-schedule.ts'
 import type { PeerContext } from './peer-context.ts'
 
 /** Calls of the peer that are being answered at a time: an honest one makes one or two, a lying relay any number. */
 const MAX_ANSWERS = 4
-/** A call takes some round trips; one that takes this long was begun on a network that is gone. */
-const HANGING_MS = 1_500
 /** Known addresses are tried with each of the first calls, then with one in ten: a peer may be away for weeks. */
 const KNOWN_TRIES = 15
 const KNOWN_EVERY = 10
@@ -25,7 +23,8 @@ export interface CallerOptions {
   readonly wanted: () => boolean
   /** What wants it is waiting now. */
   readonly waiting: () => boolean
-  readonly connected: () => boolean
+  /** There is a path, and it answers. */
+  readonly sound: () => boolean
   readonly attach: (path: Path, dialled: boolean) => void
   /** Tries where the peer was reached before; undefined when that gives no path. */
   readonly dialKnown: (signal: AbortSignal) => Promise<Path | undefined>
@@ -40,8 +39,11 @@ export class Caller {
   #failures = 0
   #lastError: CulvertError | undefined
   #recall: Timer | undefined
+  #patience: Timer | undefined
   #answering = 0
   #calledAt = 0
+  /** Somebody asked while a call was under way, whose failure may be older than the question. */
+  #askedAnew = false
   #attempt = new AbortController()
   readonly #mayLog: (key: string) => boolean
 
@@ -85,16 +87,25 @@ export class Caller {
 
   /** `fresh`: somebody new asks, whom the failure of an earlier call does not answer. */
   call(fresh: boolean): void {
-    if (this.#options.signal.aborted || this.#calling) return
+    if (this.#options.signal.aborted) return
     if (fresh) this.#lastError = undefined
+    if (this.#calling) {
+      this.#askedAnew ||= fresh
+      return
+    }
+    this.#askedAnew = false
     this.#recall?.cancel()
     this.#attempt = new AbortController()
-    this.#calledAt = this.#options.context.clock.now()
+    const { clock, rendezvous } = this.#options.context
+    this.#calledAt = clock.now()
+    if (this.#options.waiting()) rendezvous().hurry()
     const { signal } = this.#attempt
+    this.#watch()
     this.#calling = this.#callOnce(AbortSignal.any([this.#options.signal, signal])).then(error => {
       this.#calling = undefined
+      this.#patience?.cancel()
       if (this.#options.signal.aborted) return
-      if (error && signal.aborted) {
+      if (error && (signal.aborted || this.#askedAnew)) {
         this.call(false)
         return
       }
@@ -114,8 +125,25 @@ export class Caller {
 
   /** Something changed for the better: a call that has been hanging for a while is given up for a new one. */
   callAnew(): void {
-    if (this.#calling && this.#options.context.clock.now() - this.#calledAt >= HANGING_MS) this.#attempt.abort()
+    if (this.#calling && this.#options.context.clock.now() - this.#calledAt >= this.#hangingMs()) this.#attempt.abort()
     this.call(false)
+  }
+
+  /** While somebody waits, a call that hangs is given up for a new one: what it was begun on may be gone. */
+  #watch(): void {
+    this.#patience?.cancel()
+    const patienceMs = this.#hangingMs()
+    this.#patience = this.#options.context.clock.after(patienceMs, () => {
+      if (!this.#options.waiting()) return
+      this.#failures++
+      const message = `calling ${this.#name()} led to no TLS handshake in ${Math.round(patienceMs)} ms`
+      this.#lastError = new CulvertError('timed-out', message)
+      this.#attempt.abort()
+    })
+  }
+
+  #hangingMs(): number {
+    return hangingMs(this.#options.context.rendezvous().rttMs, this.#failures)
   }
 
   /** Calls, but not before the other side had its chance: two that keep each other would else both ring at once. */
@@ -144,20 +172,21 @@ export class Caller {
 
   close(): void {
     this.#recall?.cancel()
+    this.#patience?.cancel()
   }
 
   #again(): void {
-    const { context, wanted, waiting, connected } = this.#options
-    if (!wanted() || connected()) return
+    const { context, wanted, waiting, sound } = this.#options
+    if (!wanted() || sound()) return
     const chance = context.random.integer(0, 1000) / 1000
     this.#callIn(recallMs(this.#failures - 1, waiting(), chance))
   }
 
   #callIn(delayMs: number): void {
-    const { context, wanted, connected } = this.#options
+    const { context, wanted, sound } = this.#options
     this.#recall?.cancel()
     this.#recall = context.clock.after(delayMs, () => {
-      if (wanted() && !connected()) this.call(false)
+      if (wanted() && !sound()) this.call(false)
     })
   }
 

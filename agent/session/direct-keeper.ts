@@ -23,6 +23,8 @@ export class DirectKeeper {
   /** With this network, no direct way was found: user bytes need not wait for one. */
   #hopeless: boolean
   #failures = 0
+  /** User bytes have waited for a direct path, or gone over one: when it breaks, they go on at once. */
+  #begun = false
   /** The candidates as the peer knows them. */
   #announced = ''
   /** The path that was told to the memory last. */
@@ -93,6 +95,7 @@ export class DirectKeeper {
   /** The path in use is direct. */
   onDirect(): void {
     this.#release()
+    this.#begun = true
     this.#hopeless = false
     this.#failures = 0
     this.#retryTimer?.cancel()
@@ -105,7 +108,7 @@ export class DirectKeeper {
   onRelayed(): void {
     if (this.#race.running || this.#retryTimer) return
     const graceMs = this.#context.graceMs()
-    if (!this.#hopeless && graceMs > 0) {
+    if (!this.#begun && !this.#hopeless && graceMs > 0) {
       this.#session.hold = true
       this.#graceTimer ??= this.#context.clock.after(graceMs, () => {
         this.#hopeless = true
@@ -113,6 +116,7 @@ export class DirectKeeper {
         this.#context.onChange()
       })
     }
+    this.#begun = true
     this.#announce(true)
     this.#try()
   }

@@ -31,10 +31,18 @@ export function udpDelayMs(remote: readonly Candidate[]): number {
 const RECALL_MS = [200, 500, 1_000, 2_000, 4_000] as const
 const RECALL_IDLE_MS = 60_000
 const RECALL_QUICK_TRIES = 15
+/** What waits then is streams, and they wait for two minutes. */
+const RECALL_WAITING_MS = 1_000
 
 /** Milliseconds until the next call; `waiting` says that open streams wait for it. */
 export function recallMs(failures: number, waiting: boolean, chance: number): number {
   const step = RECALL_MS[Math.min(failures, RECALL_MS.length - 1)] ?? 4_000
-  const delay = waiting || failures < RECALL_QUICK_TRIES ? step : RECALL_IDLE_MS
+  const quick = waiting ? Math.min(step, RECALL_WAITING_MS) : step
+  const delay = waiting || failures < RECALL_QUICK_TRIES ? quick : RECALL_IDLE_MS
   return delay * (0.75 + chance / 2)
+}
+
+/** A call takes some five round trips over the relay, each of which may lose a packet; slow lines get more time by and by. */
+export function hangingMs(rttMs: number, failures: number): number {
+  return Math.min(Math.max(1_000, 10 * rttMs) * (1 + failures / 4), 10_000)
 }

@@ -60,7 +60,7 @@ export class Peer {
       signal: this.#stop.signal,
       wanted: () => this.#wanted(),
       waiting: () => this.#waiters.size > 0 || (this.#session?.streamCount ?? 0) > 0,
-      connected: () => this.#session?.active !== undefined,
+      sound: () => this.#session?.active?.suspect === false,
       attach: (path, dialled) => this.attach(path, dialled),
       dialKnown: signal => dialKnownAddress(id, context, this.#budget, signal),
       onEnd: () => this.#onCallEnd(),
@@ -148,7 +148,7 @@ export class Peer {
   /** A relay line came up: whoever waits for this peer need not wait for the clock. */
   onRelay(): void {
     this.#caller.relayIsUp()
-    if (this.#wanted() && !this.#session?.active) this.#caller.callAnew()
+    if (this.#wanted() && this.#session?.active?.suspect !== false) this.#caller.callAnew()
   }
 
   /** Something about our own network changed. */

@@ -1,3 +1,4 @@
+import { relayAddress } from '../../agent/rendezvous/relay-dial.ts'
 import { Rendezvous } from '../../agent/rendezvous/rendezvous.ts'
 import { systemClock } from '../../common/platform/clock.ts'
 import { generateKeyPair } from '../../common/platform/ed25519.ts'
@@ -15,7 +16,7 @@ const key = generateKeyPair()
 const bulk = new Bulk()
 const connected = Promise.withResolvers<void>()
 const rendezvous: Rendezvous = new Rendezvous({
-  relays: [{ url: new URL(process.argv[2] ?? ''), id: undefined, proxy: undefined }],
+  relays: [relayAddress(new URL(process.argv[2] ?? ''), undefined, undefined)],
   identity: key,
   clock: systemClock,
   random: systemRandom,

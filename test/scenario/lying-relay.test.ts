@@ -201,5 +201,5 @@ test.serial('a call that the relay leaves without a peer ends by itself, with wo
   if (call?.type === 'call') line.tell({ type: 'ticket', call: call.call, ticket: systemRandom.bytes(TICKET_BYTES) })
   const error = await opened
   t.is(error?.code, 'timed-out')
-  t.regex(error?.message ?? '', /no TLS handshake in 8000 ms/)
+  t.regex(error?.message ?? '', /no TLS handshake in \d+ ms/)
 })

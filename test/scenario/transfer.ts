@@ -62,6 +62,7 @@ const IN_FLIGHT_BYTES = 1024 * 1024
 /** A transfer through an echo that goes on until it is told to finish. */
 export class RunningTransfer {
   readonly #stream: Duplex
+  readonly #inFlightBytes: number
   readonly #sent = createHash('sha256')
   readonly #received = createHash('sha256')
   readonly #ended: Promise<void>
@@ -71,8 +72,9 @@ export class RunningTransfer {
   #receivedBytes = 0
   #finishing = false
 
-  constructor(stream: Duplex) {
+  constructor(stream: Duplex, inFlightBytes = IN_FLIGHT_BYTES) {
     this.#stream = stream
+    this.#inFlightBytes = inFlightBytes
     this.#ended = new Promise<void>((resolve, reject) => {
       stream.on('data', (chunk: Buffer) => {
         this.#received.update(chunk)
@@ -103,6 +105,11 @@ export class RunningTransfer {
     if (this.#receivedBytes < until) await this.#ended
   }
 
+  /** Resolves when a byte that is sent from now on has come back; rejects when the stream breaks before. */
+  async fresh(): Promise<void> {
+    await this.more(this.#sentBytes - this.#receivedBytes + 1)
+  }
+
   async finish(): Promise<Transfer> {
     this.#finishing = true
     this.#wake()
@@ -115,7 +122,7 @@ export class RunningTransfer {
   async #send(): Promise<void> {
     const random = randomBytes(BLOCK_BYTES)
     for (let number = 0; !this.#finishing; number++) {
-      if (this.#sentBytes - this.#receivedBytes > IN_FLIGHT_BYTES) {
+      if (this.#sentBytes - this.#receivedBytes > this.#inFlightBytes) {
         await this.#change()
         continue
       }

@@ -1,5 +1,6 @@
 import { createSealer } from '../../agent/path/seal.ts'
 import { listenForPaths } from '../../agent/path/tcp-listener.ts'
+import { relayAddress } from '../../agent/rendezvous/relay-dial.ts'
 import { Rendezvous } from '../../agent/rendezvous/rendezvous.ts'
 import { type MemoryEntry, PathMemory } from '../../agent/session/path-memory.ts'
 import type { Peer } from '../../agent/session/peer.ts'
@@ -77,9 +78,7 @@ export async function startLoopbackPeer(options: LoopbackPeerOptions): Promise<L
     onPath: path => peers.attach(path),
   })
   const rendezvous = new Rendezvous({
-    relays: [
-      { url: new URL(`http://127.0.0.1:${options.relay.port}`), id: options.relay.id, proxy: options.relay.proxy },
-    ],
+    relays: [relayAddress(new URL(`http://127.0.0.1:${options.relay.port}`), options.relay.id, options.relay.proxy)],
     identity: key,
     clock: systemClock,
     random: systemRandom,

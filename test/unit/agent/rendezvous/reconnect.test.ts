@@ -3,6 +3,8 @@ import fc from 'fast-check'
 import {
   afterFailure,
   afterWelcome,
+  hurriedPongMs,
+  hurryMs,
   initialReconnect,
   type ReconnectState,
   reconnectDelayMs,
@@ -22,13 +24,14 @@ test('after a break the delay is drawn from the window that the relay wished', t
 })
 
 test('a relay that comes back within minutes sees its agents within 5 s', t => {
-  for (let failures = 1; failures <= 200; failures++) {
-    t.true(reconnectDelayMs(afterFailures(failures), 0.9999) <= 4_200)
+  for (let failures = 1; failures <= 600; failures++) {
+    t.true(reconnectDelayMs(afterFailures(failures, afterWelcome(3_000)), 0.9999) <= 4_200)
+    t.true(reconnectDelayMs(afterFailures(failures, afterWelcome(300)), 0.9999) <= 1_200)
   }
 })
 
 test('a relay that stays away is tried twice a minute at last', t => {
-  t.is(reconnectDelayMs(afterFailures(201), 0.5), 15_200)
+  t.is(reconnectDelayMs(afterFailures(601), 0.5), 15_200)
   t.true(reconnectDelayMs(afterFailures(100_000), 0.9999) <= 30_200)
 })
 
@@ -55,4 +58,13 @@ test('the wait is never negative, never over a minute and a bit, and grows with 
 
 test('a welcome ends the count of failures', t => {
   t.is(afterWelcome(1_000).failures, 0)
+})
+
+test('somebody who waits has a relay dialled every second, or as rarely as its relay wished', t => {
+  t.is(hurryMs(afterWelcome(300)), 1_000)
+  t.is(hurryMs(afterWelcome(8_000)), 8_000)
+})
+
+test('a line that is asked in a hurry has four round trips, half a second at least', t => {
+  t.deepEqual([5, 200, 600, 5_000, null].map(hurriedPongMs), [500, 800, 2_400, 2_500, 1_000])
 })

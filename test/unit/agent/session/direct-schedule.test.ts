@@ -1,5 +1,5 @@
 import test from 'ava'
-import { directRetryMs, recallMs, udpDelayMs } from '../../../../agent/session/direct-schedule.ts'
+import { directRetryMs, hangingMs, recallMs, udpDelayMs } from '../../../../agent/session/direct-schedule.ts'
 import type { Candidate } from '../../../../common/wire/candidate.ts'
 
 test('while bytes flow over a relay, a direct path is tried for at least every minute', t => {
@@ -39,5 +39,13 @@ test('calls are repeated quickly at first, with a quarter of chance either way',
 
 test('after fifteen calls in vain a peer that nobody waits for is called once a minute', t => {
   t.is(recallMs(15, false, 0.5), 60_000)
-  t.is(recallMs(15, true, 0.5), 4_000)
+  t.is(recallMs(15, true, 0.5), 1_000)
+})
+
+test('a call hangs when it takes longer than it should on such a line, and each next one gets more time', t => {
+  t.is(hangingMs(0, 0), 1_000)
+  t.is(hangingMs(40, 0), 1_000)
+  t.is(hangingMs(600, 0), 6_000)
+  t.is(hangingMs(0, 4), 2_000)
+  t.is(hangingMs(5_000, 100), 10_000)
 })
