@@ -1,5 +1,7 @@
 import { CulvertError, reasonOf } from '../common/errors.ts'
 import { systemClock } from '../common/platform/clock.ts'
+import { giveBackMemory, heldBytes } from '../common/platform/engine.ts'
+import { IdleMemory } from '../common/platform/idle-memory.ts'
 import type { Log, LogLevel } from '../common/platform/log.ts'
 import { listInterfaceAddresses } from '../common/platform/network-interfaces.ts'
 import { systemRandom } from '../common/platform/random.ts'
@@ -182,6 +184,16 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     log: log.area('control'),
   })
   cleanup.use(control)
+
+  const memory = new IdleMemory({
+    clock,
+    busy: () => peers.list().some(({ session }) => session !== undefined && session.streamCount > 0),
+    heldBytes,
+    giveBack: giveBackMemory,
+  })
+  cleanup.defer(() => memory.close())
+  agent.onChange(() => memory.worked())
+  memory.worked()
 
   const reload = async () => {
     const loaded = await loadConfig(context.configPath)

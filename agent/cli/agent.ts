@@ -1,3 +1,4 @@
+import { restCompilers } from '../../common/platform/engine.ts'
 import { createLog } from '../../common/platform/log.ts'
 import { formatFault } from '../config/config-fault.ts'
 import { ConfigError, loadConfig } from '../config/load-config.ts'
@@ -8,6 +9,7 @@ import { configPathOf } from './config-path.ts'
 import { EXIT_DONE } from './exit-code.ts'
 
 export async function run(args: Arguments, io: CommandIo): Promise<number> {
+  restCompilers()
   const onReload: (() => void)[] = []
   // From the first moment on, because without a handler SIGHUP ends the process.
   process.on('SIGHUP', () => {

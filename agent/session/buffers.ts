@@ -1,4 +1,5 @@
 import { BufferPool } from '../../common/platform/buffer-pool.ts'
+import { restCompilers } from '../../common/platform/engine.ts'
 import { FRAME_HEADER_BYTES, MAX_FRAME_PAYLOAD } from '../../common/wire/session-frame.ts'
 
 /** Eight full frames, so eight TLS records, per write: measured against 4 and 16. */
@@ -22,4 +23,5 @@ export const localBuffers = new BufferPool(LOCAL_BUFFER_BYTES, 32)
 /** For a time when no stream is open. */
 export function emptyBuffers(): void {
   for (const pool of [batchBuffers, recordBuffers, localBuffers]) pool.empty()
+  restCompilers()
 }
