@@ -97,7 +97,6 @@ export class PathLink implements PathView {
     this.tieBreaker = path.stream.exportKeyingMaterial(8, EXPORTER_LABEL, Buffer.alloc(0)).toString('hex')
     this.#parser = new FrameParser(frame => this.#receive(frame))
     const { stream } = path
-    this.#read()
     stream.on('close', () => this.fail(new CulvertError('peer-unreachable', 'the path was closed')))
     stream.on('end', () => this.fail(new CulvertError('peer-unreachable', 'the peer closed the path')))
     stream.on('error', cause => this.fail(asCulvertError(cause, 'peer-unreachable', 'the path broke')))
@@ -141,11 +140,13 @@ export class PathLink implements PathView {
     return this.ready && this.path.stream.writableLength < WRITE_AHEAD_BYTES
   }
 
+  /** To be called once, at first: what comes in is read from then on, since the answers to it have to follow our hello. */
   sayHello(hello: Hello): void {
     this.#dialled = hello.how !== undefined
     this.#write(encodeHello(hello))
     this.#beat = sent(this.#beat, this.#clock.now())
     this.#arm()
+    this.#read()
   }
 
   /** Writes a batch, after a `resume` when the peer would number it wrongly. */

@@ -108,6 +108,21 @@ function* cut(data: Buffer, size = 50_000): Generator<Buffer> {
   for (let at = 0; at < data.length; at += size) yield data.subarray(at, at + size)
 }
 
+test('a peer that greets before the path is taken over is greeted first, too', async t => {
+  const a = startSession(0)
+  const b = startSession(1, { onStream: echo })
+  const { paths } = await sealedPair()
+  a.attach(paths[0], true)
+  while (paths[1].stream.readableLength === 0) await new Promise(resolve => setImmediate(resolve))
+  b.attach(paths[1], false)
+  const stream = a.openStream('echo')
+  stream.end('hello')
+  t.is(String(Buffer.concat((await stream.toArray()) as Buffer[])), 'hello')
+  t.true(a.links.every(link => link.ready) && b.links.every(link => link.ready))
+  a.close(closed)
+  b.close(closed)
+})
+
 test('nothing is lost or doubled when paths are cut and replaced under load', async t => {
   const a = startSession(0)
   const b = startSession(1, { onStream: echo })
