@@ -155,7 +155,8 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
   const forwards = new Forwards({
     clock,
     log: log.area('forward'),
-    open: (peer, service, gone) => agent.open(peer, service, gone),
+    open: (peer, service, gone, kind) => agent.open(peer, service, gone, kind),
+    peerNames: () => trust.peers().map(({ name }) => name),
   })
   const agent: RunningAgent = new RunningAgent({
     identity,

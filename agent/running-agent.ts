@@ -5,9 +5,11 @@ import type { KeyPair } from '../common/platform/ed25519.ts'
 import type { Log } from '../common/platform/log.ts'
 import type { Random } from '../common/platform/random.ts'
 import type { Endpoint } from '../common/wire/endpoint.ts'
+import type { StreamKind } from '../common/wire/session-frame.ts'
 import type { Situation } from '../common/wire/situation.ts'
-import { formatAddress, parseAddress } from './config/address.ts'
-import type { AgentConfig } from './config/agent-config.ts'
+import { formatAddress, parseAddress, parseTarget } from './config/address.ts'
+import type { AgentConfig, ForwardOption } from './config/agent-config.ts'
+import { EVERY_SERVICE, forwardTargetFault } from './config/forward-target.ts'
 import { parsePeerService } from './config/name.ts'
 import type { BenchReply, ControlTarget, ForwardReply, PingReply } from './control/control-target.ts'
 import type { AgentStatus } from './control/status.ts'
@@ -207,7 +209,7 @@ export class RunningAgent implements ControlTarget {
     }
   }
 
-  addForward(listen: string, to: string): Promise<ForwardReply> {
+  addForward(listen: string, to: string | undefined): Promise<ForwardReply> {
     return this.#forward(listen, to, false)
   }
 
@@ -216,9 +218,9 @@ export class RunningAgent implements ControlTarget {
     return this.#parts.forwards.remove(address ? formatAddress(address) : listen)
   }
 
-  /** A stream to a service of a peer, which need not have been accepted yet. */
-  open(peer: string, service: string, signal: AbortSignal): Promise<SessionStream> {
-    return this.#peer(peer).openStream(service, signal)
+  /** A stream, or a flow, to a service of a peer, which need not have been accepted yet. */
+  async open(peer: string, service: string, signal: AbortSignal, kind: StreamKind = 'bytes'): Promise<SessionStream> {
+    return this.#peer(peer).openStream(service, signal, kind)
   }
 
   #pathOf(link: PathLink): PingReply['path'] {
@@ -239,26 +241,28 @@ export class RunningAgent implements ControlTarget {
 
   #offer(): void {
     this.#parts.services.offered = Object.entries(this.#config.services).flatMap(([name, { target, allow }]) => {
-      const address = parseAddress(target)
+      const address = parseTarget(target)
       return address ? [{ name, target: address, allow }] : []
     })
   }
 
-  async #forward(listen: string, to: string, keepTrying: boolean): Promise<ForwardReply> {
+  async #forward(listen: string, to: string | undefined, keepTrying: boolean): Promise<ForwardReply> {
     const address = parseAddress(listen)
     if (!address) {
-      throw new CulvertError('usage', `"${listen}" is no address to listen on; write tcp://HOST:PORT or unix:/PATH`)
+      const remedy = 'write tcp://HOST:PORT, udp://HOST:PORT, unix:/PATH or socks5://HOST:PORT'
+      throw new CulvertError('usage', `"${listen}" is no address to listen on; ${remedy}`)
     }
-    const target = parsePeerService(to)
-    if (!target) throw new CulvertError('usage', `"${to}" names no service; write PEER/SERVICE`)
-    if (!keepTrying) this.#peer(target.peer)
-    await this.#parts.forwards.add({ listen: address, ...target }, keepTrying)
+    const fault = forwardTargetFault(address, to)
+    if (fault) throw new CulvertError('usage', `"${to}" ${fault.problem}; ${fault.remedy}`)
+    const target = to === undefined ? undefined : parsePeerService(to)
+    if (!keepTrying && target) this.#peer(target.peer)
+    await this.#parts.forwards.add({ listen: address, to: target }, keepTrying)
     this.changed()
-    return { listen: formatAddress(address), to }
+    return { listen: formatAddress(address), to: to ?? EVERY_SERVICE }
   }
 
   async #reconcileForwards(before: AgentConfig, next: AgentConfig): Promise<void> {
-    const key = (forward: { listen: string; to: string }) => `${forward.listen} ${forward.to}`
+    const key = (forward: ForwardOption) => `${forward.listen} ${forward.to}`
     const kept = new Set(next.forwards.map(key))
     const had = new Set(before.forwards.map(key))
     for (const forward of before.forwards) {

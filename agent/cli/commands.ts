@@ -84,7 +84,8 @@ export const COMMANDS: readonly CommandSpec[] = [
     operands: ['LISTEN', '[PEER/SERVICE]'],
     summary: "listen here and lead to a peer's service, until the agent stops",
     options: { remove: { summary: 'close the forward at LISTEN' }, json, ...toAgent },
-    notes: 'LISTEN is tcp://HOST:PORT, unix:/PATH, HOST:PORT, or a PORT on 127.0.0.1.',
+    notes:
+      'LISTEN is tcp://HOST:PORT, unix:/PATH, HOST:PORT, or a PORT on 127.0.0.1; udp://HOST:PORT for a UDP service.\nsocks5://HOST:PORT, without PEER/SERVICE, is a SOCKS5 server for SERVICE.PEER.culvert.internal.',
     load: () => import('./forward.ts'),
   },
   {

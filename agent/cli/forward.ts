@@ -11,12 +11,14 @@ export async function run(args: Arguments, io: CommandIo): Promise<number> {
   const removes = args.flag('remove')
   if (removes && to !== '')
     throw asUsage('with --remove, give the listen address alone: culvert forward LISTEN --remove')
-  if (!removes && !parsePeerService(to)) {
+  const needs = !listen.startsWith('socks5:')
+  if (!removes && needs && !parsePeerService(to)) {
     throw asUsage(to === '' ? 'PEER/SERVICE is missing; see "culvert help forward"' : `"${to}" is not PEER/SERVICE`)
   }
+  if (!needs && to !== '') throw asUsage(`a SOCKS5 listener leads to every service: leave out "${to}"`)
   const agent = await agentOf(args, io)
   if (!removes) {
-    const forward = await agent.addForward(listen, to, io.signal)
+    const forward = await agent.addForward(listen, to === '' ? undefined : to, io.signal)
     if (args.flag('json')) printJson(io, forward)
     else io.out(line(`${forward.listen} leads to ${forward.to} until the agent stops`))
     return EXIT_DONE
@@ -38,6 +40,6 @@ export function listenAddress(written: string): string {
   const address = parseAddress(whole)
   if (address) return formatAddress(address)
   throw asUsage(
-    `"${written.slice(0, 80)}" is no address to listen on; write PORT, HOST:PORT, tcp://HOST:PORT or unix:/PATH`,
+    `"${written.slice(0, 80)}" is no address to listen on; write PORT, HOST:PORT, tcp://HOST:PORT, udp://HOST:PORT, unix:/PATH or socks5://HOST:PORT`,
   )
 }

@@ -1,10 +1,14 @@
 import { isIP, isIPv6 } from 'node:net'
 import { addressScope } from '../../common/wire/endpoint.ts'
 
-/** Where a service runs or a forward listens: `tcp://HOST:PORT` or `unix:/PATH`. */
-export type Address =
+/** Where a service runs: `tcp://HOST:PORT`, `udp://HOST:PORT` or `unix:/PATH`. */
+export type Target =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  | { readonly kind: 'udp'; readonly host: string; readonly port: number }
   | { readonly kind: 'unix'; readonly path: string }
+
+/** Where a forward listens: as a service's target, or `socks5://HOST:PORT`. */
+export type Address = Target | { readonly kind: 'socks5'; readonly host: string; readonly port: number }
 
 /** `sun_path` of Linux has 108 bytes, the last one zero. */
 export const UNIX_PATH_BYTES = 107
@@ -13,12 +17,21 @@ export const UNIX_PATH_BYTES = 107
 export function parseAddress(text: string): Address | undefined {
   if (text.length > 1024) return undefined
   if (text.startsWith('unix:')) return unixAddress(text.slice('unix:'.length))
-  if (!text.startsWith('tcp://')) return undefined
-  const parts = parseHostPort(text.slice('tcp://'.length))
-  return parts ? { kind: 'tcp', ...parts } : undefined
+  for (const kind of ['tcp', 'udp', 'socks5'] as const) {
+    if (!text.startsWith(`${kind}://`)) continue
+    const parts = parseHostPort(text.slice(`${kind}://`.length))
+    return parts ? { kind, ...parts } : undefined
+  }
+  return undefined
 }
 
-function unixAddress(path: string): Address | undefined {
+/** The same for where a service runs. */
+export function parseTarget(text: string): Target | undefined {
+  const address = parseAddress(text)
+  return address?.kind === 'socks5' ? undefined : address
+}
+
+function unixAddress(path: string): Target | undefined {
   // `unix:///run/x` is what other programs write for `unix:/run/x`.
   const plain = path.replace(/^\/{3}/, '/')
   return /^\/(?!\/)[^\0]+$/.test(plain) ? { kind: 'unix', path: plain } : undefined
@@ -26,7 +39,7 @@ function unixAddress(path: string): Address | undefined {
 
 export function formatAddress(address: Address): string {
   if (address.kind === 'unix') return `unix:${address.path}`
-  return `tcp://${isIPv6(address.host) ? `[${address.host}]` : address.host}:${address.port}`
+  return `${address.kind}://${isIPv6(address.host) ? `[${address.host}]` : address.host}:${address.port}`
 }
 
 /** `host:port` with a name, an IPv4 address or an IPv6 address in brackets; undefined when it is none. */
@@ -61,7 +74,7 @@ export function isLocalOnly(address: Address): boolean {
 export function sameListener(a: Address, b: Address): boolean {
   if (a.kind === 'unix') return b.kind === 'unix' && a.path === b.path
   if (b.kind === 'unix') return false
-  if (a.port !== b.port) return false
+  if (a.port !== b.port || (a.kind === 'udp') !== (b.kind === 'udp')) return false
   const [hostA, hostB] = [plainHost(a.host), plainHost(b.host)]
   return hostA === hostB || isEveryAddress(hostA) || isEveryAddress(hostB)
 }

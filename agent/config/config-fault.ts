@@ -10,7 +10,7 @@ export interface ConfigFault {
   readonly remedy: string
 }
 
-/** `services.ssh.target: "tcp:/x" is no target; write "tcp://HOST:PORT" or "unix:/PATH"` */
+/** `services.ssh.target: "tcp:/x" is no target; write "tcp://HOST:PORT", "udp://HOST:PORT" or "unix:/PATH"` */
 export function formatFault(fault: ConfigFault): string {
   const value = fault.value === undefined ? '' : `${fault.value} `
   return `${fault.place}: ${value}${fault.problem}; ${fault.remedy}`

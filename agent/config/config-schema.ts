@@ -2,7 +2,7 @@
 import * as z from 'zod/mini'
 import { LOG_LEVELS } from '../../common/platform/log.ts'
 import { type PeerId, parsePeerId } from '../../common/wire/peer-id.ts'
-import { parseAddress, parseHostPort } from './address.ts'
+import { parseAddress, parseHostPort, parseTarget } from './address.ts'
 import { isName, NAME_PATTERN, parsePeerService } from './name.ts'
 
 /**
@@ -13,20 +13,13 @@ interface Rule {
   readonly description: string
   readonly problem: string
   readonly remedy: string
-  /** A better sentence for one kind of mistake. */
-  readonly unless?: readonly [mistake: RegExp, problem: string, remedy: string]
 }
 
 /** Problem and remedy travel through zod as one message; `parse-config.ts` takes them apart. */
 export const REMEDY_SEPARATOR = '; '
 
 function says(rule: Rule) {
-  return {
-    error: (issue: { readonly input?: unknown }) => {
-      const special = typeof issue.input === 'string' && rule.unless?.[0].test(issue.input) ? rule.unless : undefined
-      return `${special?.[1] ?? rule.problem}${REMEDY_SEPARATOR}${special?.[2] ?? rule.remedy}`
-    },
-  }
+  return { error: () => `${rule.problem}${REMEDY_SEPARATOR}${rule.remedy}` }
 }
 
 function text(rule: Rule & { readonly pattern?: RegExp; readonly accepts?: (text: string) => boolean }) {
@@ -97,11 +90,11 @@ function peerId(description: string) {
 const port = (description: string) => z._default(integer({ description, low: 0, high: 65535 }), 0)
 
 const target = text({
-  description: 'Where the service runs: "tcp://HOST:PORT" or "unix:/PATH", as seen from this machine.',
-  accepts: written => parseAddress(written) !== undefined,
+  description:
+    'Where the service runs: "tcp://HOST:PORT", "udp://HOST:PORT" or "unix:/PATH", as seen from this machine.',
+  accepts: written => parseTarget(written) !== undefined,
   problem: 'is no target',
-  remedy: 'write "tcp://HOST:PORT" or "unix:/PATH"',
-  unless: [/^udp:/, 'is a UDP service, and UDP services come with a later version', 'write "tcp://HOST:PORT"'],
+  remedy: 'write "tcp://HOST:PORT", "udp://HOST:PORT" or "unix:/PATH"',
 })
 
 const relay = group('A relay.', {
@@ -137,19 +130,22 @@ const service = group('A service that this machine offers.', {
   ),
 })
 
-const forward = group("A local listener that leads to a peer's service.", {
+const forward = group("A local listener that leads to a peer's service, or a SOCKS5 server that leads to all.", {
   listen: text({
-    description: 'Where to listen: "tcp://HOST:PORT" or "unix:/PATH".',
+    description:
+      'Where to listen: "tcp://HOST:PORT" or "unix:/PATH", "udp://HOST:PORT" for a UDP service, or "socks5://HOST:PORT", whose clients name SERVICE.PEER.culvert.internal.',
     accepts: written => parseAddress(written) !== undefined,
     problem: 'is no address to listen on',
-    remedy: 'write "tcp://127.0.0.1:PORT" or "unix:/PATH"',
+    remedy: 'write "tcp://127.0.0.1:PORT", "udp://127.0.0.1:PORT", "unix:/PATH" or "socks5://127.0.0.1:PORT"',
   }),
-  to: text({
-    description: 'Where it leads: "PEER/SERVICE", the peer by name or id.',
-    accepts: written => parsePeerService(written) !== undefined,
-    problem: 'is no peer and service',
-    remedy: 'write "PEER/SERVICE", for example "laptop/ssh"',
-  }),
+  to: z.optional(
+    text({
+      description: 'Where it leads: "PEER/SERVICE", the peer by name or id. Not with "socks5://".',
+      accepts: written => parsePeerService(written) !== undefined,
+      problem: 'is no peer and service',
+      remedy: 'write "PEER/SERVICE", for example "laptop/ssh"',
+    }),
+  ),
 })
 
 export const configSchema = group('The configuration of a culvert agent.', {

@@ -3,6 +3,7 @@ import { parsePeerId } from '../../common/wire/peer-id.ts'
 import { type Address, isLocalOnly, parseAddress, sameListener, UNIX_PATH_BYTES } from './address.ts'
 import { type ConfigFault, formatPlace, showValue, valueAt } from './config-fault.ts'
 import { NAME_RULE } from './config-schema.ts'
+import { forwardTargetFault } from './forward-target.ts'
 import type { JsonPath } from './json-text.ts'
 import { isName, parsePeerService } from './name.ts'
 import { nearest } from './nearest.ts'
@@ -106,10 +107,14 @@ function checkForwards(written: unknown, fault: Note, warn: Note): void {
     checkUnixPath(['forwards', index, 'listen'], listen, fault)
     const address = typeof listen === 'string' ? parseAddress(listen) : undefined
     if (address && !isLocalOnly(address)) {
-      const problem = 'lets every machine that reaches this address use the service as if it were this one'
+      const what = address.kind === 'socks5' ? 'every service of every peer' : 'the service'
+      const problem = `lets every machine that reaches this address use ${what} as if it were this one`
       warn(['forwards', index, 'listen'], problem, 'write 127.0.0.1 if only programs on this machine need it')
     }
     const to = valueAt(forward, ['to'])
+    const fits = typeof to === 'string' || to === undefined
+    const wrong = address && fits ? forwardTargetFault(address, to) : undefined
+    if (wrong) fault(['forwards', index, 'to'], wrong.problem, wrong.remedy)
     const parts = typeof to === 'string' ? parsePeerService(to) : undefined
     if (!parts || names.has(parts.peer) || ids.has(parts.peer)) continue
     const path = ['forwards', index, 'to']
@@ -121,9 +126,10 @@ function checkForwards(written: unknown, fault: Note, warn: Note): void {
 function checkListeners(written: unknown, controlSocket: string | undefined, fault: Note): void {
   const taken: { readonly address: Address; readonly by: string }[] = []
   if (controlSocket !== undefined) taken.push({ address: { kind: 'unix', path: controlSocket }, by: 'controlSocket' })
-  const port = valueAt(written, ['listen', 'tcp'])
-  if (typeof port === 'number' && port > 0) {
-    taken.push({ address: { kind: 'tcp', host: '0.0.0.0', port }, by: 'listen.tcp' })
+  for (const kind of ['tcp', 'udp'] as const) {
+    const port = valueAt(written, ['listen', kind])
+    if (typeof port !== 'number' || port <= 0) continue
+    taken.push({ address: { kind, host: '0.0.0.0', port }, by: `listen.${kind}` })
   }
   for (const [index, forward] of itemsOf(valueAt(written, ['forwards']))) {
     const listen = valueAt(forward, ['listen'])

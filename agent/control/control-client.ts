@@ -25,7 +25,7 @@ export interface ControlClient {
   connect(peer: string, service: string, signal?: AbortSignal): Promise<ControlStream>
   ping(peer: string, signal?: AbortSignal): Promise<PingReply>
   bench(peer: string, wish: BenchWish, signal?: AbortSignal): Promise<BenchReply>
-  addForward(listen: string, to: string, signal?: AbortSignal): Promise<ForwardReply>
+  addForward(listen: string, to: string | undefined, signal?: AbortSignal): Promise<ForwardReply>
   /** False when there was no forward at that address. */
   removeForward(listen: string, signal?: AbortSignal): Promise<boolean>
 }

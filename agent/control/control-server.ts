@@ -4,6 +4,7 @@ import { asCulvertError, CulvertError, reasonOf } from '../../common/errors.ts'
 import type { Clock } from '../../common/platform/clock.ts'
 import type { Log } from '../../common/platform/log.ts'
 import { parseAddress, UNIX_PATH_BYTES } from '../config/address.ts'
+import { forwardTargetFault } from '../config/forward-target.ts'
 import { isPeerText, parsePeerService } from '../config/name.ts'
 import { MAX_BENCH_MS } from '../service/bench-service.ts'
 import { errorBody, httpStatusOf } from './control-error.ts'
@@ -40,7 +41,7 @@ export interface ControlServer extends AsyncDisposable {
  *   GET    /v1/streams/NUMBER                 waits until that stream is done and tells how it ended
  *   POST   /v1/ping      { peer }             one round trip
  *   POST   /v1/bench     { peer, direction, durationMs, overRelay }   what one direction carries
- *   POST   /v1/forwards  { listen, to }       opens a forward
+ *   POST   /v1/forwards  { listen, to }       opens a forward; without `to` for socks5://
  *   DELETE /v1/forwards  { listen }           closes it
  *
  * Until 101 a client keeps its sending side open: closing it means that it is gone.
@@ -132,7 +133,7 @@ function peerIn(body: unknown): string {
 
 async function addForward(target: ControlTarget, body: unknown) {
   const listen = textIn(body, 'listen')
-  const to = textIn(body, 'to')
+  const to = optionalTextIn(body, 'to')
   const address = parseAddress(listen)
   if (!address) throw noListen(listen)
   const pathBytes = address.kind === 'unix' ? Buffer.byteLength(address.path) : 0
@@ -140,7 +141,8 @@ async function addForward(target: ControlTarget, body: unknown) {
     const most = `a unix socket's path has at most ${UNIX_PATH_BYTES} bytes`
     throw new CulvertError('usage', `${most}, and this one has ${pathBytes}; choose a shorter path`)
   }
-  if (!parsePeerService(to)) throw new CulvertError('usage', `${JSON.stringify(to.slice(0, 80))} is not PEER/SERVICE`)
+  const fault = forwardTargetFault(address, to)
+  if (fault) throw new CulvertError('usage', `${JSON.stringify(to?.slice(0, 80))} ${fault.problem}; ${fault.remedy}`)
   return target.addForward(listen, to)
 }
 
@@ -156,9 +158,11 @@ async function endOfStream(desk: StreamDesk, number: string) {
   return end.ended ? { ended: true } : { ended: false, ...errorBody(end.error) }
 }
 
+const LISTEN_FORMS = 'write tcp://HOST:PORT, udp://HOST:PORT, unix:/PATH or socks5://HOST:PORT'
+
 function noListen(listen: string): CulvertError {
   const shown = JSON.stringify(listen.slice(0, 80))
-  return new CulvertError('usage', `${shown} is no address to listen on; write tcp://HOST:PORT or unix:/PATH`)
+  return new CulvertError('usage', `${shown} is no address to listen on; ${LISTEN_FORMS}`)
 }
 
 async function openStream(
@@ -241,6 +245,10 @@ async function readText(request: IncomingMessage): Promise<string> {
     throw asCulvertError(thrown, 'aborted', 'the local program went away')
   }
   return Buffer.concat(chunks).toString('utf8')
+}
+
+function optionalTextIn(body: unknown, key: string): string | undefined {
+  return valueIn(body, key) === undefined ? undefined : textIn(body, key)
 }
 
 function valueIn(body: unknown, key: string): unknown {

@@ -43,8 +43,11 @@ export interface ControlTarget {
   ping(peer: string, signal: AbortSignal): Promise<PingReply>
   /** Measures one direction; bytes flow for so long, which over a relay is short unless that was asked for. */
   bench(peer: string, wish: BenchWish, signal: AbortSignal): Promise<BenchReply>
-  /** Listens and leads to `PEER/SERVICE` until the agent stops; a taken address is the error port-in-use. */
-  addForward(listen: string, to: string): Promise<ForwardReply>
+  /**
+   * Listens and leads to `PEER/SERVICE`, or with `socks5://` to all, until the agent stops; a taken address is the error
+   * port-in-use.
+   */
+  addForward(listen: string, to: string | undefined): Promise<ForwardReply>
   /** False when there was no forward at that address. */
   removeForward(listen: string): Promise<boolean>
 }

@@ -67,6 +67,10 @@ export interface PeerStatus {
   readonly bytesOut: number
   readonly relayBytesIn: number
   readonly relayBytesOut: number
+  readonly datagramsIn: number
+  readonly datagramsOut: number
+  /** Given up here, either way: too many, too late, or with a part missing. */
+  readonly datagramsDropped: number
 }
 
 export interface ForwardStatus {

@@ -1,22 +1,21 @@
-import { createServer, type Server, type Socket } from 'node:net'
-import { asCulvertError, CulvertError, reasonOf, systemCodeOf } from '../../common/errors.ts'
+import { CulvertError, reasonOf } from '../../common/errors.ts'
 import type { Clock, Timer } from '../../common/platform/clock.ts'
 import { createRateGate, type Log } from '../../common/platform/log.ts'
-import { resetSocket } from '../../common/platform/tcp.ts'
-import { listenOnSocketFile } from '../../common/platform/unix-socket.ts'
 import { type Address, formatAddress } from '../config/address.ts'
-import type { SessionStream } from '../session/stream.ts'
-import { join } from './join.ts'
+import { EVERY_SERVICE } from '../config/forward-target.ts'
+import type { PeerService } from '../config/name.ts'
+import type { ListenContext, Listening, OpenStream } from './listening.ts'
+import { forwardSocks } from './socks-forward.ts'
+import { forwardStreams } from './stream-forward.ts'
+import { forwardDatagrams } from './udp-forward.ts'
 
 /** Another program may hold the port for a moment, as after a restart. */
 const RETRY_MS = 5_000
-/** Local connections that wait for a path or use one, per forward. */
-const MAX_CONNECTIONS = 1024
 
 export interface ForwardSpec {
   readonly listen: Address
-  readonly peer: string
-  readonly service: string
+  /** Undefined for a SOCKS5 listener, whose clients say where to. */
+  readonly to: PeerService | undefined
 }
 
 export interface ForwardReport {
@@ -29,7 +28,8 @@ export interface ForwardReport {
 export interface ForwardsOptions {
   readonly clock: Clock
   readonly log: Log
-  readonly open: (peer: string, service: string, signal: AbortSignal) => Promise<SessionStream>
+  readonly open: OpenStream
+  readonly peerNames: () => readonly string[]
 }
 
 /** Local listeners, each bound to one service of one peer. */
@@ -82,9 +82,8 @@ export class Forwards {
 class Forward {
   readonly #spec: ForwardSpec
   readonly #options: ForwardsOptions
-  readonly #mayLog: (key: string) => boolean
-  readonly #sockets = new Set<Socket>()
-  #server: Server | undefined
+  readonly #context: ListenContext
+  #listening: Listening | undefined
   #retry: Timer | undefined
   #problem: string | null = null
   #stopped = false
@@ -92,21 +91,33 @@ class Forward {
   constructor(spec: ForwardSpec, options: ForwardsOptions) {
     this.#spec = spec
     this.#options = options
-    this.#mayLog = createRateGate(options.clock, 10_000)
+    const mayLog = createRateGate(options.clock, 10_000)
+    const { clock, open, peerNames } = options
+    this.#context = {
+      clock,
+      open,
+      peerNames,
+      complain(to, error) {
+        const name = `${to.peer}/${to.service}`
+        if (error.code === 'stream-reset' || !mayLog(`${name} ${error.code}`)) return
+        options.log.warn('a forwarded connection failed', { to: name, reason: error.message })
+      },
+    }
   }
 
   report(): ForwardReport {
+    const { listen, to } = this.#spec
     return {
-      listen: formatAddress(this.#spec.listen),
-      to: `${this.#spec.peer}/${this.#spec.service}`,
-      state: this.#server ? 'listening' : this.#problem ? 'failed' : 'starting',
+      listen: formatAddress(listen),
+      to: to ? `${to.peer}/${to.service}` : EVERY_SERVICE,
+      state: this.#listening ? 'listening' : this.#problem ? 'failed' : 'starting',
       problem: this.#problem,
     }
   }
 
   async start(): Promise<void> {
     try {
-      this.#server = await this.#listen()
+      this.#listening = await this.#listen()
       this.#problem = null
       if (this.#stopped) await this.stop()
     } catch (thrown) {
@@ -125,70 +136,16 @@ class Forward {
   async stop(): Promise<void> {
     this.#stopped = true
     this.#retry?.cancel()
-    const server = this.#server
-    this.#server = undefined
-    for (const socket of this.#sockets) socket.destroy()
-    if (server) await new Promise<void>(done => server.close(() => done()))
+    const listening = this.#listening
+    this.#listening = undefined
+    await listening?.close()
   }
 
-  async #listen(): Promise<Server> {
-    const { listen } = this.#spec
-    const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, socket => {
-      void this.#take(socket)
-    })
-    try {
-      if (listen.kind === 'unix') await listenOnSocketFile(server, listen.path)
-      else await listenOnPort(server, listen.host, listen.port)
-    } catch (cause) {
-      const code = systemCodeOf(cause) === 'EADDRINUSE' ? 'port-in-use' : 'io'
-      throw asCulvertError(cause, code, `cannot listen on ${formatAddress(listen)}`)
-    }
-    server.on('error', () => undefined)
-    return server
+  #listen(): Promise<Listening> {
+    const { listen, to } = this.#spec
+    if (!to) return forwardSocks(listen, this.#context)
+    return listen.kind === 'udp'
+      ? forwardDatagrams(listen, to, this.#context)
+      : forwardStreams(listen, to, this.#context)
   }
-
-  async #take(socket: Socket): Promise<void> {
-    socket.on('error', () => undefined)
-    if (this.#sockets.size >= MAX_CONNECTIONS) {
-      resetSocket(socket)
-      return
-    }
-    this.#sockets.add(socket)
-    const gone = new AbortController()
-    socket.once('close', () => {
-      this.#sockets.delete(socket)
-      gone.abort()
-    })
-    const { peer, service } = this.#spec
-    try {
-      const stream = await this.#options.open(peer, service, gone.signal)
-      if (socket.destroyed) {
-        stream.reset('aborted', 'the local connection was closed')
-        return
-      }
-      stream.once('error', error => this.#complain(error))
-      join(stream, socket)
-      socket.resume()
-    } catch (thrown) {
-      resetSocket(socket)
-      if (!gone.signal.aborted) this.#complain(thrown)
-    }
-  }
-
-  /** A local program sees a reset only, so the log says why; not once per connection. */
-  #complain(thrown: unknown): void {
-    const error = asCulvertError(thrown, 'internal', 'forwarding failed')
-    if (error.code === 'stream-reset' || !this.#mayLog(error.code)) return
-    this.#options.log.warn('a forwarded connection failed', { to: this.report().to, reason: error.message })
-  }
-}
-
-function listenOnPort(server: Server, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject)
-    server.listen({ host, port }, () => {
-      server.off('error', reject)
-      resolve()
-    })
-  })
 }

@@ -3,9 +3,10 @@ import { asCulvertError, CulvertError, reasonOf } from '../../common/errors.ts'
 import { type Clock, deadline } from '../../common/platform/clock.ts'
 import { createRateGate, type Log } from '../../common/platform/log.ts'
 import { type PeerId, shortPeerId } from '../../common/wire/peer-id.ts'
-import { type Address, formatAddress } from '../config/address.ts'
+import { formatAddress, type Target } from '../config/address.ts'
 import type { SessionStream } from '../session/stream.ts'
 import { join } from './join.ts'
+import { ServedFlows } from './served-flows.ts'
 
 /** A service of this machine that takes longer to accept a connection is as good as down. */
 const CONNECT_MS = 10_000
@@ -13,7 +14,7 @@ const CONNECT_MS = 10_000
 /** What is offered under one name. */
 export interface Service {
   readonly name: string
-  readonly target: Address
+  readonly target: Target
   readonly allow: readonly string[]
 }
 
@@ -29,11 +30,13 @@ export interface ServicesOptions {
 export class Services {
   readonly #options: ServicesOptions
   readonly #mayLog: (key: string) => boolean
+  readonly #flows: ServedFlows
   #services: ReadonlyMap<string, Service> = new Map()
 
   constructor(options: ServicesOptions) {
     this.#options = options
     this.#mayLog = createRateGate(options.clock, 60_000)
+    this.#flows = new ServedFlows(options.clock)
   }
 
   set offered(services: readonly Service[]) {
@@ -44,12 +47,12 @@ export class Services {
     return [...this.#services.values()]
   }
 
-  /** A member opened a stream: connect it, or say why not. */
+  /** A member opened a stream or a flow: connect it, or say why not. */
   async serve(peer: PeerId, stream: SessionStream): Promise<void> {
-    const { log, clock, mayUse, builtIn } = this.#options
-    const own = builtIn.get(stream.service)
+    const { log, mayUse, builtIn } = this.#options
+    const own = stream.kind === 'bytes' ? builtIn.get(stream.service) : undefined
     if (own) return own(peer, stream)
-    const service = this.#services.get(stream.service)
+    const service = this.#find(stream.service)
     if (!service) {
       const what = `the peer offers no service called "${stream.service}"; its owner can add it under "services"`
       stream.reset('service-unknown', what)
@@ -65,21 +68,63 @@ export class Services {
       }
       return
     }
-    try {
-      const local = await dialService(service, clock, stream)
-      stream.accept()
-      join(stream, local)
-    } catch (thrown) {
-      const error = asCulvertError(thrown, 'service-unavailable', `the service ${service.name} failed`)
-      stream.reset(error.code, error.message)
-      if (this.#mayLog(service.name))
-        log.warn('a service does not answer', { service: service.name, reason: error.message })
+    if ((service.target.kind === 'udp') !== (stream.kind === 'datagrams')) {
+      stream.reset('service-unknown', wrongKind(service))
+      return
     }
+    try {
+      await this.#connect(peer, stream, service)
+    } catch (thrown) {
+      const error = this.#unavailable(service, thrown)
+      stream.reset(error.code, error.message)
+    }
+  }
+
+  async #connect(peer: PeerId, stream: SessionStream, service: Service): Promise<void> {
+    const { target } = service
+    if (target.kind === 'udp') {
+      await this.#flows.serve(peer, stream, target, why => this.#unavailable(service, doesNotAnswer(service, why)))
+      return
+    }
+    const local = await dialService(service, target, this.#options.clock, stream)
+    stream.accept()
+    join(stream, local)
+  }
+
+  /** By its name as written; else, for what comes as a host's name, in any case, when that means only one. */
+  #find(name: string): Service | undefined {
+    const exact = this.#services.get(name)
+    if (exact) return exact
+    const alike = this.list().filter(service => service.name.toLowerCase() === name.toLowerCase())
+    return alike.length === 1 ? alike[0] : undefined
+  }
+
+  #unavailable(service: Service, thrown: unknown): CulvertError {
+    const error = asCulvertError(thrown, 'service-unavailable', `the service ${service.name} failed`)
+    if (this.#mayLog(service.name)) {
+      this.#options.log.warn('a service does not answer', { service: service.name, reason: error.message })
+    }
+    return error
   }
 }
 
-function dialService(service: Service, clock: Clock, stream: SessionStream): Promise<Socket> {
-  const { target } = service
+function wrongKind({ name, target }: Service): string {
+  return target.kind === 'udp'
+    ? `${name} is a UDP service; use it by "culvert forward udp://127.0.0.1:PORT PEER/${name}"`
+    : `${name} is no UDP service; use it by "culvert forward tcp://127.0.0.1:PORT PEER/${name}"`
+}
+
+function doesNotAnswer(service: Service, why: string, cause?: unknown): CulvertError {
+  const message = `the service ${service.name} at ${formatAddress(service.target)} does not answer: ${why}`
+  return new CulvertError('service-unavailable', message, { cause })
+}
+
+function dialService(
+  service: Service,
+  target: Exclude<Target, { readonly kind: 'udp' }>,
+  clock: Clock,
+  stream: SessionStream,
+): Promise<Socket> {
   const gone = new AbortController()
   const limit = deadline(clock, CONNECT_MS, gone.signal)
   const leave = () => gone.abort()
@@ -94,8 +139,7 @@ function dialService(service: Service, clock: Clock, stream: SessionStream): Pro
       settle()
       socket.on('error', () => undefined)
       socket.destroy()
-      const message = `the service ${service.name} at ${formatAddress(target)} does not answer: ${why}`
-      reject(new CulvertError('service-unavailable', message, { cause }))
+      reject(doesNotAnswer(service, why, cause))
     }
     const onError = (cause: Error) => fail(reasonOf(cause), cause)
     const onAbort = () => fail(gone.signal.aborted ? 'nobody waits any more' : `no answer in ${CONNECT_MS} ms`)

@@ -78,7 +78,7 @@ test.serial('check names every fault with file, place, value and remedy, and exi
   t.is(out, '')
   t.deepEqual(err.trim().split('\n').sort(), [
     `${file}: nme: "nme" is no known key; did you mean "name"?`,
-    `${file}: services.ssh.target: "tcp:/x" is no target; write "tcp://HOST:PORT" or "unix:/PATH"`,
+    `${file}: services.ssh.target: "tcp:/x" is no target; write "tcp://HOST:PORT", "udp://HOST:PORT" or "unix:/PATH"`,
   ])
   const json = await culvert(['check', '--config', file, '--json'])
   t.is(json.code, 2)

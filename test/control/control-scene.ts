@@ -88,8 +88,8 @@ export function createDriver(): Driver {
     },
     addForward(listen, to) {
       if (forwards.has(listen)) return Promise.reject(new CulvertError('port-in-use', `${listen} is taken`))
-      forwards.set(listen, to)
-      return Promise.resolve({ listen, to })
+      forwards.set(listen, to ?? '*')
+      return Promise.resolve({ listen, to: to ?? '*' })
     },
     removeForward: listen => Promise.resolve(forwards.delete(listen)),
   }

@@ -54,6 +54,10 @@ test('opens and closes forwards', async t => {
   t.false(await client.removeForward(forward.listen))
   await t.throwsAsync(client.addForward('2222', 'laptop/ssh'), { code: 'usage', message: /no address to listen on/ })
   await t.throwsAsync(client.addForward(forward.listen, 'laptop'), { code: 'usage', message: /PEER\/SERVICE/ })
+  await t.throwsAsync(client.addForward(forward.listen, undefined), { code: 'usage', message: /PEER\/SERVICE/ })
+  const socks = 'socks5://127.0.0.1:1080'
+  t.is((await client.addForward(socks, undefined)).listen, socks)
+  await t.throwsAsync(client.addForward(socks, 'laptop/ssh'), { code: 'usage', message: /leads to all/ })
   const longest = `unix:/${'x'.repeat(106)}`
   t.is((await client.addForward(longest, forward.to)).listen, longest)
   await t.throwsAsync(client.addForward(`${longest}x`, forward.to), {

@@ -14,12 +14,13 @@ async function createScene(t: ExecutionContext) {
     clock: systemClock,
     log: createLog({ level: 'error', style: 'words', write: () => undefined }),
     open: () => Promise.reject(new CulvertError('peer-offline', 'nobody is there')),
+    peerNames: () => [],
   })
   t.teardown(async () => {
     await forwards.close()
     await rm(home, { recursive: true })
   })
-  const specAt = (path: string) => ({ listen: { kind: 'unix', path }, peer: 'laptop', service: 'ssh' }) as const
+  const specAt = (path: string) => ({ listen: { kind: 'unix', path }, to: { peer: 'laptop', service: 'ssh' } }) as const
   return { home, forwards, specAt }
 }
 

@@ -87,7 +87,7 @@ test('a listen address may be written short', t => {
   t.is(listenAddress('0.0.0.0:2222'), 'tcp://0.0.0.0:2222')
   t.is(listenAddress('tcp://[::1]:22'), 'tcp://[::1]:22')
   t.is(listenAddress('unix:/run/x.sock'), 'unix:/run/x.sock')
-  for (const bad of ['', '0', '65536', 'x', 'udp://1.2.3.4:5', 'unix:x']) {
+  for (const bad of ['', '0', '65536', 'x', 'sctp://1.2.3.4:5', 'unix:x']) {
     t.throws(() => listenAddress(bad), { code: 'usage', message: /PORT, HOST:PORT, tcp/ }, bad)
   }
 })

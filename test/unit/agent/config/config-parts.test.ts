@@ -6,6 +6,7 @@ import {
   isLocalOnly,
   parseAddress,
   parseHostPort,
+  parseTarget,
   sameListener,
 } from '../../../../agent/config/address.ts'
 import { agentConfigSchema, SCHEMA_FILE } from '../../../../agent/config/json-schema.ts'
@@ -27,7 +28,14 @@ test('every option of the schema has a description', t => {
   t.pass()
 })
 
-for (const text of ['tcp://127.0.0.1:22', 'tcp://[::1]:22', 'tcp://nas.home:8080', 'unix:/run/x.sock']) {
+for (const text of [
+  'tcp://127.0.0.1:22',
+  'tcp://[::1]:22',
+  'tcp://nas.home:8080',
+  'udp://[::1]:53',
+  'socks5://127.0.0.1:1080',
+  'unix:/run/x.sock',
+]) {
   test(`${text} is an address and is written back the same`, t => {
     const address = parseAddress(text)
     t.is(address && formatAddress(address), text)
@@ -46,6 +54,8 @@ for (const text of [
   'tcp://a..b:1',
   'tcp://-a:1',
   'TCP://a:1',
+  'udp://a',
+  'socks://a:1',
   'unix:',
   'unix:/',
   'unix:x',
@@ -70,6 +80,9 @@ test("knows which listeners are in each other's way", t => {
   t.false(same('tcp://127.0.0.1:1', 'tcp://127.0.0.1:2'))
   t.false(same('tcp://127.0.0.1:1', 'tcp://127.0.0.2:1'))
   t.false(same('unix:/a', 'tcp://a:1'))
+  t.true(same('udp://0.0.0.0:1', 'udp://127.0.0.1:1'))
+  t.true(same('socks5://127.0.0.1:1', 'tcp://127.0.0.1:1'))
+  t.false(same('udp://127.0.0.1:1', 'tcp://127.0.0.1:1'))
 })
 
 test('knows which listeners only this machine reaches', t => {
@@ -84,6 +97,11 @@ test('knows which listeners only this machine reaches', t => {
   t.false(local('tcp://0.0.0.0:1'))
   t.false(local('tcp://192.168.1.2:1'))
   t.false(local('tcp://nas:1'))
+})
+
+test('a service runs at no SOCKS5 address', t => {
+  t.is(parseTarget('socks5://127.0.0.1:1080'), undefined)
+  t.deepEqual(parseTarget('udp://127.0.0.1:53'), { kind: 'udp', host: '127.0.0.1', port: 53 })
 })
 
 test('reads host and port', t => {

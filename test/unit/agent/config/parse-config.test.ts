@@ -165,7 +165,7 @@ const FAULTS: readonly (readonly [
     'services.ssh.target',
     '"tcp:/x"',
     /is no target/,
-    /"tcp:\/\/HOST:PORT" or "unix:\/PATH"/,
+    /"tcp:\/\/HOST:PORT", "udp:\/\/HOST:PORT" or "unix:\/PATH"/,
   ],
   [
     { services: { ssh: { target: 'tcp://127.0.0.1:0' } } },
@@ -175,11 +175,11 @@ const FAULTS: readonly (readonly [
     /tcp/,
   ],
   [
-    { services: { dns: { target: 'udp://127.0.0.1:53' } } },
-    'services.dns.target',
-    '"udp://127.0.0.1:53"',
-    /UDP services come with a later version/,
-    /tcp/,
+    { services: { any: { target: 'socks5://127.0.0.1:1080' } } },
+    'services.any.target',
+    '"socks5://127.0.0.1:1080"',
+    /no target/,
+    /udp/,
   ],
   [
     { services: { db: { target: 'unix:relative' } } },
@@ -235,6 +235,21 @@ const FAULTS: readonly (readonly [
     /id that is not in "peers"/,
     /add that peer/,
   ],
+  [{ forwards: [{ listen: 'udp://127.0.0.1:5353' }] }, 'forwards[0].to', undefined, /missing/, /PEER\/SERVICE/],
+  [
+    { forwards: [{ listen: 'socks5://127.0.0.1:1080', to: 'laptop/ssh' }] },
+    'forwards[0].to',
+    '"laptop/ssh"',
+    /leads to all/,
+    /SERVICE\.PEER\.culvert\.internal/,
+  ],
+  [
+    { listen: { udp: 5353 }, forwards: [{ listen: 'udp://127.0.0.1:5353', to: 'laptop/dns' }] },
+    'forwards[0].listen',
+    '"udp://127.0.0.1:5353"',
+    /taken by listen\.udp/,
+    /another/,
+  ],
   [
     { forwards: [FORWARD, FORWARD] },
     'forwards[1].listen',
@@ -289,7 +304,7 @@ test('prints a fault as place, value, problem and remedy', t => {
   const [fault] = faultsIn('{ "stateDir": "/s", "services": { "ssh": { "target": "tcp:/x" } } }')
   t.is(
     fault && formatFault(fault),
-    'services.ssh.target: "tcp:/x" is no target; write "tcp://HOST:PORT" or "unix:/PATH"',
+    'services.ssh.target: "tcp:/x" is no target; write "tcp://HOST:PORT", "udp://HOST:PORT" or "unix:/PATH"',
   )
 })
 
@@ -320,6 +335,7 @@ test('stops listing at 200 faults and says how many more there are', t => {
 
 const WARNINGS: readonly (readonly [change: Change, warning: RegExp])[] = [
   [{ forwards: [{ ...FORWARD, listen: 'tcp://0.0.0.0:2222' }] }, /^forwards\[0]\.listen: .* every machine/],
+  [{ forwards: [{ listen: 'socks5://192.168.1.2:1080' }] }, /^forwards\[0]\.listen: .* every service of every peer/],
   [{ services: { ssh: { target: 'tcp://a:1', allow: [] } } }, /^services\.ssh\.allow: \[] lets nobody in/],
   [{ services: { ssh: { target: 'tcp://a:1', allow: ['role:family'] } } }, /^services\.ssh\.allow\[0]: .* no roles/],
   [{ relays: [{ url: 'http://relay.example.org' }] }, /^relays\[0]\.url: .* proves itself to nobody/],

@@ -11,6 +11,9 @@ const QUIET: Omit<PeerStatus, 'id' | 'name'> = {
   bytesOut: 0,
   relayBytesIn: 0,
   relayBytesOut: 0,
+  datagramsIn: 0,
+  datagramsOut: 0,
+  datagramsDropped: 0,
 }
 
 /** A status with one of everything. */
