@@ -20,6 +20,7 @@ import type { MappingBehaviour } from './nat/behaviour.ts'
 import { readDefaultGateways } from './nat/default-gateway.ts'
 import { type NatReport, startNat } from './nat/nat.ts'
 import { networkFingerprint, readArpTable } from './nat/network-fingerprint.ts'
+import { ReachBook } from './nat/reach-book.ts'
 import { situationOf } from './nat/situation.ts'
 import { resolveStunHosts } from './nat/stun-hosts.ts'
 import { closeAllDatachannels } from './path/datachannel/attempt.ts'
@@ -64,6 +65,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
   const trust = createTrust(config.peers, identity.id)
 
   const sealer = createSealer(identity, clock)
+  const reachBook = new ReachBook(identity.id, random)
   const listener = await listen(config, ports, {
     ownId: identity.id,
     sealer,
@@ -71,6 +73,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     log: log.area('path'),
     isTrusted: id => trust.isTrusted(id),
     onPath: path => peers.attach(path),
+    answerToProbe: bytes => reachBook.answerTo('tcp', bytes),
   })
   cleanup.defer(() => listener.close())
   const udpPort = config.listen.udp || ports.port('udp')
@@ -85,6 +88,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     interfaces: listInterfaceAddresses,
     ownId: identity.id,
     mappingSecret: deriveSecret(identity, 'port mapping'),
+    reach: { book: reachBook, look: (...wish) => agent.rendezvous.lookFromOutside(...wish) },
   })
   cleanup.defer(() => nat.close())
 

@@ -105,7 +105,10 @@ export class RunningAgent implements ControlTarget {
   onRelayChange(): void {
     if (this.#closed) return
     this.#tellStunServers()
-    if (this.#rendezvous.connected) this.#parts.peers.onRelay()
+    if (this.#rendezvous.connected) {
+      this.#parts.nat.onRelay()
+      this.#parts.peers.onRelay()
+    }
     this.changed()
   }
 

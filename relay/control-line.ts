@@ -11,6 +11,7 @@ import {
   decodeAgentMessage,
   encodeRelayMessage,
   MAX_RELAY_MESSAGE_BYTES,
+  REACH_FEATURE,
   RELAY_PROTOCOL,
   type RelayMessage,
 } from '../common/wire/relay-message.ts'
@@ -48,7 +49,7 @@ export interface LineEnds {
   readonly local: Endpoint
 }
 
-export const RELAY_FEATURES: readonly string[] = ['pipe', 'presence']
+export const RELAY_FEATURES: readonly string[] = ['pipe', 'presence', REACH_FEATURE]
 
 export const CHECKS_PER_KEEP_ALIVE = 4
 

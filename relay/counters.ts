@@ -18,6 +18,8 @@ export type RefusalLabel =
   | 'stun-rate'
   | 'stun-connections'
   | 'stun-malformed'
+  | 'reach-address'
+  | 'reach-rate'
 
 /** What has happened since the start. Plain numbers: they are added to on hot paths. */
 export class Counters {
@@ -27,6 +29,7 @@ export class Counters {
   calls = 0
   pipesJoined = 0
   stunAnswers = 0
+  reachChecks = 0
   readonly refusals = new Map<RefusalLabel, number>()
 
   refuse(label: RefusalLabel): void {

@@ -17,6 +17,7 @@ import type { RelayOptions } from './options.ts'
 import { parseListen } from './options-schema.ts'
 import { PipeDesk } from './pipe-desk.ts'
 import { KeyedBuckets } from './quota.ts'
+import { ReachDesk, type ReachRequest } from './reach-desk.ts'
 import type { SpliceMode } from './splice.ts'
 import { probeSpliceMode } from './splice-probe.ts'
 import { metricsOf, type RelayStatus } from './status.ts'
@@ -99,6 +100,13 @@ export async function startRelay(initial: RelayOptions, doors: RelayDoors): Prom
   })
   const switchboard = new Switchboard<ControlLine>(pipes, clock, log.area('line'), counters)
 
+  const reach = new ReachDesk({ clock, counters })
+  const lookFor = async (line: ControlLine, request: ReachRequest) => {
+    if (line.peer === undefined) return
+    const outcome = await reach.look(line.peer, line.ends.remote.address, request)
+    line.tell({ type: 'reached', check: request.check, outcome })
+  }
+
   const handshakes = new KeyedBuckets(() => rate(options.limits.handshakesPerSecond), 1)
   const handshakesOf = new KeyedBuckets(() => rate(options.limits.handshakesPerSecond / 2), MAX_HANDSHAKE_SOURCES)
   const refusalGate = createRateGate(clock, REFUSAL_LOG_MS)
@@ -125,7 +133,10 @@ export async function startRelay(initial: RelayOptions, doors: RelayDoors): Prom
       switchboard.opened(line)
       warnOfPrivateStun(line)
     },
-    onMessage: (line, message) => switchboard.received(line, message),
+    onMessage: (line, message) => {
+      if (message.type === 'reach') void lookFor(line, message)
+      else switchboard.received(line, message)
+    },
     onClose: line => {
       if (!goingAway) switchboard.closed(line)
     },
@@ -206,6 +217,7 @@ export async function startRelay(initial: RelayOptions, doors: RelayDoors): Prom
   })
 
   opened.defer(() => {
+    reach.close()
     lag.disable()
     sweep.cancel()
     traffic.stop()

@@ -34,6 +34,7 @@ export function metricsOf(status: RelayStatus, counters: Counters): readonly Met
     one('counter', 'lines_replaced_total', 'Lines replaced by a newer one of the same peer.', counters.replaced),
     one('counter', 'clones_total', 'Of these, replaced by another process.', counters.clones),
     one('counter', 'stun_answers_total', 'STUN requests answered.', counters.stunAnswers),
+    one('counter', 'reach_checks_total', 'Ports looked at from outside for their agents.', counters.reachChecks),
     {
       name: 'culvert_relay_refusals_total',
       help: 'What was turned away, by reason.',

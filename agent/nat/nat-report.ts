@@ -5,6 +5,8 @@ import type { FilteringBehaviour, MappingBehaviour, MappingResult } from './beha
 import { isTunnelInterface } from './interface-kind.ts'
 import type { MapperProtocol } from './port-mapper.ts'
 import { behindAnotherNat, type PortMappingReport } from './port-mapping-report.ts'
+import type { Transport } from './reach-book.ts'
+import type { Verdict } from './reach-state.ts'
 import type { UdpBehaviour } from './udp-behaviour.ts'
 
 /** What this machine knows of the NAT in front of it. */
@@ -22,21 +24,46 @@ export interface NatReport {
     /** Outside endpoints that others may be told; null while there is none. */
     readonly tcp: Endpoint | null
     readonly udp: Endpoint | null
+    /** Seen from outside to lead here. */
     readonly verified: boolean
     /** What is wrong and what would mend it, in one line. */
     readonly problem: string | null
   }
 }
 
-/** Puts together what discovery, the router and the machine itself say; a mapping that they contradict is not told. */
+/** The endpoints that the router claims to lead to us, unless servers see us elsewhere: what is worth a look from outside. */
+export function claimedEndpoints(
+  udp: UdpBehaviour,
+  tcp: MappingResult,
+  mapping: PortMappingReport,
+): Pick<PortMappingReport, Transport> {
+  const doubt = doubtOf(mapping.externalAddress, seenAddress(udp, tcp))
+  return doubt === undefined ? { tcp: mapping.tcp, udp: mapping.udp } : { tcp: undefined, udp: undefined }
+}
+
+/**
+ * Puts together what discovery, the router, the machine itself and those who looked from outside say; a mapping that they
+ * contradict is not told.
+ */
 export function natReport(
   udp: UdpBehaviour,
   tcp: MappingResult,
   mapping: PortMappingReport,
   addresses: readonly InterfaceAddress[],
+  verdictOn: (transport: Transport, endpoint: Endpoint) => Verdict | undefined = () => 'unknown',
 ): NatReport {
-  const seen = udp.address?.address ?? tcp.address?.address
+  const seen = seenAddress(udp, tcp)
   const doubt = doubtOf(mapping.externalAddress, seen)
+  const claimed = claimedEndpoints(udp, tcp, mapping)
+  const verdicts = TRANSPORTS.map(transport => {
+    const endpoint = claimed[transport]
+    return { transport, endpoint, verdict: endpoint && verdictOn(transport, endpoint) }
+  })
+  const told = (wanted: Transport): Endpoint | null => {
+    const { endpoint, verdict } = verdicts.find(({ transport }) => transport === wanted) ?? {}
+    return endpoint && (verdict === 'reached' || verdict === 'unknown') ? endpoint : null
+  }
+  const unreached = verdicts.find(({ verdict }) => verdict === 'unreached')
   // Without a NAT there is nothing to map, and no fault of a router to report.
   const natless = udp.mapping === 'none'
   return {
@@ -45,12 +72,29 @@ export function natReport(
     carrierNat: !natless && isBehindCarrier(mapping.externalAddress, seen, addresses),
     portMapping: {
       protocol: mapping.protocol,
-      tcp: doubt === undefined ? (mapping.tcp ?? null) : null,
-      udp: doubt === undefined ? (mapping.udp ?? null) : null,
-      verified: false,
-      problem: natless ? null : (doubt ?? mapping.problem ?? null),
+      tcp: told('tcp'),
+      udp: told('udp'),
+      verified: verdicts.some(({ verdict }) => verdict === 'reached'),
+      problem: natless ? null : (doubt ?? mapping.problem ?? unreachedText(unreached) ?? null),
     },
   }
+}
+
+const TRANSPORTS = ['tcp', 'udp'] as const
+
+function seenAddress(udp: UdpBehaviour, tcp: MappingResult): string | undefined {
+  return udp.address?.address ?? tcp.address?.address
+}
+
+function unreachedText(
+  found: { readonly transport: Transport; readonly endpoint: Endpoint | undefined } | undefined,
+): string | undefined {
+  if (!found?.endpoint) return undefined
+  return (
+    `the router says that it opened ${found.transport.toUpperCase()} port ${found.endpoint.port}, but nothing from outside ` +
+    'arrives there: look for a second router or a firewall on the way, ask the provider whether it lets connections in, ' +
+    'or restart the router'
+  )
 }
 
 /** Why the router's own word on its address cannot be right, given what servers see. */

@@ -9,12 +9,14 @@ import { candidatesOf } from './candidates.ts'
 import { readDefaultGateways, readDefaultGateways6 } from './default-gateway.ts'
 import { NatDiscovery } from './discovery.ts'
 import { MapperRace } from './mapper-race.ts'
-import { type NatReport, natReport } from './nat-report.ts'
+import { claimedEndpoints, type NatReport, natReport } from './nat-report.ts'
 import { NetworkWatch } from './network-watch.ts'
 import { PinholeMapper } from './port-control/pinhole-mapper.ts'
 import { PortControlMapper } from './port-control/port-control-mapper.ts'
 import { PortMappingKeeper } from './port-mapping-driver.ts'
 import { NO_PORT_MAPPING } from './port-mapping-report.ts'
+import type { ReachBook, Transport } from './reach-book.ts'
+import { type LookFromOutside, ReachKeeper } from './reach-keeper.ts'
 import { UpnpMapper } from './upnp/upnp-mapper.ts'
 
 export type { NatReport } from './nat-report.ts'
@@ -32,6 +34,8 @@ export interface NatOptions {
   readonly ownId: PeerId
   /** Known to nobody else, and the same after a restart: proves to a router that a mapping is ours (RFC 6887 §11.2). */
   readonly mappingSecret: Uint8Array
+  /** How to see from outside whether a mapping works; absent = the router is believed. */
+  readonly reach?: { readonly book: ReachBook; readonly look: LookFromOutside }
 }
 
 /** What stands between this machine and the others, kept up to date. */
@@ -41,6 +45,8 @@ export interface Nat {
   candidates(): readonly Candidate[]
   /** The servers to ask, of all relays and the config; new ones are asked at once. */
   setStunServers(servers: readonly Endpoint[]): void
+  /** A relay came: it may be able to look at our ports from outside. */
+  onRelay(): void
   /** Looks at everything again, because of something that only the caller saw; `reason` is for the log. */
   refresh(reason: string): void
   /**
@@ -72,14 +78,19 @@ export function startNat(options: NatOptions): Promise<Nat> {
   let mappings: PortMappingKeeper | undefined
   let pinholes: PortMappingKeeper | undefined
 
+  const mapped = () => mappings?.report() ?? NO_PORT_MAPPING
   const report = () => {
-    return natReport(discovery.udp, discovery.tcp, mappings?.report() ?? NO_PORT_MAPPING, interfaces())
+    return natReport(discovery.udp, discovery.tcp, mapped(), interfaces(), (transport, endpoint) => {
+      return reach[transport] ? reach[transport].verdictOn(endpoint) : 'unknown'
+    })
   }
   const candidates = () => {
     const { portMapping } = report()
     return candidatesOf({ addresses: interfaces(), tcpPort, mapped: portMapping, open: openAddress(discovery) })
   }
   const changed = () => {
+    const claimed = claimedEndpoints(discovery.udp, discovery.tcp, mapped())
+    reach.tcp?.watch(claimed.tcp)
     const now = signature(report(), candidates())
     if (now === told) return
     told = now
@@ -100,10 +111,14 @@ export function startNat(options: NatOptions): Promise<Nat> {
     settling = clock.after(SETTLE_MS, () => {
       mappings?.networkChanged()
       pinholes?.networkChanged()
+      reach.tcp?.onNetwork()
     })
     changed()
   }
 
+  const keeperOf = (transport: Transport) =>
+    options.reach && new ReachKeeper({ clock, log, ...options.reach, transport, onChange: () => changed() })
+  const reach: Readonly<Record<Transport, ReachKeeper | undefined>> = { tcp: keeperOf('tcp'), udp: undefined }
   const discovery = new NatDiscovery({ clock, random, log, interfaces, onChange: changed })
   const watch = new NetworkWatch({
     clock,
@@ -133,6 +148,7 @@ export function startNat(options: NatOptions): Promise<Nat> {
     report,
     candidates,
     setStunServers: servers => discovery.setServers(servers.filter(server => isReachableFrom(interfaces(), server))),
+    onRelay: () => reach.tcp?.onRelay(),
     refresh,
     onChange(listener) {
       listeners.add(listener)
@@ -149,6 +165,7 @@ export function startNat(options: NatOptions): Promise<Nat> {
       settling?.cancel()
       logging?.cancel()
       discovery.close()
+      reach.tcp?.close()
       await Promise.all([mappings?.close(), pinholes?.close()])
     },
   })
@@ -184,6 +201,7 @@ function reportFields({ udp, tcp, carrierNat, portMapping }: NatReport): LogFiel
     mapping: portMapping.protocol,
     mappedTcp: text(portMapping.tcp),
     mappedUdp: text(portMapping.udp),
+    verified: portMapping.verified,
     problem: portMapping.problem,
   }
 }

@@ -25,20 +25,20 @@ export function isKnockFor(callee: PeerId, knock: Uint8Array): boolean {
   return timingSafeEqual(tag(callee, knock.subarray(0, NONCE_BYTES)), knock.subarray(NONCE_BYTES))
 }
 
-/** Reads the knock off a fresh connection and leaves what follows unread. False: nobody of ours; close in silence. */
-export function awaitKnock(socket: Socket, callee: PeerId, clock: Clock): Promise<boolean> {
+/** Reads what may be a knock off a fresh connection and leaves what follows unread. Undefined: close in silence. */
+export function readKnock(socket: Socket, clock: Clock): Promise<Uint8Array | undefined> {
   return new Promise(resolve => {
-    const settle = (heard: boolean) => {
+    const settle = (heard: Uint8Array | undefined) => {
       timer.cancel()
       socket.off('readable', look)
       socket.off('end', giveUp)
       socket.off('close', giveUp)
       resolve(heard)
     }
-    const giveUp = () => settle(false)
+    const giveUp = () => settle(undefined)
     const look = () => {
       const knock: unknown = socket.read(KNOCK_BYTES)
-      if (Buffer.isBuffer(knock)) settle(isKnockFor(callee, knock))
+      if (Buffer.isBuffer(knock)) settle(knock)
     }
     const timer = clock.after(KNOCK_WAIT_MS, giveUp)
     socket.on('readable', look)

@@ -6,7 +6,7 @@ import { listenTcp } from '../../common/platform/tcp.ts'
 import { AddressCounts, addressKey } from '../../common/wire/address-key.ts'
 import { addressScope } from '../../common/wire/endpoint.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
-import { awaitKnock } from './knock.ts'
+import { isKnockFor, readKnock } from './knock.ts'
 import type { Path } from './path.ts'
 import type { Sealer } from './seal.ts'
 import { endsOf } from './tcp-path.ts'
@@ -23,6 +23,8 @@ export interface PathListenerOptions {
   readonly log: Log
   readonly isTrusted: (peer: PeerId) => boolean
   readonly onPath: (path: Path) => void
+  /** What to say to who sends this instead of a knock; undefined: nothing. Whoever it is, the connection is closed. */
+  readonly answerToProbe?: (bytes: Uint8Array) => Uint8Array | undefined
 }
 
 export interface PathListener {
@@ -32,7 +34,7 @@ export interface PathListener {
 
 /** Accepts direct TCP paths. Whoever does not know our id is closed in silence; whoever we do not trust, after TLS. */
 export async function listenForPaths(options: PathListenerOptions): Promise<PathListener> {
-  const { ownId, sealer, clock, log, isTrusted, onPath } = options
+  const { ownId, sealer, clock, log, isTrusted, onPath, answerToProbe } = options
   const closing = new AbortController()
   const mayLog = createRateGate(clock, 60_000)
   const perAddress = new AddressCounts()
@@ -41,8 +43,11 @@ export async function listenForPaths(options: PathListenerOptions): Promise<Path
 
   const prove = async (socket: Socket, address: string) => {
     try {
-      if (!(await awaitKnock(socket, ownId, clock))) {
-        socket.destroy()
+      const knock = await readKnock(socket, clock)
+      if (!knock || !isKnockFor(ownId, knock)) {
+        const answer = knock && answerToProbe?.(knock)
+        if (answer) socket.end(answer, () => socket.destroy())
+        else socket.destroy()
         return
       }
       const { peer, stream } = await sealer.seal(socket, { role: 'server', accept: isTrusted, signal: closing.signal })

@@ -13,10 +13,13 @@ import {
   encodeAgentMessage,
   MAX_RELAY_MESSAGE_BYTES,
   MAX_WATCHED_PEERS,
+  REACH_FEATURE,
   RELAY_PROTOCOL,
+  type ReachOutcome,
   type RelayMessage,
 } from '../../common/wire/relay-message.ts'
 import { agentProof, NONCE_BYTES, relayNameOf, relayProof } from '../../common/wire/relay-proof.ts'
+import { ReachRequests } from './reach-requests.ts'
 import { afterFailure, afterWelcome, hurriedPongMs, hurryMs, initialReconnect, reconnectDelayMs } from './reconnect.ts'
 import { dialRelay, type RelayAddress } from './relay-dial.ts'
 
@@ -83,6 +86,8 @@ export class RelayLine {
   #lastError: string | null = null
   #rttMs: number | null = null
   #stun: readonly Endpoint[] = []
+  /** The address at which the relay looks when it is asked to; undefined when it cannot. */
+  #looksAt: string | undefined
   /** Where the line leads; unknown behind a proxy. */
   #relayAddress: string | undefined
   #keepAliveMs = 25_000
@@ -97,10 +102,12 @@ export class RelayLine {
   #nextCall = 1
   #nextPing = 1
   readonly #mayLog: (key: string) => boolean
+  readonly #reach: ReachRequests
 
   constructor(options: RelayLineOptions) {
     this.#options = options
     this.#mayLog = createRateGate(options.clock, 60_000)
+    this.#reach = new ReachRequests(options.clock, message => this.#send(message))
     this.relay = options.relay
     void this.#connect()
   }
@@ -174,6 +181,17 @@ export class RelayLine {
     this.#send({ type: 'refuse', ticket, reason })
   }
 
+  /** Has the relay look at a port of ours from outside; undefined when it cannot look at this address. */
+  lookAt(
+    transport: 'tcp' | 'udp',
+    endpoint: Endpoint,
+    nonce: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<ReachOutcome> | undefined {
+    if (this.#state !== 'connected' || this.#looksAt !== endpoint.address) return undefined
+    return this.#reach.ask(transport, endpoint.port, nonce, signal)
+  }
+
   /** Looks whether the line still lives, or tries again at once, as after a change of the network. */
   wake(): void {
     if (this.#closing.signal.aborted) return
@@ -220,6 +238,7 @@ export class RelayLine {
       this.#state = 'connected'
       this.#lastError = null
       this.#stun = usableStun(welcome.stun, this.#relayAddress)
+      this.#looksAt = welcome.features.includes(REACH_FEATURE) ? welcome.observed?.address : undefined
       this.#keepAliveMs = Math.min(Math.max(welcome.keepAliveMs, 5_000), 120_000)
       this.#reconnect = afterWelcome(welcome.reconnectWindowMs)
       this.#ping()
@@ -361,6 +380,9 @@ export class RelayLine {
       case 'pong':
         this.#pong()
         return
+      case 'reached':
+        this.#reach.settle(message.check, message.outcome)
+        return
       default:
         return
     }
@@ -423,6 +445,7 @@ export class RelayLine {
     socket?.terminate()
     const gone = error ?? new CulvertError('aborted', 'the agent stops')
     for (const call of [...this.#calls.values()]) call.fail(gone)
+    this.#reach.failAll()
   }
 
   #send(message: AgentMessage): void {

@@ -135,6 +135,25 @@ export class Rendezvous {
     throw reason
   }
 
+  /**
+   * Has a relay look at a port of ours, at the address that it sees us at: one that reached it is enough. `unknown` when
+   * none can look there now.
+   */
+  async lookFromOutside(
+    transport: 'tcp' | 'udp',
+    endpoint: Endpoint,
+    nonce: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<'reached' | 'unreached' | 'unknown'> {
+    let found: 'unreached' | 'unknown' = 'unknown'
+    for (const line of this.#lines) {
+      const outcome = await line.lookAt(transport, endpoint, nonce, signal)
+      if (outcome === 'reached') return 'reached'
+      if (outcome === 'unreached') found = 'unreached'
+    }
+    return found
+  }
+
   close(): void {
     for (const line of this.#lines) line.close()
   }

@@ -5,6 +5,7 @@ import { formatEndpoint, parseEndpoint } from './endpoint.ts'
 import { nestsDeeperThan } from './msgpack-depth.ts'
 import { PEER_ID_BYTES, type PeerId, peerIdFromBytes, peerIdToBytes } from './peer-id.ts'
 import { plainText } from './plain-text.ts'
+import { REACH_NONCE_BYTES } from './reach.ts'
 import { NONCE_BYTES } from './relay-proof.ts'
 
 /** The control line's version; a relay that cannot speak it says so in `refused`. */
@@ -19,6 +20,13 @@ export const SIGNATURE_BYTES = 64
 /** Why a call did not become a pipe. */
 export type CallFailure = 'offline' | 'refused' | 'busy' | 'over-quota'
 export const CALL_FAILURES: readonly CallFailure[] = ['offline', 'refused', 'busy', 'over-quota']
+
+/** What came of a look from outside at a port; `refused`: not at this address. */
+export type ReachOutcome = 'reached' | 'unreached' | 'busy' | 'refused'
+const REACH_OUTCOMES: readonly ReachOutcome[] = ['reached', 'unreached', 'busy', 'refused']
+
+/** In `features`: the relay answers `reach`. */
+export const REACH_FEATURE = 'reach'
 
 /** What an agent says to a relay. */
 export type AgentMessage =
@@ -37,6 +45,14 @@ export type AgentMessage =
   | { readonly type: 'call'; readonly call: number; readonly to: PeerId }
   | { readonly type: 'refuse'; readonly ticket: Uint8Array; readonly reason: CallFailure }
   | { readonly type: 'ping'; readonly id: number }
+  /** Connect to the address that this line comes from, at this port: does our answer come? */
+  | {
+      readonly type: 'reach'
+      readonly check: number
+      readonly transport: 'tcp' | 'udp'
+      readonly port: number
+      readonly nonce: Uint8Array
+    }
 
 /** What a relay says to an agent. */
 export type RelayMessage =
@@ -71,6 +87,7 @@ export type RelayMessage =
   /** The relay goes down on purpose; come back after a delay drawn from this window. */
   | { readonly type: 'going-away'; readonly reconnectWindowMs: number }
   | { readonly type: 'pong'; readonly id: number }
+  | { readonly type: 'reached'; readonly check: number; readonly outcome: ReachOutcome }
 
 /** Limits for the decoder: without them a 100-byte packet can make it allocate gigabytes. */
 const LIMITS = {
@@ -93,6 +110,7 @@ export function encodeAgentMessage(message: AgentMessage): Uint8Array {
       return encode({ ...message, to: peerIdToBytes(message.to) })
     case 'refuse':
     case 'ping':
+    case 'reach':
       return encode(message)
     default:
       return message satisfies never
@@ -117,6 +135,7 @@ export function encodeRelayMessage(message: RelayMessage): Uint8Array {
     case 'replaced':
     case 'going-away':
     case 'pong':
+    case 'reached':
       return encode(message)
     default:
       return message satisfies never
@@ -147,6 +166,14 @@ export function decodeAgentMessage(bytes: Uint8Array): AgentMessage | undefined 
       return { type, ticket: field.exact('ticket', TICKET_BYTES), reason: field.failure('reason') }
     case 'ping':
       return { type, id: field.count('id') }
+    case 'reach':
+      return {
+        type,
+        check: field.count('check'),
+        transport: field.transport('transport'),
+        port: field.port('port'),
+        nonce: field.exact('nonce', REACH_NONCE_BYTES),
+      }
     default:
       return undefined
   }
@@ -191,6 +218,8 @@ export function decodeRelayMessage(bytes: Uint8Array): RelayMessage | undefined 
       return { type, reconnectWindowMs: field.count('reconnectWindowMs') }
     case 'pong':
       return { type, id: field.count('id') }
+    case 'reached':
+      return { type, check: field.count('check'), outcome: field.outcome('outcome') }
     default:
       return undefined
   }
@@ -214,6 +243,21 @@ function fieldsOf(bytes: Uint8Array) {
       const value = textOf(map.get(name), name, 32)
       // A reason that a newer peer knows is no reason to drop the line.
       return CALL_FAILURES.find(reason => reason === value) ?? 'busy'
+    },
+    transport(name: string): 'tcp' | 'udp' {
+      const value = map.get(name)
+      if (value !== 'tcp' && value !== 'udp') throw malformed(name, 'is neither tcp nor udp')
+      return value
+    },
+    port(name: string): number {
+      const value = countOf(map.get(name), name)
+      if (value === 0 || value > 65_535) throw malformed(name, 'is no port')
+      return value
+    },
+    outcome(name: string): ReachOutcome {
+      const value = textOf(map.get(name), name, 32)
+      // As with failures of calls.
+      return REACH_OUTCOMES.find(outcome => outcome === value) ?? 'busy'
     },
     optionalEndpoint(name: string): Endpoint | undefined {
       const value = map.get(name)

@@ -4,8 +4,9 @@
  */
 export const PROBE_BYTE = 0xc5
 export const DATAGRAM_BYTE = 0xc6
+export const REACH_BYTE = 0xc7
 
-export type UdpPacketKind = 'stun' | 'probe' | 'datagram'
+export type UdpPacketKind = 'stun' | 'probe' | 'datagram' | 'reach'
 
 /** Undefined for what is none of ours; UDX takes its own packets before anybody asks. */
 export function udpPacketKind(bytes: Uint8Array): UdpPacketKind | undefined {
@@ -13,5 +14,6 @@ export function udpPacketKind(bytes: Uint8Array): UdpPacketKind | undefined {
   if (first === undefined) return undefined
   if (first <= 3) return 'stun'
   if (first === PROBE_BYTE) return 'probe'
-  return first === DATAGRAM_BYTE ? 'datagram' : undefined
+  if (first === DATAGRAM_BYTE) return 'datagram'
+  return first === REACH_BYTE ? 'reach' : undefined
 }

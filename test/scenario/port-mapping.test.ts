@@ -81,3 +81,86 @@ rootTest('IPv6 only: a pinhole by PCP lets a host in whose own firewall nobody c
   await bob.stop()
   t.deepEqual(await opened(world, 'bob'), [])
 })
+
+rootTest('a mapping is seen to work from outside before anybody is told of it', async t => {
+  await using world = await World.start({
+    lab: { sites: { bob: { kind: 'eim-apdf', upnp: true } } },
+    agents: { bob: {} },
+  })
+  const bob = world.agent('bob')
+  const { nat } = await bob.waitFor('a mapped port', ({ nat: { portMapping } }) => portMapping.verified)
+  t.is(nat.portMapping.tcp, `${world.lab.host('bob').addresses.public4}:${bob.ports.tcp}`)
+  t.is(nat.portMapping.problem, null)
+})
+
+rootTest('a mapping that lets nothing in is not told, and its owner learns why', async t => {
+  await using world = await World.start({
+    lab: { sites: { bob: { kind: 'eim-apdf', upnp: true } } },
+    agents: {},
+  })
+  const { router } = world.lab.site('bob')
+  // The provider's firewall, say: miniupnpd grants all the same.
+  const rule = ['rule', 'inet', 'lab', 'forward', 'iifname', 'wan', 'ct', 'state', 'new', 'drop']
+  await router.exec('nft', ['insert', ...rule])
+  await world.prepare('bob')
+  const bob = await world.startAgent('bob')
+  const found = await bob.waitFor(
+    'the problem',
+    ({ nat: { portMapping } }) => portMapping.problem !== null && portMapping.protocol === 'upnp',
+    20_000,
+  )
+  t.regex(found.nat.portMapping.problem ?? '', /opened TCP port \d+, but nothing from outside arrives/)
+  t.is(found.nat.portMapping.tcp, null)
+  t.false(found.nat.portMapping.verified)
+})
+
+rootTest('without a relay that can look the router is believed, and the mapping told as not verified', async t => {
+  await using world = await World.start({
+    lab: { sites: { bob: { kind: 'eim-apdf', upnp: true } } },
+    relay: false,
+    agents: { bob: {} },
+  })
+  const { nat } = await world.agent('bob').waitFor('a mapped port', status => status.nat.portMapping.tcp !== null)
+  t.false(nat.portMapping.verified)
+})
+
+rootTest(
+  'a router that claims an address which it does not have is found out, and its mappings are not told',
+  async t => {
+    await using world = await World.start({
+      lab: { sites: { bob: { kind: 'eim-apdf', upnp: '44.128.200.200' } } },
+      agents: { bob: {} },
+    })
+    const { nat } = await world
+      .agent('bob')
+      .waitFor('the problem', ({ nat: { portMapping } }) => /servers see/.test(portMapping.problem ?? ''))
+    t.is(nat.portMapping.tcp, null)
+    t.is(nat.portMapping.udp, null)
+    t.false(nat.portMapping.verified)
+  },
+)
+
+for (const protocol of ['upnp', 'nat-pmp'] as const) {
+  rootTest(`a carrier NAT before a router that speaks ${protocol} is named, and nothing is told`, async t => {
+    await using world = await World.start({
+      lab: { sites: { bob: { kind: 'carrier', ...PROTOCOLS[protocol] } } },
+      agents: { bob: {} },
+    })
+    const { nat } = await world
+      .agent('bob')
+      .waitFor('the problem', status => status.nat.carrierNat && status.nat.portMapping.problem !== null)
+    t.regex(nat.portMapping.problem ?? '', /behind another NAT.* ask the provider for a public IPv4 address/)
+    t.is(nat.portMapping.tcp, null)
+    t.is(nat.portMapping.udp, null)
+  })
+}
+
+rootTest('a router behind a carrier NAT that speaks PCP alone tells no address; its refusal is explained', async t => {
+  await using world = await World.start({
+    lab: { sites: { bob: { kind: 'carrier', pcp: true } } },
+    agents: { bob: {} },
+  })
+  const { nat } = await world.agent('bob').waitFor('the problem', status => status.nat.portMapping.problem !== null)
+  t.regex(nat.portMapping.problem ?? '', /no outside port to give .*; check that the router has a public address/)
+  t.is(nat.portMapping.tcp, null)
+})

@@ -98,6 +98,16 @@ export const AGENT_MESSAGES: ReadonlyArray<MessageVector<AgentMessage>> = [
       a474797065 a470696e67
       a26964 cd012c`,
   },
+  {
+    name: 'reach',
+    message: { type: 'reach', check: 3, transport: 'tcp', port: 41_822, nonce: counting(16, 0xa0) },
+    hex: `85
+      a474797065 a57265616368
+      a5636865636b 03
+      a97472616e73706f7274 a3746370
+      a4706f7274 cda35e
+      a56e6f6e6365 c410a0a1a2a3a4a5a6a7a8a9aaabacadaeaf`,
+  },
 ]
 
 export const RELAY_MESSAGES: ReadonlyArray<MessageVector<RelayMessage>> = [
@@ -222,5 +232,13 @@ export const RELAY_MESSAGES: ReadonlyArray<MessageVector<RelayMessage>> = [
     hex: `82
       a474797065 a4706f6e67
       a26964 cd012c`,
+  },
+  {
+    name: 'reached',
+    message: { type: 'reached', check: 3, outcome: 'reached' },
+    hex: `83
+      a474797065 a772656163686564
+      a5636865636b 03
+      a76f7574636f6d65 a772656163686564`,
   },
 ]
