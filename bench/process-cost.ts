@@ -1,14 +1,35 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 
 /** Linux counts processor time in hundredths of a second (USER_HZ), whatever the kernel's own tick. */
 const TICKS_PER_SECOND = 100
 
 /** User and system time of a process so far, all threads, in seconds. */
 export function cpuSeconds(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  // The program's name comes before and may hold spaces and brackets.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  const fields = statusFields(pid)
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
+}
+
+/** The process and all that it has started, and these, in no order. */
+export function processTree(pid: number): readonly number[] {
+  const tree = [pid]
+  const others = readdirSync('/proc').map(Number).filter(Number.isInteger)
+  for (const parent of tree) tree.push(...others.filter(other => parentOf(other) === parent))
+  return tree
+}
+
+function parentOf(pid: number): number {
+  try {
+    return Number(statusFields(pid)[1])
+  } catch {
+    // It has ended meanwhile.
+    return 0
+  }
+}
+
+/** Fields 3 and up of `/proc/PID/stat`: the program's name comes before and may hold spaces and brackets. */
+function statusFields(pid: number): readonly string[] {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')
 }
 
 /** In MB of a million bytes. */

@@ -9,6 +9,13 @@ export interface Budget {
   readonly atMost?: number
 }
 
+/** What is compared over several lines: a place in a table of programs by lines, and in the plot. */
+export interface Point {
+  readonly figure: 'rate' | 'cpu' | 'round trip' | 'memory'
+  readonly line: string
+  readonly program: string
+}
+
 /** One line of the table and of `results.json`. */
 export interface Result {
   readonly row: string
@@ -24,6 +31,7 @@ export interface Result {
   readonly budget: Budget | null
   /** Null where nothing is budgeted. */
   readonly ok: boolean | null
+  readonly point?: Point
 }
 
 /** A row that was not measured, and why. */
@@ -34,8 +42,9 @@ export interface Skipped {
 
 export type Outcome = Result | Skipped
 
-/** A result without the row's name. */
+/** Outcomes without the row's name. */
 export type Measured = Omit<Result, 'row'>
+export type NotMeasured = Omit<Skipped, 'row'>
 
 export interface Comparison {
   readonly measure: string
@@ -43,10 +52,11 @@ export interface Comparison {
   readonly values: readonly number[]
   readonly baseline?: { readonly name: string; readonly values: readonly number[] }
   readonly budget?: Budget
+  readonly point?: Point
 }
 
 /** Sums up measurements; with as many of the baseline as of the candidate they are compared round by round. */
-export function measured({ measure, unit, values, baseline, budget }: Comparison): Measured {
+export function measured({ measure, unit, values, baseline, budget, point }: Comparison): Measured {
   const value = median(values)
   const ratio = baseline ? median(quotients(values, baseline.values)) : null
   return {
@@ -59,6 +69,7 @@ export function measured({ measure, unit, values, baseline, budget }: Comparison
     ratio,
     budget: budget ?? null,
     ok: budget ? holds(budget, budget.of === 'ratio' ? (ratio ?? Number.NaN) : value) : null,
+    ...(point ? { point } : {}),
   }
 }
 

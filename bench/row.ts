@@ -1,4 +1,4 @@
-import type { Measured } from './result.ts'
+import type { Measured, NotMeasured } from './result.ts'
 
 /** A row of the budget table: one or more measures taken in one setting. */
 export interface Row {
@@ -7,5 +7,5 @@ export interface Row {
   readonly needsRoot: boolean
   /** How long it takes about, in seconds. */
   readonly seconds: number
-  readonly run: () => Promise<readonly Measured[]>
+  readonly run: () => Promise<readonly (Measured | NotMeasured)[]>
 }

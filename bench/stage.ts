@@ -18,6 +18,9 @@ const QUIET = createLog({ level: 'error', style: 'words', write: () => undefined
 
 export const isRoot = process.getuid?.() === 0
 
+/** The kind of path to wait for; `direct`: any but the relay. */
+export type PathWish = 'tcp' | 'udp' | 'relay' | 'direct'
+
 /** Where programs run: a host of the lab, or this machine itself. */
 export interface Machine {
   /** Where others reach it. */
@@ -175,14 +178,15 @@ export class BenchAgent {
   }
 
   /** Waits until the session with a peer runs over a path of this kind. */
-  async waitForPath(name: string, kind: 'tcp' | 'udp' | 'relay', timeoutMs = 15_000): Promise<void> {
+  async waitForPath(name: string, wish: PathWish, timeoutMs = 15_000): Promise<void> {
     const late = AbortSignal.timeout(timeoutMs)
     let last: PeerStatus | undefined
     for await (const { peers } of this.client.watchStatus(late)) {
       last = peers.find(peer => peer.name === name)
-      if (last?.path?.kind === kind) return
+      const kind = last?.path?.kind
+      if (kind !== undefined && (wish === 'direct' ? kind !== 'relay' : kind === wish)) return
     }
-    throw new Error(`no ${kind} path to ${name} in ${timeoutMs} ms: ${JSON.stringify(last)}`)
+    throw new Error(`no ${wish} path to ${name} in ${timeoutMs} ms: ${JSON.stringify(last)}`)
   }
 }
 

@@ -19,8 +19,13 @@ export async function takeTurns<Name extends string, Value>(
   const names = Object.keys(variants) as Name[]
   const values = Object.fromEntries(names.map(name => [name, []])) as unknown as Record<Name, Value[]>
   for (let round = 0; round < rounds; round++) {
-    const first = round % names.length
-    for (const name of [...names.slice(first), ...names.slice(0, first)]) values[name].push(await variants[name]())
+    for (const name of nextOrder(names, round)) values[name].push(await variants[name]())
   }
   return values
+}
+
+/** The same ones, beginning with another one in every round. */
+export function nextOrder<One>(all: readonly One[], round: number): readonly One[] {
+  const first = round % Math.max(1, all.length)
+  return [...all.slice(first), ...all.slice(0, first)]
 }

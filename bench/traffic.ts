@@ -1,9 +1,13 @@
 import { cpuSeconds } from './process-cost.ts'
 import { fieldsOf, nothing, type Program } from './program.ts'
 
-/** Windows grow and queues fill before it counts. */
-const WARM_UP_MS = 400
-const WINDOW_MS = 1_200
+/** How long bytes flow before they count, for windows grow and queues fill; and how long they count. */
+export interface Timing {
+  readonly warmUpMs: number
+  readonly windowMs: number
+}
+
+const SHORT: Timing = { warmUpMs: 400, windowMs: 1_200 }
 
 export type Direction = 'up' | 'down'
 
@@ -26,13 +30,18 @@ export interface Rate {
 }
 
 /** Keeps streams busy for a moment; counts what arrives in a window within it, and what that cost. */
-export async function measureRate(carrier: Carrier, direction: Direction, streams: number): Promise<Rate> {
+export async function measureRate(
+  carrier: Carrier,
+  direction: Direction,
+  streams: number,
+  timing: Timing = SHORT,
+): Promise<Rate> {
   const { near, far, pids } = carrier
   const receiver = direction === 'up' ? far : near
   await near.ask('start', { ...carrier.start, mode: direction, streams }, nothing)
-  await pause(WARM_UP_MS)
+  await pause(timing.warmUpMs)
   const before = { ...(await count(receiver)), cpu: pids.map(cpuSeconds) }
-  await pause(WINDOW_MS)
+  await pause(timing.windowMs)
   const after = { ...(await count(receiver)), cpu: pids.map(cpuSeconds) }
   await Promise.all([near.ask('stop', {}, nothing), far.ask('stop', {}, nothing)])
   await quiet(receiver)

@@ -6,35 +6,57 @@ import { monotonicMs } from './paced-stream.ts'
 // it sends and only counts what it receives; flow control is the library's buffered amount.
 
 const MESSAGE = Buffer.alloc(65_536, 7)
+const LINE = Buffer.from('a line of sixty-four bytes, about what a terminal program sends\n')
 const HIGH_BYTES = 1024 * 1024
+const ECHO = 'echo'
 
 const [hostname = '', port] = process.argv.slice(2)
 const connection = new nodeDatachannel.PeerConnection('bare', {
   iceServers: [{ hostname, port: Number(port) } as never],
   mtu: 1280,
 })
-const opened = Promise.withResolvers<void>()
+const opened = { bulk: Promise.withResolvers<void>(), echo: Promise.withResolvers<void>() }
 const described = Promise.withResolvers<void>()
-let channel: DataChannel | undefined
+let bulk: DataChannel | undefined
+let echo: DataChannel | undefined
+let onEcho: (() => void) | undefined
 let received = 0
 let running = false
 
 function pump(): void {
-  while (running && channel?.isOpen() && channel.bufferedAmount() < HIGH_BYTES) channel.sendMessageBinary(MESSAGE)
+  while (running && bulk?.isOpen() && bulk.bufferedAmount() < HIGH_BYTES) bulk.sendMessageBinary(MESSAGE)
 }
 
-function use(next: DataChannel): void {
-  channel = next
-  next.onMessage(message => {
+function use(channel: DataChannel, offers: boolean): void {
+  const isEcho = channel.getLabel() === ECHO
+  const { resolve } = isEcho ? opened.echo : opened.bulk
+  channel.onOpen(resolve)
+  if (channel.isOpen()) resolve()
+  if (isEcho) {
+    echo = channel
+    channel.onMessage(message => {
+      if (offers) onEcho?.()
+      else if (channel.isOpen() && Buffer.isBuffer(message)) channel.sendMessageBinary(message)
+    })
+    return
+  }
+  bulk = channel
+  channel.onMessage(message => {
     received += typeof message === 'string' ? 0 : message.byteLength
   })
-  next.setBufferedAmountLowThreshold(HIGH_BYTES / 4)
-  next.onBufferedAmountLow(pump)
-  next.onOpen(opened.resolve)
-  if (next.isOpen()) opened.resolve()
+  channel.setBufferedAmountLowThreshold(HIGH_BYTES / 4)
+  channel.onBufferedAmountLow(pump)
 }
 
-connection.onDataChannel(use)
+function roundTrip(): Promise<number> {
+  return new Promise(resolve => {
+    const sentAt = monotonicMs()
+    onEcho = () => resolve(monotonicMs() - sentAt)
+    echo?.sendMessageBinary(LINE)
+  })
+}
+
+connection.onDataChannel(channel => use(channel, false))
 connection.onStateChange(() => undefined)
 connection.onGatheringStateChange(state => {
   if (state === 'complete') described.resolve()
@@ -44,12 +66,12 @@ serveCommands({
   /** With a remote offer: answers it. Candidates stand in the description. */
   async describe(request) {
     if (request.text('sdp')) connection.setRemoteDescription(request.text('sdp'), 'offer' as DescriptionType)
-    else use(connection.createDataChannel('bare'))
+    else for (const label of ['bare', ECHO]) use(connection.createDataChannel(label), true)
     await described.promise
     return connection.localDescription()
   },
   answer: request => connection.setRemoteDescription(request.text('sdp'), 'answer' as DescriptionType),
-  open: () => opened.promise,
+  open: () => Promise.all([opened.bulk.promise, opened.echo.promise]),
   start() {
     running = true
     pump()
@@ -57,5 +79,10 @@ serveCommands({
   count: () => ({ bytes: received, at: monotonicMs() }),
   stop() {
     running = false
+  },
+  async echo(request) {
+    const times: number[] = []
+    for (let left = request.number('count'); left > 0; left--) times.push(await roundTrip())
+    return times
   },
 })

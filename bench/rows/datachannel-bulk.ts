@@ -1,23 +1,23 @@
-import { startPair } from '../pair.ts'
+import { startBareDatachannel } from '../carriers/bare-datachannel.ts'
+import { carrierOf, startPair } from '../pair.ts'
 import { peakRss } from '../process-cost.ts'
-import { fieldsOf, nothing, Program } from '../program.ts'
-import { type Measured, measured } from '../result.ts'
+import { type Measured, measured, type NotMeasured } from '../result.ts'
 import type { Row } from '../row.ts'
-import type { Stage } from '../stage.ts'
 import { takeTurns } from '../statistics.ts'
-import { type Carrier, measureRate, type Rate } from '../traffic.ts'
+import { measureRate, type Rate } from '../traffic.ts'
 
 const ROUNDS = 5
 
 /** Bulk bytes over a data channel between two home routers, against node-datachannel alone in the same place. */
 export const datachannelBulk: Row = { name: 'datachannel-bulk', needsRoot: true, seconds: 60, run }
 
-async function run(): Promise<readonly Measured[]> {
+async function run(): Promise<readonly (Measured | NotMeasured)[]> {
   await using pair = await startPair({ site: 'edm', farSite: 'eim-eif', path: 'udp' })
-  const { near, far, agents } = pair
-  const start = { host: '127.0.0.1', port: pair.forwardPort }
-  const ours: Carrier = { near, far, start, pids: [agents.near.pid, agents.far.pid] }
-  const bare = await barePair(pair.stage)
+  const { agents, near, far } = pair
+  const transport = (await agents.near.peer('far'))?.path?.transport
+  if (transport !== 'datachannel') return [{ skipped: `the agents took ${transport} instead` }]
+  const ours = carrierOf(pair)
+  const bare = await startBareDatachannel(pair.stage, near.machine, far.machine)
   const results: Measured[] = []
   for (const streams of [1, 8]) {
     const rates = await takeTurns<'agents' | 'bare', Rate>(ROUNDS, {
@@ -47,22 +47,4 @@ async function run(): Promise<readonly Measured[]> {
     ...results,
     measured({ measure: 'greatest RSS of an agent under 8 streams', unit: 'MB', values: [peak], budget }),
   ]
-}
-
-/** Two processes with nothing but node-datachannel, which make up the bytes and count them themselves. */
-async function barePair(stage: Stage): Promise<Carrier> {
-  const stun = stage.relayMachine.address
-  const [near, far] = await Promise.all([
-    Program.start(stage.machine('near'), 'datachannel-end', [stun, '3478']),
-    Program.start(stage.machine('far'), 'datachannel-end', [stun, '3478']),
-  ])
-  const description = (answer: unknown) => {
-    const { sdp, type } = fieldsOf(answer)
-    return { sdp: String(sdp), type: String(type) }
-  }
-  const offer = await near.ask('describe', {}, description)
-  const answer = await far.ask('describe', offer, description)
-  await near.ask('answer', answer, nothing)
-  await Promise.all([near.ask('open', {}, nothing), far.ask('open', {}, nothing)])
-  return { near, far, start: {}, pids: [near.pid, far.pid] }
 }

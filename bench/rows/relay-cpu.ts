@@ -1,7 +1,10 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { requireProgram } from '../carriers/required-program.ts'
+import { optional } from '../optional.ts'
+import { startEnds } from '../pair.ts'
 import { nothing, Program } from '../program.ts'
-import { type Measured, measured } from '../result.ts'
+import { type Measured, measured, type NotMeasured } from '../result.ts'
 import type { Row } from '../row.ts'
 import { Stage } from '../stage.ts'
 import { takeTurns } from '../statistics.ts'
@@ -13,27 +16,20 @@ const PROGRAMS = `${import.meta.dirname}/../programs`
 /** What it costs a relay to forward plain bytes, against Node's own pipe and haproxy. */
 export const relayCpu: Row = { name: 'relay-cpu', needsRoot: false, seconds: 45, run }
 
-async function run(): Promise<readonly Measured[]> {
+async function run(): Promise<readonly (Measured | NotMeasured)[]> {
   await using stage = await Stage.start({ near: 'none', far: 'none' })
   const relay = await stage.startRelay()
-  const [near, far] = await Promise.all([
-    Program.start(stage.machine('near'), 'traffic-end'),
-    Program.start(stage.machine('far'), 'traffic-end'),
-  ])
-  const service = await stage.freePort()
-  await far.ask('listen', { host: '0.0.0.0', port: service }, nothing)
-  const carriers = {
-    culvert: await pipe(stage, relay.pid),
-    pipe: await pipeRelay(stage, near, far, service),
-    haproxy: await haproxy(stage, near, far, service),
-  }
-  const rates = await takeTurns<keyof typeof carriers, Rate>(ROUNDS, {
-    culvert: () => measureRate(carriers.culvert, 'up', 1),
-    pipe: () => measureRate(carriers.pipe, 'up', 1),
-    haproxy: () => measureRate(carriers.haproxy, 'up', 1),
+  const { near, far, servicePort } = await startEnds(stage, 'near', 'far')
+  const culvert = await pipe(stage, relay.pid)
+  const bare = await pipeRelay(stage, near, far, servicePort)
+  const { value: haproxy, missing } = await optional('haproxy', () => startHaproxy(stage, near, far, servicePort))
+  const rates: Readonly<Record<string, readonly Rate[]>> = await takeTurns<string, Rate>(ROUNDS, {
+    culvert: () => measureRate(culvert, 'up', 1),
+    pipe: () => measureRate(bare, 'up', 1),
+    ...(haproxy ? { haproxy: () => measureRate(haproxy, 'up', 1) } : {}),
   })
-  const cost = (name: keyof typeof carriers) => rates[name].map(rate => rate.cpuPerGb)
-  const speed = (name: keyof typeof carriers) => rates[name].map(rate => rate.mbps)
+  const cost = (name: string) => (rates[name] ?? []).map(rate => rate.cpuPerGb)
+  const speed = (name: string) => (rates[name] ?? []).map(rate => rate.mbps)
   const values = cost('culvert')
   return [
     measured({
@@ -43,19 +39,23 @@ async function run(): Promise<readonly Measured[]> {
       baseline: { name: 'socket.pipe', values: cost('pipe') },
       budget: { of: 'ratio', atMost: 0.65 },
     }),
-    measured({
-      measure: 'CPU of the relay',
-      unit: 'CPU s/GB',
-      values,
-      baseline: { name: 'haproxy', values: cost('haproxy') },
-      budget: { of: 'ratio', atMost: 1 },
-    }),
-    measured({
-      measure: 'rate of one pipe',
-      unit: 'Mbit/s',
-      values: speed('culvert'),
-      baseline: { name: 'haproxy', values: speed('haproxy') },
-    }),
+    ...(haproxy
+      ? [
+          measured({
+            measure: 'CPU of the relay',
+            unit: 'CPU s/GB',
+            values,
+            baseline: { name: 'haproxy', values: cost('haproxy') },
+            budget: { of: 'ratio', atMost: 1 },
+          }),
+          measured({
+            measure: 'rate of one pipe',
+            unit: 'Mbit/s',
+            values: speed('culvert'),
+            baseline: { name: 'haproxy', values: speed('haproxy') },
+          }),
+        ]
+      : missing),
   ]
 }
 
@@ -76,7 +76,8 @@ async function pipeRelay(stage: Stage, near: Program, far: Program, service: num
   return { near, far, start: { host: stage.relayMachine.address, port }, pids: [relay.pid] }
 }
 
-async function haproxy(stage: Stage, near: Program, far: Program, service: number): Promise<Carrier> {
+async function startHaproxy(stage: Stage, near: Program, far: Program, service: number): Promise<Carrier> {
+  requireProgram('haproxy', 'haproxy')
   const port = await stage.freePort()
   const file = join(stage.directory, 'haproxy.cfg')
   await writeFile(

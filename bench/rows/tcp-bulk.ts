@@ -1,26 +1,28 @@
-import { type Pair, startPair } from '../pair.ts'
+import { startBareTls } from '../carriers/bare-tls.ts'
+import { startSsh } from '../carriers/ssh.ts'
+import { optional } from '../optional.ts'
+import { carrierOf, startPair } from '../pair.ts'
 import { peakRss } from '../process-cost.ts'
-import { type Measured, measured } from '../result.ts'
+import { type Measured, measured, type NotMeasured } from '../result.ts'
 import type { Row } from '../row.ts'
-import { startSshForward } from '../ssh-forward.ts'
 import { isRoot } from '../stage.ts'
 import { takeTurns } from '../statistics.ts'
 import { type Carrier, type Direction, measureRate, type Rate } from '../traffic.ts'
 
 const ROUNDS = 5
-const PROGRAMS = `${import.meta.dirname}/../programs`
 
 /** Bulk bytes over a direct TCP path, against two bare Node processes with TLS between them and against ssh. */
 export const tcpBulk: Row = { name: 'tcp-bulk', needsRoot: false, seconds: 120, run }
 
-async function run(): Promise<readonly Measured[]> {
+async function run(): Promise<readonly (Measured | NotMeasured)[]> {
   await using pair = await startPair({ site: 'none', path: 'tcp' })
+  const ssh = isRoot ? await optional('ssh -L', () => startSsh(pair)) : { missing: [] }
   const carriers = {
-    agents: carrier(pair, pair.forwardPort, [pair.agents.near.pid, pair.agents.far.pid]),
-    bare: await bareTls(pair),
-    ...(isRoot ? { ssh: await ssh(pair) } : {}),
+    agents: carrierOf(pair),
+    bare: await startBareTls(pair),
+    ...(ssh.value ? { ssh: ssh.value } : {}),
   }
-  const results: Measured[] = []
+  const results: (Measured | NotMeasured)[] = [...ssh.missing]
   for (const streams of [1, 8]) {
     for (const direction of ['up', 'down'] as const) results.push(...(await compare(carriers, direction, streams)))
   }
@@ -71,23 +73,4 @@ async function compare(
         ]
       : []),
   ]
-}
-
-function carrier({ near, far }: Pair, port: number, pids: readonly number[]): Carrier {
-  return { near, far, start: { host: '127.0.0.1', port }, pids }
-}
-
-async function bareTls(pair: Pair): Promise<Carrier> {
-  const { stage, servicePort } = pair
-  const [nearPort, farPort] = [await stage.freePort(), await stage.freePort()]
-  const farArgs = ['far', String(farPort), '127.0.0.1', String(servicePort)]
-  const nearArgs = ['near', String(nearPort), stage.machine('far').address, String(farPort)]
-  const far = stage.machine('far').spawn(process.execPath, [`${PROGRAMS}/tls-end.ts`, ...farArgs])
-  const near = stage.machine('near').spawn(process.execPath, [`${PROGRAMS}/tls-end.ts`, ...nearArgs])
-  await Promise.all([near.waitForOutput(/ready/), far.waitForOutput(/ready/)])
-  return carrier(pair, nearPort, [near.pid, far.pid])
-}
-
-async function ssh(pair: Pair): Promise<Carrier> {
-  return carrier(pair, await startSshForward(pair.stage, pair.servicePort), [])
 }

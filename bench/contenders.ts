@@ -1,0 +1,67 @@
+import { startBareDatachannel } from './carriers/bare-datachannel.ts'
+import { startBareTls } from './carriers/bare-tls.ts'
+import { startBareUdx } from './carriers/bare-udx.ts'
+import { startHyperdht } from './carriers/hyperdht.ts'
+import { startIperf3 } from './carriers/iperf3.ts'
+import { startNebula } from './carriers/nebula.ts'
+import { startSsh } from './carriers/ssh.ts'
+import { type Contender, contenderOf } from './contender.ts'
+import type { Ends } from './ends.ts'
+import { carrierOf, joinPair } from './pair.ts'
+import type { PathWish, Stage } from './stage.ts'
+
+/** Where two agents stand so that only this kind of path is left to them; `direct`: where they have the choice. */
+export const SITES = {
+  direct: ['none', 'none'],
+  tcp: ['udp-blocked', 'none'],
+  udp: ['edm', 'eim-eif'],
+  relay: ['edm', 'edm'],
+} as const satisfies Readonly<Record<PathWish, readonly [string, string]>>
+
+export const OURS = 'culvert'
+export const BARE_TLS = 'bare Node TLS over TCP'
+export const BARE_UDX = 'bare Node TLS over UDX'
+
+export interface Entry {
+  readonly name: string
+  /** How many turns it gets, of three. */
+  readonly turns: 1 | 2 | 3
+  start(): Promise<Contender>
+}
+
+/** All who carry bytes over one line. The others stand between the public hosts of `ends`. */
+export function entries(stage: Stage, ends: Ends): readonly Entry[] {
+  const { near, far } = ends
+  const agents = async (path: PathWish) => contenderOf(carrierOf(await joinPair(stage, placesOf(path), { path })))
+  return [
+    { name: OURS, turns: 3, start: () => agents('direct') },
+    { name: BARE_TLS, turns: 3, start: async () => contenderOf(await startBareTls(ends)) },
+    {
+      name: BARE_UDX,
+      turns: 3,
+      start: async () => contenderOf(await startBareUdx(stage, near.machine, far.machine)),
+    },
+    { name: `${OURS}, TCP only`, turns: 2, start: () => agents('tcp') },
+    { name: `${OURS}, UDP only`, turns: 2, start: () => agents('udp') },
+    { name: `${OURS}, relay only`, turns: 2, start: () => agents('relay') },
+    { name: 'ssh -L', turns: 2, start: async () => contenderOf(await startSsh(ends)) },
+    { name: 'nebula', turns: 2, start: async () => contenderOf(await startNebula(ends)) },
+    {
+      name: 'hyperdht',
+      turns: 2,
+      start: async () => contenderOf(await startHyperdht(stage, near.machine, far.machine)),
+    },
+    {
+      name: 'bare node-datachannel',
+      turns: 1,
+      start: async () => contenderOf(await startBareDatachannel(stage, near.machine, far.machine)),
+    },
+    { name: 'iperf3', turns: 2, start: () => startIperf3(ends) },
+    { name: 'iperf3, CUBIC', turns: 1, start: () => startIperf3(ends, 'cubic') },
+  ]
+}
+
+/** The names of a pair's sites. */
+export function placesOf(path: PathWish): readonly [string, string] {
+  return [`${path}-near`, `${path}-far`]
+}
