@@ -6,10 +6,15 @@ import { type Endpoint, formatEndpoint } from '../../common/wire/endpoint.ts'
 import { udpPacketKind } from '../../common/wire/udp-packet.ts'
 import { StunSocket } from './stun-client.ts'
 
+const IPV4_UDP_BYTES = 28
+const IPV6_UDP_BYTES = 48
+
 type Receiver = (bytes: Buffer, from: Endpoint) => void
 
 /** Sealed datagrams with one peer over one path; it lives as long as the path. */
 export interface DatagramChannel {
+  /** The largest datagram that surely fits the line; it grows while UDX finds out that more does. */
+  readonly maxBytes: number
   /** Sends as it is, without a promise that it arrives. */
   send(bytes: Uint8Array): void
   /** Sets the one receiver of what comes from the path's other end; it must not throw. Nothing is proven yet. */
@@ -77,10 +82,15 @@ export class UdpPort implements AsyncDisposable {
     return this.#socket.openStream(random)
   }
 
-  datagramsWith(remote: Endpoint): DatagramChannel {
+  /** `packetBytes`: the largest IP packet that is known to pass. */
+  datagramsWith(remote: Endpoint, packetBytes: () => number): DatagramChannel {
     const key = formatEndpoint(remote)
+    const headerBytes = remote.address.includes(':') ? IPV6_UDP_BYTES : IPV4_UDP_BYTES
     let receiver: ((bytes: Buffer) => void) | undefined
     return {
+      get maxBytes() {
+        return packetBytes() - headerBytes
+      },
       send: bytes => this.#socket.send(bytes, remote),
       receive: handler => {
         receiver = handler

@@ -2,6 +2,7 @@ import type { TLSSocket } from 'node:tls'
 import type { DirectHow } from '../../common/wire/candidate.ts'
 import type { Endpoint } from '../../common/wire/endpoint.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
+import type { DatagramChannel } from '../nat/udp-port.ts'
 
 export type PathKind = 'tcp' | 'udp' | 'relay'
 export type PathTransport = 'tcp' | 'udx' | 'datachannel' | 'pipe'
@@ -22,4 +23,6 @@ export interface Path extends PathFacts {
   readonly peer: PeerId
   /** TLS to the peer itself. Destroying it frees the carrier beneath. */
   readonly stream: TLSSocket
+  /** Beside the stream, on a path that can carry them; bare: nothing seals them. It ends with the stream. */
+  readonly datagrams?: DatagramChannel
 }

@@ -44,7 +44,7 @@ export class DatagramQueue {
   readonly #flows = new Map<number, FlowQueue>()
   #cost = 0
   #dropped = 0
-  #nextMessage = 0
+  #lastMessage = 0
 
   get empty(): boolean {
     return this.#flows.size === 0
@@ -56,6 +56,12 @@ export class DatagramQueue {
 
   get dropped(): number {
     return this.#dropped
+  }
+
+  /** The number of the next datagram of this session: that of its parts. */
+  nextMessage(): number {
+    this.#lastMessage = (this.#lastMessage + 1) & 0xffff
+    return this.#lastMessage
   }
 
   push(flow: number, bytes: Buffer, now: number): void {
@@ -99,7 +105,7 @@ export class DatagramQueue {
     let at = 0
     let dataBytes = 0
     for (const [flow, bytes] of chosen) {
-      at = writeDatagram(frames, at, flow, this.#nextMessage++, bytes)
+      at = writeDatagram(frames, at, flow, this.nextMessage(), bytes)
       dataBytes += bytes.length
     }
     return { frames: frames.subarray(0, at), datagrams: chosen.length, dataBytes }

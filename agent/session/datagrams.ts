@@ -1,6 +1,7 @@
 import { decodeDatagram } from '../../common/wire/datagram.ts'
 import type { Frame } from '../../common/wire/session-frame.ts'
 import { DatagramQueue, type DatagramWrite } from './datagram-queue.ts'
+import type { PacketCarrier } from './packet-carrier.ts'
 import { Reassembly } from './reassembly.ts'
 import type { SessionStream } from './stream.ts'
 import { NO_TRAFFIC, type Traffic } from './traffic.ts'
@@ -26,12 +27,18 @@ export class Datagrams {
     }
   }
 
-  get waiting(): boolean {
-    return !this.#queue.empty
-  }
-
-  push(flow: number, bytes: Buffer, now: number): void {
-    this.#queue.push(flow, bytes, now)
+  /** In packets where the path has them; else with the path's next write. */
+  send(flow: number, bytes: Buffer, packets: PacketCarrier | undefined, now: number): void {
+    if (!packets) {
+      this.#queue.push(flow, bytes, now)
+      return
+    }
+    if (!packets.send(flow, this.#queue.nextMessage(), bytes)) {
+      this.#droppedElsewhere++
+      return
+    }
+    this.#out++
+    this.#bytesOut += bytes.length
   }
 
   /** What the path takes next. While `held`, datagrams wait for a direct path. */

@@ -16,11 +16,14 @@ import {
   SEQUENCED_BIT,
   SESSION_VERSION,
 } from '../../common/wire/session-frame.ts'
+import type { DatagramChannel } from '../nat/udp-port.ts'
+import { DatagramSeal } from '../path/datagram-seal.ts'
 import type { Path, PathHow } from '../path/path.ts'
 import type { PathView } from '../path/path-choice.ts'
 import { batchBuffers, RECORD_BYTES, recordBuffers } from './buffers.ts'
 import type { DatagramWrite } from './datagram-queue.ts'
 import { type Heartbeat, heard, nextCheckMs, pingDue, pinged, sent, startHeartbeat, vitalOf } from './heartbeat.ts'
+import { PacketCarrier } from './packet-carrier.ts'
 import type { Batch } from './send-queue.ts'
 
 /**
@@ -67,6 +70,7 @@ export class PathLink implements PathView {
   #record: Buffer | undefined
   #recordKept = false
   readonly #pings = new Map<number, { readonly sentAt: number; readonly answer: (rttMs: number | undefined) => void }>()
+  #packets: PacketCarrier | undefined
   #dialled = false
   #how: PathHow
   #ready = false
@@ -136,6 +140,11 @@ export class PathLink implements PathView {
     return this.#rttMs
   }
 
+  /** What carries datagrams in packets of their own, where the path can. */
+  get packets(): PacketCarrier | undefined {
+    return this.ready ? this.#packets : undefined
+  }
+
   get writable(): boolean {
     return this.ready && this.path.stream.writableLength < WRITE_AHEAD_BYTES
   }
@@ -173,6 +182,12 @@ export class PathLink implements PathView {
 
   writeAck(received: number): void {
     this.#write(encodeCount(FRAME.ack, received))
+  }
+
+  /** From now on datagrams may go in packets of their own; `smaller`: our peer id is the smaller one. */
+  carryPackets(channel: DatagramChannel, smaller: boolean): void {
+    const seal = new DatagramSeal(this.path.stream, smaller)
+    this.#packets = new PacketCarrier(channel, seal, frame => this.#takePacket(frame))
   }
 
   /** Measures the round trip; undefined when the link goes down first or too many pings wait. */
@@ -260,6 +275,15 @@ export class PathLink implements PathView {
       this.#parser.push(chunk)
     } catch (thrown) {
       this.fail(asCulvertError(thrown, 'wire-malformed', 'the peer sent what we cannot read'))
+    }
+  }
+
+  #takePacket(frame: Frame): void {
+    if (!this.ready) return
+    try {
+      this.#receive(frame)
+    } catch (thrown) {
+      this.fail(asCulvertError(thrown, 'wire-malformed', 'the peer sent a datagram that we cannot read'))
     }
   }
 

@@ -130,6 +130,7 @@ export class Session implements StreamHost {
       busy,
     )
     this.#links = [...this.#links, link]
+    if (path.datagrams) link.carryPackets(path.datagrams, this.#options.ownId < this.#options.peerId)
     link.sayHello({
       minVersion: SESSION_VERSION,
       maxVersion: SESSION_VERSION,
@@ -237,8 +238,10 @@ export class Session implements StreamHost {
   }
 
   sendDatagram(stream: SessionStream, bytes: Buffer): void {
-    this.#datagrams.push(stream.id, bytes, this.clock.now())
-    this.#sender.schedule()
+    // Before the peer has accepted it, a packet might come before the `open`.
+    const packets = stream.isAccepted ? this.active?.packets : undefined
+    this.#datagrams.send(stream.id, bytes, packets, this.clock.now())
+    if (!packets) this.#sender.schedule()
   }
 
   dropDatagram(): void {

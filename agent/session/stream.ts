@@ -73,6 +73,7 @@ export class SessionStream extends Duplex {
   /** Set while a small piece has gone on by itself in this turn of the event loop. */
   #turn: NodeJS.Immediate | undefined
   #resetByPeer = false
+  #isAccepted = false
   #accepted: { resolve(): void; reject(error: CulvertError): void } | undefined
   #acceptance: Promise<void> | undefined
 
@@ -104,7 +105,13 @@ export class SessionStream extends Duplex {
   /** The offering side says that its service is connected. */
   accept(): void {
     this.#host.sendAccept(this)
+    this.#isAccepted = true
     this.#widen(BASE_WINDOW_BYTES - INITIAL_WINDOW_BYTES)
+  }
+
+  /** The other side has connected its service, or we ours. */
+  get isAccepted(): boolean {
+    return this.#isAccepted
   }
 
   /** Sends one message of a flow, or loses it. The bytes are not to be changed any more. */
@@ -187,6 +194,7 @@ export class SessionStream extends Duplex {
   }
 
   receiveAccept(): void {
+    this.#isAccepted = true
     this.#accepted?.resolve()
     this.#accepted = undefined
     this.#widen(BASE_WINDOW_BYTES - INITIAL_WINDOW_BYTES)
