@@ -174,6 +174,8 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     services,
     forwards,
     situation,
+    configPath: context.configPath,
+    tcpPort: listener.port,
     rendezvousOf,
     resolveStun: resolveStunHosts,
     startedAt: clock.now(),

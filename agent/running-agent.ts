@@ -12,9 +12,12 @@ import type { AgentConfig, ForwardOption } from './config/agent-config.ts'
 import { EVERY_SERVICE, forwardTargetFault } from './config/forward-target.ts'
 import { parsePeerService } from './config/name.ts'
 import type { BenchReply, ControlTarget, ForwardReply, PingReply } from './control/control-target.ts'
+import { examineAgent } from './control/doctor/examine.ts'
+import type { DoctorReport } from './control/doctor/report.ts'
 import type { AgentStatus } from './control/status.ts'
 import { pathStatus, statusOf } from './control/status-of.ts'
 import type { Nat } from './nat/nat.ts'
+import { relayAddresses } from './rendezvous/relay-addresses.ts'
 import type { Rendezvous } from './rendezvous/rendezvous.ts'
 import { type BenchWish, benchRequest, measure } from './service/bench.ts'
 import type { Forwards } from './service/forwards.ts'
@@ -48,6 +51,9 @@ export interface AgentParts {
   readonly services: Services
   readonly forwards: Forwards
   readonly situation: () => Situation
+  readonly configPath: string
+  /** Where paths come in. */
+  readonly tcpPort: number
   readonly rendezvousOf: (relays: AgentConfig['relays']) => Rendezvous
   readonly resolveStun: (hosts: readonly string[]) => Promise<readonly Endpoint[]>
   /** Monotonic, ms. */
@@ -210,6 +216,25 @@ export class RunningAgent implements ControlTarget {
       pathAtEnd: active && active !== begun ? this.#pathOf(active) : null,
       limitedByRelay: relayed && !wish.overRelay,
     }
+  }
+
+  doctor(name: string | undefined, signal: AbortSignal): Promise<DoctorReport> {
+    const { clock, random, peers, situation, configPath, tcpPort } = this.#parts
+    return examineAgent(
+      {
+        configPath,
+        random,
+        relays: relayAddresses(this.#config.relays, process.env),
+        stunServers: this.#stunServers,
+        tcpPort,
+        peers: name === undefined ? peers.list() : [this.#peer(name)],
+        asked: name !== undefined,
+        status: () => this.status(),
+        situation,
+        onChange: listener => this.onChange(listener),
+      },
+      { clock, signal },
+    )
   }
 
   addForward(listen: string, to: string | undefined): Promise<ForwardReply> {

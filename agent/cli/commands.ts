@@ -116,6 +116,15 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: () => import('./bench.ts'),
   },
   {
+    name: 'doctor',
+    operands: ['[PEER]'],
+    summary: 'look for what is wrong, and say what would make it better',
+    options: { json, ...toAgent },
+    notes:
+      'Takes some five seconds; a PEER that is named is called. Exit code 0: nothing is wrong, 1: something is,\n5: no agent runs (the config and its relays are looked at all the same).',
+    load: () => import('./doctor.ts'),
+  },
+  {
     name: 'version',
     operands: [],
     summary: 'print the version',

@@ -4,6 +4,7 @@ import { CulvertError, reasonOf, systemCodeOf } from '../../common/errors.ts'
 import type { BenchWish } from '../service/bench.ts'
 import { errorFromBody } from './control-error.ts'
 import type { BenchReply, ForwardReply, PingReply } from './control-target.ts'
+import type { DoctorReport } from './doctor/report.ts'
 import type { AgentStatus } from './status.ts'
 
 /** A status of thousands of peers; more is no answer of ours. */
@@ -25,6 +26,7 @@ export interface ControlClient {
   connect(peer: string, service: string, signal?: AbortSignal): Promise<ControlStream>
   ping(peer: string, signal?: AbortSignal): Promise<PingReply>
   bench(peer: string, wish: BenchWish, signal?: AbortSignal): Promise<BenchReply>
+  doctor(peer: string | undefined, signal?: AbortSignal): Promise<DoctorReport>
   addForward(listen: string, to: string | undefined, signal?: AbortSignal): Promise<ForwardReply>
   /** False when there was no forward at that address. */
   removeForward(listen: string, signal?: AbortSignal): Promise<boolean>
@@ -40,6 +42,8 @@ export function createControlClient(socketPath: string): ControlClient {
     status: async signal => (await ask('GET', '/v1/status', undefined, signal)) as AgentStatus,
     ping: async (peer, signal) => (await ask('POST', '/v1/ping', { peer }, signal)) as PingReply,
     bench: async (peer, wish, signal) => (await ask('POST', '/v1/bench', { peer, ...wish }, signal)) as BenchReply,
+    doctor: async (peer, signal) =>
+      (await ask('POST', '/v1/doctor', peer === undefined ? {} : { peer }, signal)) as DoctorReport,
     addForward: async (listen, to, signal) =>
       (await ask('POST', '/v1/forwards', { listen, to }, signal)) as ForwardReply,
     async removeForward(listen, signal) {

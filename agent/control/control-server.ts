@@ -41,6 +41,7 @@ export interface ControlServer extends AsyncDisposable {
  *   GET    /v1/streams/NUMBER                 waits until that stream is done and tells how it ended
  *   POST   /v1/ping      { peer }             one round trip
  *   POST   /v1/bench     { peer, direction, durationMs, overRelay }   what one direction carries
+ *   POST   /v1/doctor    { peer? }            what is wrong, and what would be better, after some seconds
  *   POST   /v1/forwards  { listen, to }       opens a forward; without `to` for socks5://
  *   DELETE /v1/forwards  { listen }           closes it
  *
@@ -101,6 +102,8 @@ async function answer(offer: Offer, request: IncomingMessage, response: ServerRe
       return reply(response, await ping(target, await readBody(request), goneSignal(response)))
     case 'POST /v1/bench':
       return reply(response, await bench(target, await readBody(request), goneSignal(response)))
+    case 'POST /v1/doctor':
+      return reply(response, await doctor(target, await readBody(request), goneSignal(response)))
     case 'POST /v1/forwards':
       return reply(response, await addForward(target, await readBody(request)))
     case 'DELETE /v1/forwards':
@@ -123,6 +126,10 @@ async function bench(target: ControlTarget, body: unknown, signal: AbortSignal) 
     throw new CulvertError('usage', `durationMs: a number from 1 to ${MAX_BENCH_MS}`)
   }
   return target.bench(peerIn(body), { direction, durationMs, overRelay: valueIn(body, 'overRelay') === true }, signal)
+}
+
+function doctor(target: ControlTarget, body: unknown, signal: AbortSignal) {
+  return target.doctor(valueIn(body, 'peer') === undefined ? undefined : peerIn(body), signal)
 }
 
 function peerIn(body: unknown): string {

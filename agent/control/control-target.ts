@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream'
 import type { BenchWish } from '../service/bench.ts'
 import type { RoundTrips } from '../service/round-trips.ts'
+import type { DoctorReport } from './doctor/report.ts'
 import type { AgentStatus, PathStatus } from './status.ts'
 
 /** One round trip to a peer, and the path it took. */
@@ -43,6 +44,8 @@ export interface ControlTarget {
   ping(peer: string, signal: AbortSignal): Promise<PingReply>
   /** Measures one direction; bytes flow for so long, which over a relay is short unless that was asked for. */
   bench(peer: string, wish: BenchWish, signal: AbortSignal): Promise<BenchReply>
+  /** Looks at everything that paths depend on; a peer that is named is called for it. */
+  doctor(peer: string | undefined, signal: AbortSignal): Promise<DoctorReport>
   /**
    * Listens and leads to `PEER/SERVICE`, or with `socks5://` to all, until the agent stops; a taken address is the error
    * port-in-use.

@@ -27,8 +27,8 @@ export function relayAddress(url: URL, id: PeerId | undefined, proxy: URL | unde
 export async function dialRelay(relay: RelayAddress, clock: Clock, signal: AbortSignal): Promise<Socket> {
   const limit = deadline(clock, RELAY_DIAL_MS, signal)
   try {
-    const socket = await openTcp(relay, clock, limit.signal)
-    return isSecure(relay.url) ? await startTls(relay, socket, limit.signal) : socket
+    const socket = await openRelayTcp(relay, clock, limit.signal)
+    return isSecure(relay.url) ? await startRelayTls(relay, socket, limit.signal) : socket
   } catch (thrown) {
     if (signal.aborted) throw new CulvertError('aborted', `connecting to ${relay.url.host} was aborted`)
     const late = limit.signal.aborted ? `no answer in ${RELAY_DIAL_MS} ms` : reasonOf(thrown)
@@ -43,7 +43,8 @@ export function isSecure(url: URL): boolean {
   return url.protocol === 'https:' || url.protocol === 'wss:'
 }
 
-async function openTcp(relay: RelayAddress, clock: Clock, signal: AbortSignal): Promise<Socket> {
+/** The first half of `dialRelay`, for who wants to know where it fails. */
+export async function openRelayTcp(relay: RelayAddress, clock: Clock, signal: AbortSignal): Promise<Socket> {
   const secure = isSecure(relay.url)
   const port = Number(relay.url.port || (secure ? 443 : 80))
   const host = hostOf(relay.url)
@@ -62,7 +63,8 @@ async function openTcp(relay: RelayAddress, clock: Clock, signal: AbortSignal): 
   return socket
 }
 
-async function startTls(relay: RelayAddress, socket: Socket, signal: AbortSignal): Promise<TLSSocket> {
+/** The second half, over `https`. */
+export async function startRelayTls(relay: RelayAddress, socket: Socket, signal: AbortSignal): Promise<TLSSocket> {
   const host = hostOf(relay.url)
   const stream = tlsConnect({
     socket,
@@ -115,7 +117,15 @@ function hostOf(url: URL): string {
 const MAX_HEAD_BYTES = 8 * 1024
 
 /** Reads one HTTP response head and gives its status; what came after it stays in the socket, unread. */
-export function readHttpHead(socket: Socket, signal: AbortSignal): Promise<number> {
+export async function readHttpHead(socket: Socket, signal: AbortSignal): Promise<number> {
+  return (await readHttpAnswer(socket, signal)).status
+}
+
+/** As `readHttpHead`, with the time that the server gave, in ms since 1970. */
+export function readHttpAnswer(
+  socket: Socket,
+  signal: AbortSignal,
+): Promise<{ readonly status: number; readonly dateMs: number | undefined }> {
   return new Promise((resolve, reject) => {
     let head = Buffer.alloc(0)
     const done = () => {
@@ -147,7 +157,9 @@ export function readHttpHead(socket: Socket, signal: AbortSignal): Promise<numbe
       done()
       const rest = head.subarray(end + 4)
       if (rest.length > 0) socket.unshift(rest)
-      resolve(Number(status))
+      const written = /^date: *([^\r\n]{10,40})\r?$/im.exec(head.toString('latin1', 0, end + 2))?.[1]
+      const dateMs = written === undefined ? Number.NaN : Date.parse(written)
+      resolve({ status: Number(status), dateMs: Number.isFinite(dateMs) ? dateMs : undefined })
     }
     socket.on('readable', look)
     socket.on('close', close)

@@ -115,25 +115,39 @@ function remedyFor(here: Side, there: Side): string | null {
   if (reachable) return `let ${portsOf(reachable)} in through the firewalls of ${nameOf(reachable)} and its provider`
   for (const side of [here, there]) {
     const opening = openingFor(side)
-    if (opening !== null) return opening
+    if (opening) return [opening.fact, opening.remedy].filter(part => part !== null).join('; ')
   }
   const carried = [here, there].some(isBehindAnotherNat)
   return carried ? 'ask the provider of either side for a public IPv4 address, or for IPv6 on both' : null
 }
 
-/** How a side would become reachable from outside; null where it cannot, or where nothing is known. */
-function openingFor(side: Side): string | null {
+/** What a router refused, if it did, and what its owner can do. */
+export interface Opening {
+  readonly fact: string | null
+  readonly remedy: string
+}
+
+/** How this side would become reachable from outside; undefined where it is, or cannot, or where nothing is known. */
+export function openingHere(own: Situation): Opening | undefined {
+  const here: Side = { situation: own, barrier: barrierOf(own), at: 'here' }
+  return isReachable(here) ? undefined : openingFor(here)
+}
+
+function openingFor(side: Side): Opening | undefined {
   const { situation, at, barrier } = side
-  if (!situation || barrier === 'unknown' || isBehindAnotherNat(side)) return null
-  if (barrier === 'firewall') return `let ${portsOf(side)} in through the firewall ${at}`
+  if (!situation || barrier === 'unknown' || isBehindAnotherNat(side)) return undefined
+  const justDo = (remedy: string): Opening => ({ fact: null, remedy })
+  if (barrier === 'firewall') return justDo(`let ${portsOf(side)} in through the firewall ${at}`)
   const forward = `forward ${portsOf(side)} to ${situation.lanAddress ?? nameOf(side)} in it`
   switch (situation.portOpening) {
     case 'off':
-      return `set "portMapping" under "nat" to true in the config ${at}, or ${forward.replace(/ in it$/, ` in the router`)}`
+      return justDo(
+        `set "portMapping" under "nat" to true in the config ${at}, or ${forward.replace(/ in it$/, ' in the router')}`,
+      )
     case 'failed':
-      return `${factOf(situation.problem, at)}; allow that in the router, or ${forward}`
+      return { fact: factOf(situation.problem, at), remedy: `allow that in the router, or ${forward}` }
     default:
-      return `turn on UPnP in the router ${at}, or ${forward}`
+      return justDo(`turn on UPnP in the router ${at}, or ${forward}`)
   }
 }
 

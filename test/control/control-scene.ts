@@ -10,6 +10,7 @@ import type { ControlTarget } from '../../agent/control/control-target.ts'
 import { CulvertError } from '../../common/errors.ts'
 import { systemClock } from '../../common/platform/clock.ts'
 import { createLog } from '../../common/platform/log.ts'
+import { SAMPLE_REPORT } from '../unit/agent/control/sample-report.ts'
 import { SAMPLE_STATUS } from '../unit/agent/control/sample-status.ts'
 
 const LAN = { kind: 'tcp', transport: 'tcp', how: 'lan', local: '10.0.0.1:1', remote: '10.0.0.2:2' } as const
@@ -72,6 +73,10 @@ export function createDriver(): Driver {
       if (pings === 2) return Promise.reject(new CulvertError('peer-unreachable', `the path to ${peer} was lost`))
       return Promise.resolve(pings === 1 ? { rttMs: 40, path: RELAYED } : { rttMs: 20, path: PUNCHED })
     },
+    doctor: peer =>
+      peer === undefined || peer === 'laptop'
+        ? Promise.resolve(SAMPLE_REPORT)
+        : Promise.reject(new CulvertError('peer-unknown', `no peer is called ${peer}`)),
     bench(peer, { direction }) {
       if (peer !== 'roamer') return Promise.reject(new CulvertError('peer-offline', `${peer} is at no relay`))
       const load = direction === 'send' ? { min: 3, avg: 9, p50: 9, max: 20 } : null

@@ -41,7 +41,7 @@ export interface SitePlan {
   /** Nothing filters IPv6 that comes in. */
   readonly open6: boolean
   readonly nat: NatOptions
-  readonly mapper: Pick<SiteOptions, 'upnp' | 'natPmp' | 'pcp' | 'igdVersion'>
+  readonly mapper: Pick<SiteOptions, 'upnp' | 'upnpRefuses' | 'natPmp' | 'pcp' | 'igdVersion'>
 }
 
 /** Lays out addresses for all that the options name, or throws `bad-option` with the place and the remedy. */
@@ -121,7 +121,7 @@ function planSite(name: string, options: SiteOptions, number: number, via: SiteP
   checkNat(name, options)
   const behaviour = SITE_KINDS[options.kind]
   const routed = behaviour.mapping === 'none'
-  const { hosts = 1, ipv6, upnp = false, natPmp = false, pcp = false, igdVersion = 2 } = options
+  const { hosts = 1, ipv6, upnp = false, natPmp = false, pcp = false, igdVersion = 2, upnpRefuses = false } = options
   if (!Number.isInteger(hosts) || hosts < 0 || hosts > 50) throw bad(name, `hosts ${hosts} is not within 0 to 50`)
   if (routed && hosts !== 1)
     throw bad(name, `kind "${options.kind}" is one public address, so it has 1 host, not ${hosts}`)
@@ -145,7 +145,7 @@ function planSite(name: string, options: SiteOptions, number: number, via: SiteP
     prefix6: ipv6 === undefined ? null : `${PUBLIC_6}:${number.toString(16)}`,
     open6: ipv6 === 'open' || options.kind === 'none',
     nat: options,
-    mapper: { upnp, natPmp, pcp, igdVersion },
+    mapper: { upnp, upnpRefuses, natPmp, pcp, igdVersion },
   }
 }
 

@@ -38,6 +38,8 @@ export interface SiteOptions extends NatOptions {
   readonly hosts?: number
   /** UPnP IGD on the router; an address: it claims that one as its external address. Default false. */
   readonly upnp?: boolean | string
+  /** Every port that is asked for by UPnP is refused with error 606. Default false. */
+  readonly upnpRefuses?: boolean
   /** The IGD version described to clients. Default 2, as Debian's miniupnpd. */
   readonly igdVersion?: 1 | 2
   /** NAT-PMP (RFC 6886) on the router. Default false. */

@@ -27,7 +27,7 @@ export function miniupnpdConfiguration({ number, prefix6, mapper }: SitePlan): s
     'upnp_table_name=lab',
     'upnp_nat_table_name=lab',
     `uuid=f47760d8-df03-42b3-92e5-1529f2a9${number.toString(16).padStart(4, '0')}`,
-    'allow 1024-65535 0.0.0.0/0 1024-65535',
+    ...(mapper.upnpRefuses ? [] : ['allow 1024-65535 0.0.0.0/0 1024-65535']),
     'deny 0-65535 0.0.0.0/0 0-65535',
     '',
   ].join('\n')

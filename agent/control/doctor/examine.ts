@@ -1,0 +1,165 @@
+import { type Clock, deadline } from '../../../common/platform/clock.ts'
+import { listInterfaceAddresses } from '../../../common/platform/network-interfaces.ts'
+import type { Random } from '../../../common/platform/random.ts'
+import { type Endpoint, formatEndpoint } from '../../../common/wire/endpoint.ts'
+import type { Situation } from '../../../common/wire/situation.ts'
+import { checkNat } from '../../nat/nat-check.ts'
+import { checkRelay, type RelayCheck } from '../../rendezvous/relay-check.ts'
+import type { RelayAddress } from '../../rendezvous/relay-dial.ts'
+import type { PathLink } from '../../session/path-link.ts'
+import type { Peer } from '../../session/peer.ts'
+import { settled } from '../../session/settled.ts'
+import type { AgentStatus, NatStatus, PeerStatus } from '../status.ts'
+import { configFinding } from './config-finding.ts'
+import { type Finding, finding } from './finding.ts'
+import { hostFacts } from './host-facts.ts'
+import { hostFindings } from './host-findings.ts'
+import { natFindings } from './nat-findings.ts'
+import { type PeerExamination, peerFinding, type WayReport } from './peer-findings.ts'
+import { clockFinding, relayFindings } from './relay-findings.ts'
+import { type DoctorReport, doctorReport, peerReport } from './report.ts'
+
+/** What no check exceeds; all of them run side by side. */
+const CHECK_MS = 5_000
+
+export interface CheckDoors {
+  readonly clock: Clock
+  readonly signal: AbortSignal
+}
+
+/** What a running agent is examined by. */
+export interface Patient {
+  readonly configPath: string
+  readonly random: Random
+  readonly relays: readonly RelayAddress[]
+  readonly stunServers: readonly Endpoint[]
+  readonly tcpPort: number
+  /** Those to look at: the one asked for, or all. */
+  readonly peers: readonly Peer[]
+  /** One peer was asked for by name: it is called if need be. */
+  readonly asked: boolean
+  readonly status: () => AgentStatus
+  readonly situation: () => Situation
+  readonly onChange: (listener: () => void) => () => void
+}
+
+/** Looks at everything that a running agent's paths depend on, in some five seconds. */
+export async function examineAgent(patient: Patient, doors: CheckDoors): Promise<DoctorReport> {
+  const { clock, signal } = doors
+  const startedAt = clock.now()
+  const addresses = listInterfaceAddresses()
+  const [config, relays, nat, host] = await Promise.all([
+    configFinding(patient.configPath),
+    checkRelays(patient.relays, doors),
+    checkNat({ clock, random: patient.random, signal, servers: patient.stunServers, addresses }),
+    hostFacts(patient.tcpPort, { addresses, ...doors }),
+    patient.asked ? Promise.all(patient.peers.map(peer => seek(peer, patient, doors))) : [],
+  ])
+  const status = patient.status()
+  const own = patient.situation()
+  const here = nat
+    ? { ...own, udp: { mapping: nat.udp.mapping, filtering: nat.udp.filtering }, tcp: { mapping: nat.tcp.mapping } }
+    : own
+  const found = examinations(patient.peers, status.peers, here)
+  const relayed = status.peers.filter(({ path }) => path?.kind === 'relay').map(({ name }) => name)
+  const natNow = nat ? freshNat(status.nat, nat) : status.nat
+  return doctorReport({
+    agent: 'running',
+    peer: status.peer,
+    version: status.version,
+    tookMs: Math.round(clock.now() - startedAt),
+    findings: [
+      config,
+      ...some(clockFinding(relays)),
+      ...hostFindings(host),
+      ...relayFindings(relays, status.relays),
+      ...natFindings(here, natNow, relayed),
+      ...found.map(examination => peerFinding(examination, patient.asked)),
+    ],
+    nat: natNow,
+    relays,
+    peers: found.map(peerReport),
+  })
+}
+
+/** What can be said when no agent answers: the config, and whether its relays can be reached from here. */
+export async function examineWithout(
+  parts: { readonly configPath: string; readonly relays: readonly RelayAddress[]; readonly version: string },
+  why: string,
+  doors: CheckDoors,
+): Promise<DoctorReport> {
+  const startedAt = doors.clock.now()
+  const [config, relays] = await Promise.all([configFinding(parts.configPath), checkRelays(parts.relays, doors)])
+  const noAgent = finding('agent-not-running', 'problem', why, { remedy: 'start one with "culvert agent"' })
+  return doctorReport({
+    agent: 'not-running',
+    peer: null,
+    version: parts.version,
+    tookMs: Math.round(doors.clock.now() - startedAt),
+    findings: [
+      noAgent,
+      config,
+      ...some(clockFinding(relays)),
+      ...(config.code === 'config-invalid' ? [] : relayFindings(relays, [])),
+    ],
+    nat: null,
+    relays,
+    peers: [],
+  })
+}
+
+function checkRelays(relays: readonly RelayAddress[], { clock, signal }: CheckDoors): Promise<readonly RelayCheck[]> {
+  return Promise.all(relays.map(relay => checkRelay(relay, { clock, limitMs: CHECK_MS, signal })))
+}
+
+function freshNat(before: NatStatus, { udp, tcp }: NonNullable<Awaited<ReturnType<typeof checkNat>>>): NatStatus {
+  const text = (endpoint: Endpoint | undefined) => (endpoint ? formatEndpoint(endpoint) : null)
+  return {
+    ...before,
+    udp: { mapping: udp.mapping, filtering: udp.filtering, address: text(udp.address) },
+    tcp: { mapping: tcp.mapping, address: text(tcp.address) },
+  }
+}
+
+/** Calls a peer, and has every direct way tried once more; what comes of it is seen in its state. */
+async function seek(peer: Peer, { onChange }: Patient, { clock, signal }: CheckDoors): Promise<void> {
+  const limit = deadline(clock, CHECK_MS, signal)
+  try {
+    await peer.ready(limit.signal)
+    peer.direct?.tryNow()
+    await settled(peer, { clock, limitMs: CHECK_MS, signal: limit.signal, onChange })
+  } catch {
+    // Why it cannot be reached is part of its state.
+  } finally {
+    limit.done()
+  }
+}
+
+function examinations(
+  peers: readonly Peer[],
+  statuses: readonly PeerStatus[],
+  here: Situation,
+): readonly PeerExamination[] {
+  return peers.flatMap(peer => {
+    const status = statuses.find(({ id }) => id === peer.id)
+    if (!status) return []
+    return [{ status, ways: waysOf(peer), here, there: peer.direct?.theirSituation ?? null }]
+  })
+}
+
+function waysOf(peer: Peer): readonly WayReport[] {
+  const { session, direct } = peer
+  const up = (session?.links ?? [])
+    .filter(({ ready }) => ready)
+    .map(link => ({ way: wayOf(link), result: link === session?.active ? 'in-use' : 'standby', reason: null }) as const)
+  const failed = [...(direct?.faults ?? [])].map(([way, reason]) => ({ way, result: 'failed', reason }) as const)
+  return [...up, ...failed]
+}
+
+function wayOf({ transport, how, path }: PathLink): string {
+  return `${transport}/${how}${path.remote ? ` ${formatEndpoint(path.remote)}` : ''}`
+}
+
+function some(found: Finding | undefined): readonly Finding[] {
+  return found ? [found] : []
+}

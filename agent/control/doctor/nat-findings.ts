@@ -1,0 +1,119 @@
+import type { Situation } from '../../../common/wire/situation.ts'
+import type { FilteringBehaviour } from '../../nat/behaviour.ts'
+import { barrierOf, openingHere } from '../../session/obstacle.ts'
+import type { NatStatus } from '../status.ts'
+import { type Finding, finding } from './finding.ts'
+
+/** What the network around this device is like, in the words of RFC 4787 and in those of who owns the router. */
+export function natFindings(own: Situation, nat: NatStatus, relayed: readonly string[]): readonly Finding[] {
+  return [natFinding(own, relayed), ...carrierFinding(own), ...portMappingFinding(own, nat, relayed)]
+}
+
+function natFinding(own: Situation, relayed: readonly string[]): Finding {
+  const { udp } = own
+  const filtering = `${udp.filtering} filtering`
+  switch (barrierOf(own)) {
+    case 'open':
+      return finding('nat-none', 'ok', 'no NAT stands before this device, and it can be reached from outside')
+    case 'firewall':
+      return finding(
+        'nat-firewall',
+        relayed.length > 0 ? 'note' : 'ok',
+        `no NAT stands before this device, but a firewall does (${filtering}): ${lettingIn(udp.filtering)}`,
+        relayed.length > 0 ? openingOf(own, relayed) : {},
+      )
+    case 'easy':
+      return finding(
+        'nat-endpoint-independent',
+        'ok',
+        `the router keeps one outside port for all destinations (${udp.mapping} mapping), so peers know where to aim; ` +
+          `${lettingIn(udp.filtering)} (${filtering})`,
+      )
+    case 'hard':
+      return finding(
+        'nat-address-dependent',
+        'note',
+        `the router takes another outside port for every destination (${udp.mapping} mapping), so peers cannot know where ` +
+          'to aim: to a router of the same kind there is no direct way',
+      )
+    case 'no-udp':
+      return finding('udp-blocked', 'note', 'this network lets no UDP out: direct paths go over TCP only', {
+        remedy: 'let UDP out, if the firewall is yours',
+        gain: 'then there is a second way where TCP is blocked, and one that is faster on lossy lines',
+      })
+    case 'web-only':
+      return finding(
+        'web-only',
+        'note',
+        'this network lets only web traffic out (no UDP, and TCP to few ports only): most peers are reached over the relay',
+        {
+          remedy: 'let UDP, or TCP to every port, out, if the firewall is yours',
+          gain: 'then peers connect directly',
+        },
+      )
+    default:
+      return finding('nat-unknown', 'note', 'what stands before this device is not known: no STUN server answered', {
+        remedy: 'get a relay connected, or name STUN servers under "nat"',
+      })
+  }
+}
+
+function lettingIn(filtering: FilteringBehaviour): string {
+  switch (filtering) {
+    case 'none':
+    case 'endpoint-independent':
+      return 'it lets in whoever knows that port'
+    case 'address-dependent':
+      return 'it lets in only addresses that were sent to before'
+    case 'address-and-port-dependent':
+      return 'it lets in only answers'
+    default:
+      return 'whom it lets in is not known'
+  }
+}
+
+function carrierFinding({ carrierNat }: Situation): readonly Finding[] {
+  if (!carrierNat) return []
+  const text =
+    "this connection shares its address with others (a carrier's NAT): ports that the router opens lead nowhere"
+  const remedy = 'ask the provider for a public IPv4 address, or for IPv6'
+  return [finding('carrier-nat', 'note', text, { remedy, gain: 'then this device can be reached from outside' })]
+}
+
+function portMappingFinding(own: Situation, nat: NatStatus, relayed: readonly string[]): readonly Finding[] {
+  const { portMapping } = nat
+  const opening = openingOf(own, relayed)
+  switch (own.portOpening) {
+    case 'made': {
+      const ports = [portMapping.tcp && `TCP ${portMapping.tcp}`, portMapping.udp && `UDP ${portMapping.udp}`]
+      const text = `the router has opened ${ports.filter(Boolean).join(' and ')} (${portMapping.protocol})`
+      if (portMapping.verified) return [finding('port-mapping-made', 'ok', `${text}, and it was seen to work`)]
+      return [finding('port-mapping-unverified', 'ok', `${text}; nobody has come in there yet`)]
+    }
+    case 'failed': {
+      const fact = openingHere(own)?.fact ?? own.problem
+      return [finding('port-mapping-failed', 'note', fact, opening)]
+    }
+    case 'absent':
+      return [finding('port-mapping-absent', 'note', 'no router here opens ports on request', opening)]
+    case 'off':
+      return [finding('port-mapping-off', 'note', 'the router is not asked to open ports, as the config says', opening)]
+    default:
+      return []
+  }
+}
+
+function openingOf(own: Situation, relayed: readonly string[]): Pick<Finding, 'remedy' | 'gain'> {
+  const opening = openingHere(own)
+  if (!opening) return { remedy: null, gain: null }
+  const gain = relayed.length > 0 ? `then ${listOf(relayed)} directly` : 'then peers behind any router connect directly'
+  return { remedy: opening.remedy, gain }
+}
+
+function listOf(names: readonly string[]): string {
+  const shown = names.slice(0, 3)
+  const more = names.length - shown.length
+  const list = [...shown, ...(more > 0 ? [`${more} more`] : [])]
+  if (list.length === 1) return `${list[0]} connects`
+  return `${list.slice(0, -1).join(', ')} and ${list.at(-1)} connect`
+}

@@ -1,0 +1,46 @@
+import type { Situation } from '../../../common/wire/situation.ts'
+import { obstacleBetween } from '../../session/obstacle.ts'
+import type { PeerStatus } from '../status.ts'
+import { type Finding, finding } from './finding.ts'
+
+/** One way to a peer, as `tcp/punched` or `tcp/lan 192.168.1.7:4000`, and what came of it. */
+export interface WayReport {
+  readonly way: string
+  readonly result: 'in-use' | 'standby' | 'failed'
+  readonly reason: string | null
+}
+
+/** All that is known of one peer. */
+export interface PeerExamination {
+  readonly status: PeerStatus
+  readonly ways: readonly WayReport[]
+  readonly here: Situation
+  readonly there: Situation | null
+}
+
+/** `asked`: its owner asked after this peer, so that it is not there is more than a note. */
+export function peerFinding({ status, here, there }: PeerExamination, asked: boolean): Finding {
+  const { name: subject, state, path, why, remedy } = status
+  const absent = asked ? 'problem' : 'note'
+  if (path && path.kind !== 'relay') return finding('peer-direct', 'ok', why, { subject })
+  if (path) {
+    // While it is being tried, nothing is to be mended yet.
+    if (remedy === null) return finding('peer-relayed', 'note', why, { subject })
+    const { cause, ...mend } = obstacleBetween(here, there ?? undefined, subject)
+    return finding('peer-relayed', 'note', `relayed: ${cause}`, { subject, ...mend })
+  }
+  switch (state) {
+    case 'refused':
+      return finding('peer-refused', 'problem', why, { subject, remedy, gain: 'then the two connect' })
+    case 'offline':
+      return finding('peer-offline', absent, why, { subject, remedy })
+    case 'idle':
+      return finding('peer-idle', 'ok', why, { subject, remedy })
+    case 'connecting':
+      return finding('peer-connecting', absent, why, { subject, remedy })
+    case 'connected':
+      return finding('peer-unreachable', absent, why, { subject, remedy })
+    default:
+      return state satisfies never
+  }
+}

@@ -1,0 +1,111 @@
+import type { RelayCheck, RelayStep } from '../../rendezvous/relay-check.ts'
+import type { RelayStatus } from '../status.ts'
+import { type Finding, type FindingCode, finding } from './finding.ts'
+
+const FAILED: Readonly<
+  Record<RelayStep, { readonly code: FindingCode; readonly words: string; readonly remedy: string }>
+> = {
+  name: {
+    code: 'relay-name-unknown',
+    words: 'its name cannot be looked up',
+    remedy: 'check the name under "relays", and that this device has a working DNS server',
+  },
+  tcp: {
+    code: 'relay-unreachable',
+    words: 'it takes no connection',
+    remedy: 'check that the relay runs, that its port is open, and that this device is online',
+  },
+  tls: {
+    code: 'relay-tls-failed',
+    words: 'TLS to it fails',
+    remedy: "check the relay's certificate, the clock here, and the relay's id in the config",
+  },
+  answer: {
+    code: 'relay-not-a-relay',
+    words: 'what listens there does not answer as a relay',
+    remedy: 'check the port under "relays", and what stands in front of the relay',
+  },
+  relay: {
+    code: 'relay-not-a-relay',
+    words: 'what answers there is no culvert relay',
+    remedy: 'check the URL under "relays", and that a proxy in front of the relay lets WebSockets through',
+  },
+  id: {
+    code: 'relay-id-wrong',
+    words: 'it is another relay than the config says',
+    remedy:
+      'ask whoever runs the relay for its id, and correct it under "relays"; if it is right, do not trust this relay',
+  },
+}
+
+/** What is to be said of each relay; `lines` is what the running agent knows of its own lines to them. */
+export function relayFindings(checks: readonly RelayCheck[], lines: readonly RelayStatus[]): readonly Finding[] {
+  if (checks.length === 0) {
+    const remedy = 'add a relay under "relays"; "culvert relay" runs one'
+    return [finding('relay-none', 'problem', 'no relay is configured, so no peer can be found', { remedy })]
+  }
+  return checks.map(check => {
+    const { url: subject, failedAt, reason } = check
+    const line = lines.find(({ url }) => url === subject)
+    if (failedAt) {
+      const { code, words, remedy } = FAILED[failedAt]
+      // An old line may outlive what keeps a new one from being made.
+      const severity = line?.state === 'connected' ? 'note' : 'problem'
+      return finding(code, severity, `${words}: ${reason}`, { subject, remedy })
+    }
+    if (line && line.state !== 'connected' && line.lastError !== null) {
+      const remedy = remedyForRefusal(line.lastError)
+      return finding('relay-refused', 'problem', `it answers, but does not take this device: ${line.lastError}`, {
+        subject,
+        remedy,
+      })
+    }
+    return finding('relay-reachable', 'ok', `it can be reached (${timesOf(check)})`, { subject })
+  })
+}
+
+function remedyForRefusal(reason: string): string {
+  return reason.includes('same identity')
+    ? 'give each device an identity of its own: remove identity.key on the copy, and run "culvert id" there'
+    : 'ask whoever runs the relay to admit this device ("culvert id" tells its id)'
+}
+
+function timesOf({ nameMs, tcpMs, tlsMs, answerMs }: RelayCheck): string {
+  const steps = [
+    ['name', nameMs],
+    ['TCP', tcpMs],
+    ['TLS', tlsMs],
+    ['answer', answerMs],
+  ] as const
+  return steps.flatMap(([name, ms]) => (ms === null ? [] : [`${name} ${ms.toFixed(1)} ms`])).join(', ')
+}
+
+/** Ours: what a device shows that has no battery clock and did not reach a time server, or is set to another zone. */
+const CLOCK_OFF_MS = 300_000
+
+/** Whether the clock here can be right, by what relays say; undefined when none says anything. */
+export function clockFinding(checks: readonly RelayCheck[]): Finding | undefined {
+  // One relay's clock may be wrong itself; of several, the one that is the nearest to ours speaks.
+  const [offset] = checks
+    .flatMap(({ clockOffsetMs }) => (clockOffsetMs === null ? [] : [clockOffsetMs]))
+    .toSorted((a, b) => Math.abs(a) - Math.abs(b))
+  if (offset === undefined) return undefined
+  if (Math.abs(offset) < CLOCK_OFF_MS) return finding('clock-right', 'ok', 'the clock agrees with the relays')
+  const words = `the clock here is ${spanOf(Math.abs(offset))} ${offset > 0 ? 'behind' : 'ahead of'} the relay's`
+  return finding('clock-wrong', 'problem', words, {
+    remedy: 'set the clock, for example with "timedatectl set-ntp true"',
+    gain: 'then the certificates of relays can be checked, and the log tells the right time',
+  })
+}
+
+function spanOf(ms: number): string {
+  const units = [
+    ['year', 365.25 * 86_400_000],
+    ['day', 86_400_000],
+    ['hour', 3_600_000],
+    ['minute', 60_000],
+  ] as const
+  const [unit, length] = units.find(([, length]) => ms >= length) ?? units[3]
+  const count = Math.floor(ms / length)
+  return `${count} ${unit}${count === 1 ? '' : 's'}`
+}

@@ -1,0 +1,255 @@
+import { readFileSync } from 'node:fs'
+import test from 'ava'
+import { FINDING_CODES, type Finding, isHealthy } from '../../../../../agent/control/doctor/finding.ts'
+import { hostFindings } from '../../../../../agent/control/doctor/host-findings.ts'
+import { natFindings } from '../../../../../agent/control/doctor/nat-findings.ts'
+import { peerFinding } from '../../../../../agent/control/doctor/peer-findings.ts'
+import { clockFinding, relayFindings } from '../../../../../agent/control/doctor/relay-findings.ts'
+import type { PeerStatus } from '../../../../../agent/control/status.ts'
+import { RELAY_STEPS, type RelayCheck } from '../../../../../agent/rendezvous/relay-check.ts'
+import type { Situation } from '../../../../../common/wire/situation.ts'
+import { HOME, NO_SITUATION } from '../../../../vectors/situations.ts'
+import { SAMPLE_REPORT } from '../sample-report.ts'
+import { SAMPLE_STATUS } from '../sample-status.ts'
+
+const codesOf = (findings: readonly Finding[]) => findings.map(({ code, severity }) => `${code} ${severity}`)
+
+const RELAY = 'https://relay.example.org'
+const GOOD: RelayCheck = {
+  url: RELAY,
+  addresses: ['203.0.113.9'],
+  nameMs: 3.21,
+  tcpMs: 20,
+  tlsMs: null,
+  answerMs: 21,
+  clockOffsetMs: 400,
+  failedAt: null,
+  reason: null,
+}
+const LINE = { url: RELAY, state: 'connected', rttMs: 21, lastError: null } as const
+
+test('a relay that can be reached is told with the time of each step', t => {
+  const [found] = relayFindings([GOOD], [LINE])
+  t.like(found, { code: 'relay-reachable', severity: 'ok', subject: RELAY })
+  t.is(found?.text, 'it can be reached (name 3.2 ms, TCP 20.0 ms, answer 21.0 ms)')
+})
+
+test('each step at which a relay can fail has its code, its reason and a remedy', t => {
+  const found = relayFindings(
+    RELAY_STEPS.map(failedAt => ({ ...GOOD, failedAt, reason: 'so it is' })),
+    [],
+  )
+  t.deepEqual(codesOf(found), [
+    'relay-name-unknown problem',
+    'relay-unreachable problem',
+    'relay-tls-failed problem',
+    'relay-not-a-relay problem',
+    'relay-not-a-relay problem',
+    'relay-id-wrong problem',
+  ])
+  for (const { text, remedy } of found) {
+    t.regex(text, /: so it is$/)
+    t.truthy(remedy)
+  }
+})
+
+test('what fails now is no problem while the old line still stands', t => {
+  t.deepEqual(codesOf(relayFindings([{ ...GOOD, failedAt: 'name', reason: 'ENOTFOUND' }], [LINE])), [
+    'relay-name-unknown note',
+  ])
+})
+
+test('a relay that refuses this device is told from one that is not there', t => {
+  const refused = { ...LINE, state: 'refused', lastError: 'relay r refuses us: not admitted' } as const
+  const [found] = relayFindings([GOOD], [refused])
+  t.like(found, { code: 'relay-refused', severity: 'problem' })
+  t.regex(found?.text ?? '', /not admitted/)
+  t.deepEqual(codesOf(relayFindings([], [])), ['relay-none problem'])
+})
+
+test('a clock that is decades behind is a problem, and one that is a minute off is none', t => {
+  t.is(clockFinding([{ ...GOOD, clockOffsetMs: null }]), undefined)
+  t.like(clockFinding([{ ...GOOD, clockOffsetMs: 60_000 }]), { code: 'clock-right', severity: 'ok' })
+  const found = clockFinding([{ ...GOOD, clockOffsetMs: 56.9 * 365.25 * 86_400_000 }])
+  t.like(found, { code: 'clock-wrong', severity: 'problem', text: "the clock here is 56 years behind the relay's" })
+  t.is(clockFinding([{ ...GOOD, clockOffsetMs: -3_600_000 }])?.text, "the clock here is 1 hour ahead of the relay's")
+})
+
+test('of two relays the one that agrees with this clock is believed', t => {
+  t.is(clockFinding([{ ...GOOD, clockOffsetMs: 9e9 }, GOOD])?.code, 'clock-right')
+})
+
+const { nat } = SAMPLE_STATUS
+const HARD: Situation = { ...HOME, udp: { mapping: 'address-and-port-dependent', filtering: 'address-dependent' } }
+
+test('each kind of network has its code', t => {
+  const first = (own: Situation, relayed: readonly string[] = []) => codesOf(natFindings(own, nat, relayed))[0]
+  const natless = (filtering: Situation['udp']['filtering']): Situation => ({
+    ...HOME,
+    udp: { mapping: 'none', filtering },
+    portOpening: 'not-needed',
+  })
+  const blocked = { mapping: 'blocked', filtering: 'blocked' } as const
+  t.is(first(natless('none')), 'nat-none ok')
+  t.is(first(natless('address-and-port-dependent')), 'nat-firewall ok')
+  t.is(first(natless('address-and-port-dependent'), ['tv']), 'nat-firewall note')
+  t.is(first(HOME), 'nat-endpoint-independent ok')
+  t.is(first(HARD), 'nat-address-dependent note')
+  t.is(first({ ...HOME, udp: blocked }), 'udp-blocked note')
+  t.is(first({ ...HOME, udp: blocked, tcp: { mapping: 'blocked' } }), 'web-only note')
+  t.is(first(NO_SITUATION), 'nat-unknown note')
+})
+
+test('a router that refuses ports is told with its reason, the ports and who would gain', t => {
+  const problem = 'the router refused TCP port 41822: it does not authorize the action (UPnP error 606); allow it'
+  const refused: Situation = { ...HARD, portOpening: 'failed', problem }
+  const found = natFindings(refused, nat, ['laptop']).at(-1)
+  t.like(found, {
+    code: 'port-mapping-failed',
+    severity: 'note',
+    text: 'the router here refused TCP port 41822: it does not authorize the action (UPnP error 606)',
+    remedy: 'allow that in the router, or forward TCP 41822 and UDP 41823 to 192.168.1.20 in it',
+    gain: 'then laptop connects directly',
+  })
+  const gain = (relayed: readonly string[]) => natFindings(refused, nat, relayed).at(-1)?.gain
+  t.is(gain(['a', 'b', 'c', 'd', 'e']), 'then a, b, c and 2 more connect directly')
+  t.is(gain([]), 'then peers behind any router connect directly')
+})
+
+test("a carrier's NAT is told, and that ports of the own router lead nowhere", t => {
+  const carried: Situation = { ...HOME, carrierNat: true, portOpening: 'behind-nat' }
+  t.deepEqual(codesOf(natFindings(carried, nat, [])), ['nat-endpoint-independent ok', 'carrier-nat note'])
+})
+
+test('a port that was opened is told, and whether it was seen to work', t => {
+  const made: Situation = { ...HOME, portOpening: 'made', problem: '' }
+  const verified = { ...nat, portMapping: { ...nat.portMapping, verified: true } }
+  t.is(codesOf(natFindings(made, nat, []))[1], 'port-mapping-unverified ok')
+  t.is(codesOf(natFindings(made, verified, []))[1], 'port-mapping-made ok')
+})
+
+const HOST = {
+  files: { limit: 20_000, open: 40 },
+  listening: true,
+  tcpPort: 41822,
+  mtu: { interfaceName: 'eth0', bytes: 1500 },
+  addresses: [],
+}
+
+test('a machine that is short of nothing has no problem', t => {
+  t.deepEqual(codesOf(hostFindings(HOST)), ['file-limit-enough ok', 'listening ok', 'ipv6-missing ok'])
+})
+
+test('few files, a closed port and small packets are told', t => {
+  const poor = {
+    ...HOST,
+    files: { limit: 256, open: 40 },
+    listening: false,
+    mtu: { interfaceName: 'tun0', bytes: 1124 },
+  }
+  t.deepEqual(codesOf(hostFindings(poor)), [
+    'file-limit-low note',
+    'listening-failed problem',
+    'ipv6-missing ok',
+    'mtu-small note',
+  ])
+  t.is(codesOf(hostFindings({ ...HOST, files: { limit: 1000, open: 900 } }))[0], 'file-limit-low problem')
+  t.is(codesOf(hostFindings({ ...HOST, files: undefined }))[0], 'listening ok')
+})
+
+test('a peer that is away is a problem only for who asks after it', t => {
+  const [laptop] = SAMPLE_STATUS.peers
+  if (!laptop) return t.fail('no peer')
+  const examined = (more: Partial<PeerStatus>) => ({
+    status: { ...laptop, ...more },
+    ways: [],
+    here: HARD,
+    there: HARD,
+  })
+  const codes = (more: Partial<PeerStatus>) =>
+    [false, true].map(asked => codesOf([peerFinding(examined(more), asked)])[0])
+  t.deepEqual(codes({}), ['peer-direct ok', 'peer-direct ok'])
+  t.deepEqual(codes({ path: null, state: 'offline' }), ['peer-offline note', 'peer-offline problem'])
+  t.deepEqual(codes({ path: null, state: 'refused' }), ['peer-refused problem', 'peer-refused problem'])
+  t.deepEqual(codes({ path: null, state: 'idle' }), ['peer-idle ok', 'peer-idle ok'])
+  const relay = {
+    kind: 'relay',
+    transport: 'pipe',
+    how: 'relay',
+    local: null,
+    remote: null,
+    rttMs: 1,
+    sinceS: 1,
+  } as const
+  const relayed = peerFinding(examined({ path: relay, remedy: 'something' }), true)
+  t.like(relayed, { code: 'peer-relayed', severity: 'note', gain: 'then laptop connects directly' })
+  t.is(peerFinding(examined({ path: relay, remedy: null }), true).gain, null)
+})
+
+test('healthy is what has no problem, whatever could be better', t => {
+  t.false(SAMPLE_REPORT.healthy)
+  t.true(isHealthy(SAMPLE_REPORT.findings.filter(({ severity }) => severity !== 'problem')))
+})
+
+test('the document of doctor --json has these fields and no others', t => {
+  const shapeOf = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.length > 0 ? [shapeOf(value[0])] : []
+    if (typeof value !== 'object' || value === null) return '.'
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, shapeOf(inner)]))
+  }
+  const path = { kind: '.', transport: '.', how: '.', local: '.', remote: '.', rttMs: '.', sinceS: '.' }
+  const situation = {
+    udp: { mapping: '.', filtering: '.' },
+    tcp: { mapping: '.' },
+    carrierNat: '.',
+    portOpening: '.',
+    problem: '.',
+    ports: { tcp: '.', udp: '.' },
+    lanAddress: '.',
+  }
+  t.deepEqual(shapeOf(SAMPLE_REPORT), {
+    agent: '.',
+    peer: { id: '.', name: '.' },
+    version: '.',
+    tookMs: '.',
+    findings: [{ code: '.', severity: '.', subject: '.', text: '.', remedy: '.', gain: '.' }],
+    nat: {
+      udp: { mapping: '.', filtering: '.', address: '.' },
+      tcp: { mapping: '.', address: '.' },
+      carrierNat: '.',
+      portMapping: { protocol: '.', tcp: '.', udp: '.', verified: '.', problem: '.' },
+    },
+    relays: [
+      {
+        url: '.',
+        addresses: ['.'],
+        nameMs: '.',
+        tcpMs: '.',
+        tlsMs: '.',
+        answerMs: '.',
+        clockOffsetMs: '.',
+        failedAt: '.',
+        reason: '.',
+      },
+    ],
+    peers: [
+      {
+        id: '.',
+        name: '.',
+        state: '.',
+        path,
+        why: '.',
+        remedy: '.',
+        ways: [{ way: '.', result: '.', reason: '.' }],
+        here: situation,
+        there: '.',
+      },
+    ],
+    healthy: '.',
+  })
+})
+
+test('every code is documented', t => {
+  const words = readFileSync(new URL('../../../../../docs/json.md', import.meta.url), 'utf8')
+  for (const code of FINDING_CODES) t.true(words.includes(`\`${code}\``), code)
+})
