@@ -87,6 +87,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     portMapping: config.nat.portMapping,
     interfaces: listInterfaceAddresses,
     ownId: identity.id,
+    wanted: () => peers.list().some(peer => peer.wantsDirect),
     mappingSecret: deriveSecret(identity, 'port mapping'),
     reach: { book: reachBook, look: (...wish) => agent.rendezvous.lookFromOutside(...wish) },
   })
@@ -152,6 +153,8 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     udp: () => udpSituation(udpPort, nat.report()),
     hardTcpNat: () => isHard(nat.report().tcp.mapping),
     nameOf: id => trust.nameOf(id) ?? shortPeerId(id),
+    onObstacle: () => nat.doubt(),
+    onSuspect: () => nat.lookNow(),
     onStream: (peer, stream) => void services.serve(peer, stream),
     onChange: () => agent.changed(),
   }

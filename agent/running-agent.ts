@@ -69,6 +69,8 @@ export class RunningAgent implements ControlTarget {
   #configuredStun: readonly Endpoint[] = []
   #stunServers: readonly Endpoint[] = []
   #closed = false
+  #observed: ReadonlyMap<string, string> = new Map()
+  #driftedAt = Number.NEGATIVE_INFINITY
   #stunToldAt = Number.NEGATIVE_INFINITY
   #stunTimer: Timer | undefined
 
@@ -110,12 +112,24 @@ export class RunningAgent implements ControlTarget {
   /** A relay came or went, or told new STUN servers. */
   onRelayChange(): void {
     if (this.#closed) return
+    this.#lookForDrift()
     this.#tellStunServers()
     if (this.#rendezvous.connected) {
       this.#parts.nat.onRelay()
       this.#parts.peers.onRelay()
     }
     this.changed()
+  }
+
+  /** A relay that sees us come from elsewhere tells of a change further out, which no local sign shows. */
+  #lookForDrift(): void {
+    const before = this.#observed
+    this.#observed = this.#rendezvous.observed()
+    const now = this.#parts.clock.now()
+    const drifted = [...this.#observed].some(([url, address]) => (before.get(url) ?? address) !== address)
+    if (!drifted || now - this.#driftedAt < STUN_CHANGE_MS) return
+    this.#driftedAt = now
+    this.#parts.nat.refresh('a relay sees another address')
   }
 
   changed(): void {

@@ -6,14 +6,19 @@ import type { Random } from '../../common/platform/random.ts'
 import { type Endpoint, formatEndpoint } from '../../common/wire/endpoint.ts'
 import type { MappingResult } from './behaviour.ts'
 import { isComplete, rediscoveryDelay, serversToAsk } from './discovery-schedule.ts'
+import { ReachProbe } from './reach-probe.ts'
 import { discoverTcpBehaviour, UNKNOWN_TCP } from './tcp-behaviour.ts'
 import { discoverUdpBehaviour, type UdpBehaviour, UNKNOWN_UDP } from './udp-behaviour.ts'
+
+const DOUBT_MS = 60_000
 
 export interface DiscoveryOptions {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
   readonly interfaces: () => readonly InterfaceAddress[]
+  /** Somebody would have a direct path if more came through. */
+  readonly wanted: () => boolean
   readonly onChange: () => void
 }
 
@@ -27,8 +32,16 @@ export class NatDiscovery {
   #running: AbortController | undefined
   #timer: Timer | undefined
 
+  readonly #probe: ReachProbe
+  #doubtedAt = Number.NEGATIVE_INFINITY
+
   constructor(options: DiscoveryOptions) {
     this.#options = options
+    this.#probe = new ReachProbe({
+      ...options,
+      servers: () => serversToAsk(this.#servers, options.interfaces()),
+      onAnswer: () => this.refresh(0),
+    })
   }
 
   get udp(): UdpBehaviour {
@@ -54,8 +67,17 @@ export class NatDiscovery {
     this.#schedule(delayMs)
   }
 
+  /** A direct way that there should be, there is not: what is known may be out of date. Asks once a minute at most. */
+  doubt(): void {
+    const now = this.#options.clock.now()
+    if (this.#running || now - this.#doubtedAt < DOUBT_MS) return
+    this.#doubtedAt = now
+    this.refresh(0)
+  }
+
   close(): void {
     this.#timer?.cancel()
+    this.#probe.stop()
     this.#running?.abort()
     this.#servers = []
   }
@@ -99,6 +121,8 @@ export class NatDiscovery {
     }
     if (this.#running !== stop) return
     this.#running = undefined
+    if (this.#udp.mapping === 'blocked') this.#probe.start()
+    else this.#probe.stop()
     this.#schedule(rediscoveryDelay(this.#failures))
   }
 

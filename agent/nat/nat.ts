@@ -32,6 +32,8 @@ export interface NatOptions {
   readonly portMapping: boolean
   readonly interfaces: () => readonly InterfaceAddress[]
   readonly ownId: PeerId
+  /** Somebody has no direct path and would have one if more came through. */
+  readonly wanted: () => boolean
   /** Known to nobody else, and the same after a restart: proves to a router that a mapping is ours (RFC 6887 §11.2). */
   readonly mappingSecret: Uint8Array
   /** How to see from outside whether a mapping works; absent = the router is believed. */
@@ -49,6 +51,10 @@ export interface Nat {
   onRelay(): void
   /** Looks at everything again, because of something that only the caller saw; `reason` is for the log. */
   refresh(reason: string): void
+  /** No direct way was found where one should be: looks again whether what is known still holds, at most once a minute. */
+  doubt(): void
+  /** Looks at the machine's own network now rather than in two seconds. */
+  lookNow(): void
   /**
    * Calls the listener after the report or the candidates changed in more than the port of an observed address; returns
    * what ends it.
@@ -119,7 +125,7 @@ export function startNat(options: NatOptions): Promise<Nat> {
   const keeperOf = (transport: Transport) =>
     options.reach && new ReachKeeper({ clock, log, ...options.reach, transport, onChange: () => changed() })
   const reach: Readonly<Record<Transport, ReachKeeper | undefined>> = { tcp: keeperOf('tcp'), udp: undefined }
-  const discovery = new NatDiscovery({ clock, random, log, interfaces, onChange: changed })
+  const discovery = new NatDiscovery({ clock, random, log, interfaces, wanted: options.wanted, onChange: changed })
   const watch = new NetworkWatch({
     clock,
     interfaces,
@@ -150,6 +156,8 @@ export function startNat(options: NatOptions): Promise<Nat> {
     setStunServers: servers => discovery.setServers(servers.filter(server => isReachableFrom(interfaces(), server))),
     onRelay: () => reach.tcp?.onRelay(),
     refresh,
+    doubt: () => discovery.doubt(),
+    lookNow: () => watch.look(),
     onChange(listener) {
       listeners.add(listener)
       return () => listeners.delete(listener)

@@ -46,8 +46,8 @@ export class NetworkWatch implements Disposable {
 
   constructor(options: NetworkWatchOptions) {
     this.#options = options
-    this.#last = this.#look()
-    this.#timer = options.clock.every(WATCH_PERIOD_MS, () => this.#compare())
+    this.#last = this.#snapshot()
+    this.#timer = options.clock.every(WATCH_PERIOD_MS, () => this.look())
   }
 
   close(): void {
@@ -58,13 +58,14 @@ export class NetworkWatch implements Disposable {
     this.close()
   }
 
-  #compare(): void {
+  /** Compares with the look before. */
+  look(): void {
     const before = this.#last
-    this.#last = this.#look()
+    this.#last = this.#snapshot()
     for (const event of networkEvents(before, this.#last)) this.#options.onEvent(event)
   }
 
-  #look(): NetworkSnapshot {
+  #snapshot(): NetworkSnapshot {
     const { clock, interfaces, gateways } = this.#options
     const addresses = interfaces().filter(
       ({ loopback, interfaceName }) => !loopback && !isVirtualInterface(interfaceName),

@@ -90,6 +90,8 @@ export class RelayLine {
   #looksAt: string | undefined
   /** Where the line leads; unknown behind a proxy. */
   #relayAddress: string | undefined
+  /** The address that the relay saw us come from last; behind a proxy, the proxy's. */
+  observed: string | undefined
   #keepAliveMs = 25_000
   #reconnect = initialReconnect
   #retryTimer: Timer | undefined
@@ -125,8 +127,9 @@ export class RelayLine {
     return this.#rttMs
   }
 
+  /** Also while the line is down: what stands beside the relay is rarely gone with it. */
   get stun(): readonly Endpoint[] {
-    return this.#state === 'connected' ? this.#stun : []
+    return this.#state === 'refused' ? [] : this.#stun
   }
 
   /** Undefined when the relay has not told: not connected, or the peer does not watch us. */
@@ -239,6 +242,7 @@ export class RelayLine {
       this.#lastError = null
       this.#stun = usableStun(welcome.stun, this.#relayAddress)
       this.#looksAt = welcome.features.includes(REACH_FEATURE) ? welcome.observed?.address : undefined
+      this.observed = welcome.observed?.address
       this.#keepAliveMs = Math.min(Math.max(welcome.keepAliveMs, 5_000), 120_000)
       this.#reconnect = afterWelcome(welcome.reconnectWindowMs)
       this.#ping()

@@ -91,6 +91,14 @@ export class Rendezvous {
     return this.#lines.flatMap(line => line.stun)
   }
 
+  /** The address that each relay saw us come from last, by the relay's URL. */
+  observed(): ReadonlyMap<string, string> {
+    const seen = this.#lines.flatMap(({ relay, observed }) =>
+      observed === undefined ? [] : [[relay.url.href, observed] as const],
+    )
+    return new Map(seen)
+  }
+
   /** True when a relay says the peer is there, false when one says it is not, undefined when none knows. */
   presence(peer: PeerId): boolean | undefined {
     const told = this.#lines.map(line => line.presence(peer))

@@ -14,6 +14,9 @@ import type { PathLink } from './path-link.ts'
 import type { PeerContext } from './peer-context.ts'
 import type { Session } from './session.ts'
 
+/** A relay that comes and goes must not make us try without pause. */
+const RELAY_RETRY_MS = 5_000
+
 /** Gets one session off the relay: tells candidates, holds user bytes for a while, races, and tries again. */
 export class DirectKeeper {
   readonly #peerId: PeerId
@@ -23,6 +26,7 @@ export class DirectKeeper {
   /** With this network, no direct way was found: user bytes need not wait for one. */
   #hopeless: boolean
   #failures = 0
+  #triedAt = Number.NEGATIVE_INFINITY
   /** User bytes have waited for a direct path, or gone over one: when it breaks, they go on at once. */
   #begun = false
   /** The candidates as the peer knows them. */
@@ -131,6 +135,16 @@ export class DirectKeeper {
     if (busy && this.#retryTimer) this.#retryLater()
   }
 
+  /** A relay line came up, over which what failed before may be arranged now. */
+  onRelay(): void {
+    const { active } = this.#session
+    if (!active || isDirect(active) || this.#race.running) return
+    if (this.#context.clock.now() - this.#triedAt < RELAY_RETRY_MS) return
+    this.#failures = 0
+    this.#announce(true)
+    this.#try()
+  }
+
   /** Something about our own network changed. */
   onNetworkChange(): void {
     this.#hopeless = this.#knownHopeless()
@@ -188,6 +202,7 @@ export class DirectKeeper {
   }
 
   #try(): void {
+    this.#triedAt = this.#context.clock.now()
     this.#retryTimer?.cancel()
     this.#retryTimer = undefined
     void this.#race.run().then(() => {
@@ -211,6 +226,7 @@ export class DirectKeeper {
       this.#hopeless = true
       this.#release()
     }
+    this.#context.onObstacle()
     this.#retryLater()
     this.#context.onChange()
   }

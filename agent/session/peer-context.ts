@@ -34,6 +34,10 @@ export interface PeerContext {
   readonly hardTcpNat: () => boolean
   /** The name that the config gives a peer, for the log. */
   readonly nameOf: (peer: PeerId) => string
+  /** No direct way to a peer was found. */
+  readonly onObstacle: () => void
+  /** A path stopped answering: perhaps our own network is another one now. */
+  readonly onSuspect: () => void
   readonly onStream: (peer: PeerId, stream: SessionStream) => void
   readonly onChange: () => void
 }

@@ -91,6 +91,11 @@ export class Peer {
     return this.lastError ? 'offline' : 'idle'
   }
 
+  /** A relay carries it while somebody would have it direct: who uses it, or the config. */
+  get wantsDirect(): boolean {
+    return this.#session?.active?.kind === 'relay' && this.#wanted()
+  }
+
   get traffic(): Traffic {
     return this.#session ? addTraffic(this.#past, this.#session.traffic) : this.#past
   }
@@ -149,6 +154,7 @@ export class Peer {
   onRelay(): void {
     this.#caller.relayIsUp()
     if (this.#wanted() && this.#session?.active?.suspect !== false) this.#caller.callAnew()
+    this.#direct?.onRelay()
   }
 
   /** Something about our own network changed. */
@@ -229,7 +235,10 @@ export class Peer {
     })
     if (isDirect(active)) this.#direct?.onDirect()
     else this.#direct?.onRelayed()
-    if (active.suspect) this.#caller.call(false)
+    if (active.suspect) {
+      this.#context.onSuspect()
+      this.#caller.call(false)
+    }
     this.#wake()
     this.#context.onChange()
   }

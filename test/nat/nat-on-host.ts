@@ -21,6 +21,7 @@ const nat = await startNat({
   udpPort,
   portMapping: true,
   interfaces: listInterfaceAddresses,
+  wanted: () => false,
   ownId: peerIdFromBytes(new Uint8Array(32)),
   mappingSecret: new Uint8Array(32),
 })

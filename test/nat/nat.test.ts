@@ -20,6 +20,7 @@ function start(interfaces = () => LOOPBACK): Promise<Nat> {
     udpPort: 0,
     portMapping: false,
     interfaces,
+    wanted: () => false,
     ownId: peerIdFromBytes(new Uint8Array(32)),
     mappingSecret: new Uint8Array(32),
   })

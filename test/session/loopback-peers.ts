@@ -116,6 +116,8 @@ export async function startLoopbackPeer(options: LoopbackPeerOptions): Promise<L
     stunServers: () => [],
     udp: () => undefined,
     hardTcpNat: () => false,
+    onObstacle: () => undefined,
+    onSuspect: () => undefined,
     nameOf: id => id.slice(0, 10),
     onStream: (peer, stream) => options.onStream?.(stream, peer),
     onChange: changed,
