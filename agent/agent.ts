@@ -17,12 +17,15 @@ import { deriveSecret } from './identity/derive-secret.ts'
 import { loadOrCreateIdentity } from './identity/identity.ts'
 import { openStablePorts, type StablePorts } from './identity/stable-ports.ts'
 import type { MappingBehaviour } from './nat/behaviour.ts'
+import { withOutside } from './nat/candidates.ts'
 import { readDefaultGateways } from './nat/default-gateway.ts'
 import { type NatReport, startNat } from './nat/nat.ts'
 import { networkFingerprint, readArpTable } from './nat/network-fingerprint.ts'
+import { ProbeBudget } from './nat/probe-budget.ts'
 import { ReachBook } from './nat/reach-book.ts'
 import { situationOf } from './nat/situation.ts'
 import { resolveStunHosts } from './nat/stun-hosts.ts'
+import { UdpPorts, type UdpPortsOptions } from './nat/udp-ports.ts'
 import { closeAllDatachannels } from './path/datachannel/attempt.ts'
 import { createSealer } from './path/seal.ts'
 import { listenForPaths, type PathListener, type PathListenerOptions } from './path/tcp-listener.ts'
@@ -76,7 +79,14 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     answerToProbe: bytes => reachBook.answerTo('tcp', bytes),
   })
   cleanup.defer(() => listener.close())
-  const udpPort = config.listen.udp || ports.port('udp')
+  const udpPorts = await openUdp(config, ports, {
+    clock,
+    random,
+    log: log.area('path'),
+    answerToReach: content => reachBook.answerTo('udp', content),
+  })
+  cleanup.defer(() => udpPorts?.close())
+  const udpPort = udpPorts?.number ?? (config.listen.udp || ports.port('udp'))
 
   const nat = await startNat({
     clock,
@@ -84,6 +94,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     log: log.area('nat'),
     tcpPort: listener.port,
     udpPort,
+    acceptsUdp: udpPorts !== undefined,
     portMapping: config.nat.portMapping,
     interfaces: listInterfaceAddresses,
     ownId: identity.id,
@@ -147,10 +158,12 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     memory: paths.memory,
     graceMs: () => agent.config.relay.graceMs,
     rendezvous: () => agent.rendezvous,
-    candidates: () => nat.candidates(),
+    candidates: () => withOutside(nat.candidates(), udpPorts?.outside),
+    ports: udpPorts,
+    probes: new ProbeBudget(clock),
     situation,
     stunServers: () => agent.stunServers,
-    udp: () => udpSituation(udpPort, nat.report()),
+    udp: () => udpSituation(udpPorts ? undefined : udpPort, nat.report()),
     hardTcpNat: () => isHard(nat.report().tcp.mapping),
     nameOf: id => trust.nameOf(id) ?? shortPeerId(id),
     onObstacle: () => nat.doubt(),
@@ -230,9 +243,31 @@ function isHard(mapping: MappingBehaviour): boolean {
   return mapping === 'address-dependent' || mapping === 'address-and-port-dependent'
 }
 
-function udpSituation(port: number, { udp, portMapping }: NatReport): UdpSituation {
+/** A data channel has our port, and its mapping, only where UDX does not hold it. */
+function udpSituation(port: number | undefined, { udp, portMapping }: NatReport): UdpSituation {
   const open = udp.filtering === 'none' || udp.filtering === 'endpoint-independent'
-  return { port, mapped: portMapping.udp ?? undefined, filtered: !open }
+  return { port, mapped: port === undefined ? undefined : (portMapping.udp ?? undefined), filtered: !open }
+}
+
+/** As `listen`, for UDP; undefined on a machine that UDX is not built for. */
+async function openUdp(
+  config: AgentConfig,
+  ports: StablePorts,
+  context: Omit<UdpPortsOptions, 'port'>,
+): Promise<UdpPorts | undefined> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await UdpPorts.open({ ...context, port: config.listen.udp || ports.port('udp') })
+    } catch (thrown) {
+      if (!(thrown instanceof CulvertError)) throw thrown
+      if (thrown.code !== 'port-in-use') {
+        context.log.warn('no direct paths over UDX', { reason: thrown.message })
+        return undefined
+      }
+      if (config.listen.udp !== 0 || tries === 4) throw thrown
+      await ports.replace('udp')
+    }
+  }
 }
 
 /** Listens on the configured port, or on the kept one; a kept one that is taken is replaced. */

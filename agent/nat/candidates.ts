@@ -53,6 +53,13 @@ export function candidatesOf(sources: CandidateSources): readonly Candidate[] {
     .slice(0, MAX_CANDIDATES)
 }
 
+/** With the outside endpoint of our UDP port, as a STUN server saw it, unless it is one of them already. */
+export function withOutside(candidates: readonly Candidate[], outside: Endpoint | undefined): readonly Candidate[] {
+  if (!outside) return candidates
+  if (candidates.some(({ kind, endpoint }) => kind === 'udp' && sameEndpoint(endpoint, outside))) return candidates
+  return [...candidates.slice(0, MAX_CANDIDATES - 1), { kind: 'udp', how: 'punched', endpoint: outside }]
+}
+
 function placeOf(entry: InterfaceAddress): { readonly rank: Rank; readonly how: DirectHow } | undefined {
   const scope = addressScope(entry.address)
   if (entry.loopback || scope === 'loopback') return { rank: 'loopback', how: 'lan' }

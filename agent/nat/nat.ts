@@ -28,6 +28,8 @@ export interface NatOptions {
   /** Where we listen. */
   readonly tcpPort: number
   readonly udpPort: number
+  /** A socket of ours takes strangers' datagrams on the UDP port. */
+  readonly acceptsUdp: boolean
   /** Whether the router may be asked to open ports. */
   readonly portMapping: boolean
   readonly interfaces: () => readonly InterfaceAddress[]
@@ -92,7 +94,13 @@ export function startNat(options: NatOptions): Promise<Nat> {
   }
   const candidates = () => {
     const { portMapping } = report()
-    return candidatesOf({ addresses: interfaces(), tcpPort, mapped: portMapping, open: openAddress(discovery) })
+    return candidatesOf({
+      addresses: interfaces(),
+      tcpPort,
+      ...(options.acceptsUdp ? { udpPort } : {}),
+      mapped: portMapping,
+      open: openAddress(discovery),
+    })
   }
   const changed = () => {
     const claimed = claimedEndpoints(discovery.udp, discovery.tcp, mapped())

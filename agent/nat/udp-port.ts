@@ -3,6 +3,7 @@ import type { UdpSocket } from '../../common/platform/udp-socket.ts'
 import { openUdxSocket, type UdxOptions, type UdxSocket } from '../../common/platform/udx-socket.ts'
 import type { UdxStream } from '../../common/platform/udx-stream.ts'
 import { type Endpoint, formatEndpoint } from '../../common/wire/endpoint.ts'
+import { reachContent, reachDatagram } from '../../common/wire/reach.ts'
 import { udpPacketKind } from '../../common/wire/udp-packet.ts'
 import { StunSocket } from './stun-client.ts'
 
@@ -28,6 +29,7 @@ export class UdpPort implements AsyncDisposable {
   readonly #socket: UdxSocket
   readonly #datagrams = new Map<string, (bytes: Buffer) => void>()
   #onProbe: Receiver = () => undefined
+  #answerToReach: (content: Uint8Array) => Uint8Array | undefined = () => undefined
 
   /** Binds it; a port in use is the error `port-in-use`. */
   static async open(options: UdxOptions): Promise<UdpPort> {
@@ -55,6 +57,12 @@ export class UdpPort implements AsyncDisposable {
         case 'probe':
           this.#onProbe(bytes, from)
           return
+        case 'reach': {
+          const content = reachContent(bytes)
+          const answer = content && this.#answerToReach(content)
+          if (answer) socket.send(reachDatagram(answer), from)
+          return
+        }
         case 'datagram':
           this.#datagrams.get(formatEndpoint(from))?.(bytes)
           return
@@ -75,6 +83,11 @@ export class UdpPort implements AsyncDisposable {
   /** Sets the one receiver of probes; it must not throw. */
   onProbe(handler: Receiver): void {
     this.#onProbe = handler
+  }
+
+  /** Sets who answers a relay that looks whether the port is open from outside; it must not throw. */
+  onReach(answer: (content: Uint8Array) => Uint8Array | undefined): void {
+    this.#answerToReach = answer
   }
 
   /** Makes one end of a UDX stream on this port. */

@@ -10,6 +10,12 @@ const REDIAL_MS = 2_000
 const UDP_OFFERS_PER_PERIOD = 8
 /** Each may cost some hundred SYNs towards a router that answers RST; two NATs that count their ports need three. */
 const PUNCH_OFFERS_PER_PERIOD = 4
+/** Rounds of UDP probes that a peer sets off; an honest one begins when its own begins. */
+const PROBE_RUNS_PER_PERIOD = 6
+/** UDP probes to addresses that a peer told: eight to each of its candidates, twice. */
+const PROBES_PER_PERIOD = 512
+/** Answers to its probes go where those came from, which it can forge. */
+const PROBE_ANSWERS_PER_PERIOD = 1_024
 
 /**
  * What one peer can make us do to addresses of its choice. It lives as long as we know the peer, so that a restart of
@@ -22,6 +28,9 @@ export class AttemptBudget {
   #dials = 0
   #udpOffers = 0
   #punchOffers = 0
+  #probeRuns = 0
+  #probes = 0
+  #probeAnswers = 0
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -51,6 +60,21 @@ export class AttemptBudget {
     return this.#punchOffers++ < PUNCH_OFFERS_PER_PERIOD
   }
 
+  takeProbeRun(): boolean {
+    this.#turn()
+    return this.#probeRuns++ < PROBE_RUNS_PER_PERIOD
+  }
+
+  takeProbe(): boolean {
+    this.#turn()
+    return this.#probes++ < PROBES_PER_PERIOD
+  }
+
+  takeProbeAnswer(): boolean {
+    this.#turn()
+    return this.#probeAnswers++ < PROBE_ANSWERS_PER_PERIOD
+  }
+
   #turn(): void {
     const now = this.#clock.now()
     if (now - this.#periodFrom < PERIOD_MS) return
@@ -58,6 +82,9 @@ export class AttemptBudget {
     this.#dials = 0
     this.#udpOffers = 0
     this.#punchOffers = 0
+    this.#probeRuns = 0
+    this.#probes = 0
+    this.#probeAnswers = 0
     this.#dialledAt.clear()
   }
 }

@@ -2,6 +2,7 @@ import type { Timer } from '../../common/platform/clock.ts'
 import type { Candidate } from '../../common/wire/candidate.ts'
 import { addressScope } from '../../common/wire/endpoint.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
+import { PROBE_SECRET_BYTES } from '../../common/wire/probe.ts'
 import type { PunchSignal } from '../../common/wire/punch-signal.ts'
 import type { IceSignal } from '../../common/wire/session-frame.ts'
 import type { Situation } from '../../common/wire/situation.ts'
@@ -34,6 +35,9 @@ export class DirectKeeper {
   /** The path that was told to the memory last. */
   #learnt: PathLink | undefined
   #toldSituation = ''
+  /** What probes are sealed with; drawn by the peer with the smaller id. */
+  readonly #probeSecret: Uint8Array | undefined
+  readonly #stop = new AbortController()
   #theirSituation: Situation | undefined
   #graceTimer: Timer | undefined
   #retryTimer: Timer | undefined
@@ -58,6 +62,9 @@ export class DirectKeeper {
       random: context.random,
       log: context.log,
       budget,
+      ports: context.ports,
+      probes: context.probes,
+      candidates: context.candidates,
       udp: context.udp,
       stunServers: context.stunServers,
       hardTcpNat: context.hardTcpNat,
@@ -68,6 +75,9 @@ export class DirectKeeper {
       hasDirect: () => this.#hasDirect(),
       rttMs: () => session.rttMs(),
     })
+    if (context.ownId > peerId || !context.ports) return
+    this.#probeSecret = context.random.bytes(PROBE_SECRET_BYTES)
+    this.#race.probeSecret = this.#probeSecret
   }
 
   /** Why each direct way failed the last time, by way. */
@@ -169,6 +179,10 @@ export class DirectKeeper {
     this.#context.onChange()
   }
 
+  onProbeSecret(secret: Uint8Array): void {
+    if (this.#context.ownId > this.#peerId) this.#race.probeSecret = secret
+  }
+
   onIce(attempt: number, signal: IceSignal): void {
     this.#race.receiveIce(attempt, signal)
   }
@@ -179,6 +193,7 @@ export class DirectKeeper {
 
   close(): void {
     this.#closed = true
+    this.#stop.abort()
     this.#graceTimer?.cancel()
     this.#retryTimer?.cancel()
     this.#race.close()
@@ -197,14 +212,24 @@ export class DirectKeeper {
     const candidates = this.#context.candidates()
     const told = JSON.stringify(candidates)
     if (told === this.#announced && !tryNow) return
+    // Before the candidates, which set off probes.
+    if (this.#announced === '' && this.#probeSecret) this.#session.sendProbeSecret(this.#probeSecret)
     this.#announced = told
     this.#session.sendCandidates(candidates, tryNow)
+  }
+
+  /** Where our UDP port is seen from outside is found out only when it is needed. */
+  async #tellOutside(): Promise<void> {
+    const { ports, stunServers } = this.#context
+    const outside = await ports?.learnOutside(stunServers(), this.#stop.signal)
+    if (outside && !this.#closed && this.#session.active) this.#announce(false)
   }
 
   #try(): void {
     this.#triedAt = this.#context.clock.now()
     this.#retryTimer?.cancel()
     this.#retryTimer = undefined
+    void this.#tellOutside()
     void this.#race.run().then(() => {
       if (!this.#race.running) this.#afterRace()
     })

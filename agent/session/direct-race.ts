@@ -8,6 +8,8 @@ import { type Endpoint, formatEndpoint } from '../../common/wire/endpoint.ts'
 import { type PeerId, shortPeerId } from '../../common/wire/peer-id.ts'
 import type { PunchSignal } from '../../common/wire/punch-signal.ts'
 import type { IceSignal } from '../../common/wire/session-frame.ts'
+import type { ProbeBudget } from '../nat/probe-budget.ts'
+import type { UdpPorts } from '../nat/udp-ports.ts'
 import {
   type AttemptStage,
   type DatachannelAttempt,
@@ -20,6 +22,7 @@ import { dialTcpPath } from '../path/tcp-path.ts'
 import type { AttemptBudget } from './attempt-budget.ts'
 import { udpDelayMs } from './direct-schedule.ts'
 import { TcpPunching } from './tcp-punching.ts'
+import { UdxProbing } from './udx-probing.ts'
 
 /** A hopeless pair of NATs shows no sign of it for 40 s; a good one connects within 1.5 s even at 200 ms. */
 const UDP_ATTEMPT_MS = 3_000
@@ -28,6 +31,8 @@ const UDP_TRIES = 3
 /** For a line that swallows full-sized packets: fits through every tunnel of tunnels that was ever met. */
 const SMALL_MTU = 1_100
 const MAX_DIALS = 32
+/** The peer's candidates come in the first round trip, over a relay. */
+const CANDIDATES_MS = 2_000
 
 /** What our side of a UDP attempt starts from. */
 export interface UdpSituation {
@@ -49,6 +54,11 @@ export interface RaceContext {
   /** Our fixed UDP port and the address outside that the router maps to it. */
   /** Undefined when this machine makes no UDP paths. */
   udp(): UdpSituation | undefined
+  /** Our own UDP port; undefined where UDX cannot be had. */
+  readonly ports: UdpPorts | undefined
+  readonly probes: ProbeBudget
+  /** Our candidates as the peer knows them. */
+  candidates(): readonly Candidate[]
   stunServers(): readonly Endpoint[]
   /** Takes a finished path over. */
   attach(path: Path, dialled: boolean): void
@@ -67,10 +77,13 @@ export interface RaceContext {
 export class DirectRace {
   readonly #context: RaceContext
   readonly #stop = new AbortController()
+  /** Aborts a wait for the peer's candidates. */
+  readonly #informed = new AbortController()
   /** Addresses dialled in this run. */
   readonly #tried = new Set<string>()
   readonly #faults = new Map<string, string>()
   readonly #punching: TcpPunching
+  readonly #probing: UdxProbing | undefined
   #remote: readonly Candidate[] | undefined
   #running: Promise<void> | undefined
   #attempt: { readonly number: number; readonly udp: DatachannelAttempt } | undefined
@@ -100,6 +113,12 @@ export class DirectRace {
         else this.#faults.delete('tcp/punched')
       },
     })
+    this.#probing = context.ports && this.#startProbing(context.ports)
+  }
+
+  /** What both sides seal their probes with. */
+  set probeSecret(secret: Uint8Array) {
+    if (this.#probing) this.#probing.secret = secret
   }
 
   get running(): boolean {
@@ -123,6 +142,7 @@ export class DirectRace {
 
   set remote(candidates: readonly Candidate[]) {
     this.#remote = candidates
+    this.#informed.abort()
   }
 
   /**
@@ -133,8 +153,8 @@ export class DirectRace {
     if (this.#stop.signal.aborted) return Promise.resolve()
     if (!this.#running) this.#tried.clear()
     const ways = [this.#dialAll()]
-    if (this.#running) ways.push(this.#running)
-    else ways.push(this.#offerUdp(), this.#punching.run())
+    if (this.#running) ways.push(this.#running, this.#probing?.refresh() ?? Promise.resolve())
+    else ways.push(this.#udpWays(), this.#punching.run())
     const run = Promise.all(ways).then(() => {
       if (this.#running === run) this.#running = undefined
     })
@@ -158,7 +178,31 @@ export class DirectRace {
 
   close(): void {
     this.#stop.abort()
+    this.#informed.abort()
     this.#attempt?.udp.abort()
+  }
+
+  #startProbing(ports: UdpPorts): UdxProbing {
+    const { peerId, sealer, clock, random, budget, probes, candidates, hasTcp, attach } = this.#context
+    return new UdxProbing({
+      peerId,
+      leads: this.#offers(),
+      sealer,
+      clock,
+      random,
+      budget,
+      probes,
+      ports,
+      signal: this.#stop.signal,
+      remote: () => this.remote,
+      own: candidates,
+      hasTcp,
+      attach,
+      onOutcome: error => {
+        if (error) this.#fault('udp', error)
+        else this.#faults.delete('udp')
+      },
+    })
   }
 
   /** One side offers, so that two attempts never cross. */
@@ -187,9 +231,18 @@ export class DirectRace {
     }
   }
 
-  async #offerUdp(): Promise<void> {
-    if (!this.#offers() || !this.#context.udp() || this.#context.hasDirect()) return
+  async #udpWays(): Promise<void> {
+    if (this.#context.hasDirect()) return
+    if (!this.informed) await pause(this.#context.clock, CANDIDATES_MS, this.#informed.signal)
     await pause(this.#context.clock, udpDelayMs(this.remote), this.#stop.signal)
+    if (this.#context.hasDirect()) return
+    // A peer that makes UDX paths tells UDP addresses; without them it has nothing but data channels.
+    if (this.#probing && this.remote.some(({ kind }) => kind === 'udp')) await this.#probing.run()
+    else await this.#offerUdp()
+  }
+
+  async #offerUdp(): Promise<void> {
+    if (!this.#offers() || !this.#context.udp()) return
     for (let tries = 0; tries < UDP_TRIES; tries++) {
       if (this.#stop.signal.aborted || this.#context.hasDirect()) return
       const stage = await this.#udp(this.#nextAttempt++, 'offerer', undefined)

@@ -5,6 +5,8 @@ import type { Candidate } from '../../common/wire/candidate.ts'
 import type { Endpoint } from '../../common/wire/endpoint.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
 import type { Situation } from '../../common/wire/situation.ts'
+import type { ProbeBudget } from '../nat/probe-budget.ts'
+import type { UdpPorts } from '../nat/udp-ports.ts'
 import type { Sealer } from '../path/seal.ts'
 import type { Rendezvous } from '../rendezvous/rendezvous.ts'
 import type { UdpSituation } from './direct-race.ts'
@@ -29,6 +31,10 @@ export interface PeerContext {
   /** What the network around this machine is like. */
   readonly situation: () => Situation
   readonly stunServers: () => readonly Endpoint[]
+  /** Our own UDP port; undefined where UDX cannot be had. */
+  readonly ports: UdpPorts | undefined
+  readonly probes: ProbeBudget
+  /** For data channels. */
   readonly udp: () => UdpSituation | undefined
   /** The router gives each destination another TCP port. */
   readonly hardTcpNat: () => boolean

@@ -195,6 +195,7 @@ export class Peer {
         onStream: stream => onStream(this.id, stream),
         onCandidates: (candidates, tryNow) => this.#direct?.onCandidates(candidates, tryNow),
         onSituation: situation => this.#direct?.onSituation(situation),
+        onProbeSecret: secret => this.#direct?.onProbeSecret(secret),
         onIce: (attempt, signal) => this.#direct?.onIce(attempt, signal),
         onPunch: (attempt, signal) => this.#direct?.onPunch(attempt, signal),
         onPaths: lost => this.#onPaths(lost),

@@ -21,6 +21,8 @@ export interface SessionEvents {
   onStream(stream: SessionStream): void
   onCandidates(candidates: readonly Candidate[], tryNow: boolean): void
   onSituation(situation: Situation): void
+  /** What probes between the two are sealed with; from the peer with the smaller id. */
+  onProbeSecret(secret: Uint8Array): void
   onIce(attempt: number, signal: IceSignal): void
   onPunch(attempt: number, signal: PunchSignal): void
   /** A path became ready, suspect, sound or was lost (then with which and why), or another one is in use now. */

@@ -1,6 +1,7 @@
 import { CulvertError, type ErrorCode } from '../../common/errors.ts'
 import type { Clock } from '../../common/platform/clock.ts'
 import { type Candidate, decodeCandidates, encodeCandidates } from '../../common/wire/candidate.ts'
+import { decodeProbeSecret } from '../../common/wire/probe.ts'
 import { decodePunch, encodePunch, type PunchSignal } from '../../common/wire/punch-signal.ts'
 import {
   decodeCredit,
@@ -167,6 +168,10 @@ export class Session implements StreamHost {
 
   sendSituation(situation: Situation): void {
     this.#control(encodeFrame(FRAME.situation, 0, encodeSituation(situation)))
+  }
+
+  sendProbeSecret(secret: Uint8Array): void {
+    this.#control(encodeFrame(FRAME.secret, 0, secret))
   }
 
   sendIce(attempt: number, signal: IceSignal): void {
@@ -351,6 +356,9 @@ export class Session implements StreamHost {
         return
       case FRAME.situation:
         events.onSituation(decodeSituation(frame.payload))
+        return
+      case FRAME.secret:
+        events.onProbeSecret(decodeProbeSecret(frame.payload))
         return
       case FRAME.ice: {
         const signal = decodeIce(frame)

@@ -25,6 +25,12 @@ const READ_BYTES = 64 * 1024
 /** No packet that UDX takes is longer. */
 const MAX_PACKET_BYTES = 2048
 const NOTHING = Buffer.alloc(0)
+/** UDX begins with IP packets of 1,200 bytes (RFC 8899 §5.1.2 takes that for safe), and has no way to take less. */
+const BASE_PACKET_BYTES = 1_200
+/** For a line that swallows those: fits through every tunnel of tunnels that was ever met. */
+export const SMALL_PACKET_BYTES = 1_100
+/** What goes ahead of a stream of small packets, in a packet of its own. */
+const AHEAD = Buffer.alloc(1)
 
 type Done = (error?: Error | null) => void
 
@@ -52,6 +58,10 @@ export class UdxStream extends Duplex {
   #readFrom = 0
   #readTo = 0
   #handOn: NodeJS.Immediate | undefined
+  /** While the packet ahead of a stream of small ones has not left, the write that waits for it. */
+  #ahead: { write: (() => void) | undefined } | undefined
+  /** Bytes at the beginning that belong to nobody. */
+  #skip = 0
   #onNativeClose: (() => void) | undefined
   #nativeClosed = false
 
@@ -113,9 +123,10 @@ export class UdxStream extends Duplex {
 
   /**
    * To be called once, before anything is written. Whoever writes first should know that the other end is connected, too:
-   * what comes there before is dropped, and sent again after a second.
+   * what comes there before is dropped, and sent again after a second. `small`, for a line on which packets of 1,200 bytes
+   * are lost, has to be the same on both ends.
    */
-  connect(remoteId: number, remote: Endpoint): void {
+  connect(remoteId: number, remote: Endpoint, small = false): void {
     const { binding, socket } = this.#parts
     if (this.#nativeClosed || socket.closing) throw new CulvertError('io', 'the UDP socket is closed')
     if (this.#remote) throw new CulvertError('internal', 'a UDX stream is connected once')
@@ -129,15 +140,20 @@ export class UdxStream extends Duplex {
     }
     this.#remote = remote
     socket._addStream(this)
+    if (small) this.#sendSmall()
   }
 
   override _read(): void {
     // Bytes come by themselves.
   }
 
-  override _write(chunk: Buffer, _encoding: BufferEncoding, done: Done): void {
+  override _write(chunk: Buffer, encoding: BufferEncoding, done: Done): void {
     if (this.#nativeClosed || !this.#remote) {
       done(new CulvertError('peer-unreachable', 'the UDX stream is not connected'))
+      return
+    }
+    if (this.#ahead) {
+      this.#ahead.write = () => this._write(chunk, encoding, done)
       return
     }
     const { binding } = this.#parts
@@ -172,6 +188,29 @@ export class UdxStream extends Duplex {
     }
   }
 
+  /**
+   * Sets the size that UDX has no setting for; where it is not found, packets stay large. The packet that the native side
+   * is filling has the old size already, so it leaves with one byte in it that the other end drops.
+   */
+  #sendSmall(): void {
+    if (this.packetBytes !== BASE_PACKET_BYTES) return
+    const { binding } = this.#parts
+    this.#handle.writeUInt16LE(SMALL_PACKET_BYTES, binding.offsetof_udx_stream_t_mtu)
+    this.#skip = AHEAD.length
+    const [write, request] = this.#newWrite(AHEAD)
+    binding.udx_napi_stream_write(this.#handle, request, write, AHEAD)
+    const ahead = { write: undefined }
+    this.#ahead = ahead
+    // It leaves when the event loop turns; of two immediates at least one turn lies between.
+    setImmediate(() =>
+      setImmediate(() => {
+        const waiting = this.#ahead?.write
+        this.#ahead = undefined
+        if (!this.destroyed) waiting?.()
+      }),
+    )
+  }
+
   #newWrite(bytes: Buffer): [write: number, request: Buffer] {
     const write = this.#nextWrite++
     const request = this.#freeRequests.pop() ?? Buffer.allocUnsafeSlow(this.#requestBytes)
@@ -202,8 +241,11 @@ export class UdxStream extends Duplex {
     clearImmediate(this.#handOn)
     this.#handOn = undefined
     if (this.#readFrom === this.#readTo || this.destroyed) return
-    const chunk = this.#read.subarray(this.#readFrom, this.#readTo)
+    const skipped = Math.min(this.#skip, this.#readTo - this.#readFrom)
+    this.#skip -= skipped
+    const chunk = this.#read.subarray(this.#readFrom + skipped, this.#readTo)
     this.#readFrom = this.#readTo
+    if (chunk.length === 0) return
     try {
       this.push(chunk)
     } catch (thrown) {

@@ -45,6 +45,11 @@ const KINDS = [undefined, 'check', 'answer', 'nominate', 'nominated'] as const
 const SMALL = 1
 const CIPHER = 'aes-128-gcm'
 
+/** The payload of a `secret` frame. */
+export function decodeProbeSecret(payload: Uint8Array): Uint8Array {
+  return new ByteReader(payload).bytes(PROBE_SECRET_BYTES)
+}
+
 /** Keys from the secret of a session; one side is the peer with the smaller id. */
 export function probeKeys(secret: Uint8Array, side: 'smaller' | 'larger'): ProbeKeys {
   const made = Buffer.from(

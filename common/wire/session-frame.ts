@@ -34,6 +34,7 @@ export const FRAME = {
   bye: 0x48,
   punch: 0x49,
   situation: 0x50,
+  secret: 0x51,
 } as const
 
 export type FrameType = (typeof FRAME)[keyof typeof FRAME]

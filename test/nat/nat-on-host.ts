@@ -19,6 +19,7 @@ const nat = await startNat({
   log: createLog({ level: 'debug', style: 'words', write: line => void say({ log: line.trim() }) }),
   tcpPort,
   udpPort,
+  acceptsUdp: false,
   portMapping: true,
   interfaces: listInterfaceAddresses,
   wanted: () => false,

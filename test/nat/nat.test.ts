@@ -18,6 +18,7 @@ function start(interfaces = () => LOOPBACK): Promise<Nat> {
     log: createLog({ level: 'error', style: 'words', write: () => undefined }),
     tcpPort: 4000,
     udpPort: 0,
+    acceptsUdp: false,
     portMapping: false,
     interfaces,
     wanted: () => false,

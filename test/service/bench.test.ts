@@ -23,6 +23,7 @@ function startSession(own: typeof ALICE, peer: typeof ALICE, onStream: (stream: 
     onStream,
     onCandidates: nothing,
     onSituation: nothing,
+    onProbeSecret: () => undefined,
     onIce: nothing,
     onPunch: nothing,
     onPaths: nothing,

@@ -62,6 +62,7 @@ test('bytes of many streams at once come through unchanged, whatever their piece
       onStream,
       onCandidates: nothing,
       onSituation: () => undefined,
+      onProbeSecret: () => undefined,
       onIce: nothing,
       onPunch: nothing,
       onPaths: nothing,

@@ -26,6 +26,7 @@ function startSession(own: 0 | 1, onStream: (stream: SessionStream) => void): Se
     events: {
       onStream,
       onCandidates: nothing,
+      onProbeSecret: () => undefined,
       onIce: nothing,
       onPunch: nothing,
       onSituation: nothing,

@@ -56,6 +56,7 @@ function startVictim(): Victim {
       },
       onCandidates: nothing,
       onSituation: () => undefined,
+      onProbeSecret: () => undefined,
       onIce: nothing,
       onPunch: nothing,
       onPaths: nothing,

@@ -1,3 +1,4 @@
+import { ProbeBudget } from '../../agent/nat/probe-budget.ts'
 import { createSealer } from '../../agent/path/seal.ts'
 import { listenForPaths } from '../../agent/path/tcp-listener.ts'
 import { relayAddress } from '../../agent/rendezvous/relay-dial.ts'
@@ -106,6 +107,8 @@ export async function startLoopbackPeer(options: LoopbackPeerOptions): Promise<L
     log,
     budget: new WindowBudget(64 << 20),
     memory,
+    ports: undefined,
+    probes: new ProbeBudget(systemClock),
     graceMs: () => options.graceMs ?? 0,
     rendezvous: () => rendezvous,
     candidates: () =>

@@ -189,6 +189,7 @@ function startVictim(budget: WindowBudget): Session {
   const events = {
     onCandidates: nothing,
     onSituation: () => undefined,
+    onProbeSecret: () => undefined,
     onIce: nothing,
     onPunch: nothing,
     onPaths: nothing,

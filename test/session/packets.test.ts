@@ -60,6 +60,7 @@ function startSession(own: 0 | 1, onStream: (stream: SessionStream) => void): Se
       onStream,
       onCandidates: nothing,
       onIce: nothing,
+      onProbeSecret: nothing,
       onPunch: nothing,
       onSituation: nothing,
       onPaths: nothing,

@@ -61,6 +61,7 @@ function startSession(own: 0 | 1, events: Partial<SessionEvents> = {}, budgetByt
       onStream: stream => stream.reset('service-unknown', 'no service'),
       onCandidates: nothing,
       onSituation: () => undefined,
+      onProbeSecret: () => undefined,
       onIce: nothing,
       onPunch: nothing,
       onPaths: nothing,

@@ -1,5 +1,6 @@
 import { type Candidate, decodeCandidates, encodeCandidates } from '../../common/wire/candidate.ts'
 import { datagramSize, decodeDatagram, writeDatagram } from '../../common/wire/datagram.ts'
+import { decodeProbeSecret } from '../../common/wire/probe.ts'
 import { decodePunch, encodePunch } from '../../common/wire/punch-signal.ts'
 import {
   decodeCount,
@@ -22,6 +23,7 @@ import {
 } from '../../common/wire/session-frame.ts'
 import { decodeSituation, encodeSituation } from '../../common/wire/situation.ts'
 import { fromHex } from './keys.ts'
+import { PROBE_SECRET } from './probes.ts'
 import { HOME, NO_SITUATION } from './situations.ts'
 
 /** One frame in hex, with its fields, and what a codec makes of it in both directions. */
@@ -392,6 +394,16 @@ export const FRAMES: readonly FrameVector[] = [
     encode: () => encodePunch(42, { over: 'tcp', kind: 'go' }),
     decode: decodePunch,
     message: { over: 'tcp', kind: 'go' },
+  },
+  {
+    name: 'secret',
+    hex: `51 00 0020 00000000 ${Buffer.from(PROBE_SECRET).toString('hex')}`,
+    type: 0x51,
+    flags: 0,
+    stream: 0,
+    encode: () => encodeFrame(FRAME.secret, 0, PROBE_SECRET),
+    decode: ({ payload }) => decodeProbeSecret(payload),
+    message: PROBE_SECRET,
   },
   {
     name: 'situation behind a router that refused',

@@ -1,5 +1,5 @@
 import test from 'ava'
-import { type CandidateSources, candidatesOf } from '../../../../agent/nat/candidates.ts'
+import { type CandidateSources, candidatesOf, withOutside } from '../../../../agent/nat/candidates.ts'
 import { formatCandidate } from '../../../../common/wire/candidate.ts'
 
 const NOTHING: CandidateSources = { addresses: [], tcpPort: 4000, mapped: { tcp: null, udp: null }, open: undefined }
@@ -73,4 +73,13 @@ test('many addresses of one sort do not crowd out the mapping, and there are nev
   const found = texts({ addresses, mapped: { tcp: { address: '203.0.113.9', port: 1 }, udp: null }, udpPort: 4001 })
   t.is(found.length, 32)
   t.true(found.includes('tcp/mapped 203.0.113.9:1'))
+})
+
+test('the outside endpoint of our UDP port joins them, once', t => {
+  const known = candidatesOf({ ...NOTHING, addresses: [at('eth0', '10.0.0.2')], udpPort: 4001 })
+  t.is(withOutside(known, undefined), known)
+  t.is(withOutside(known, { address: '10.0.0.2', port: 4001 }), known)
+  const joined = withOutside(known, { address: '203.0.113.9', port: 4001 })
+  t.is(joined.at(-1)?.how, 'punched')
+  t.is(joined.length, known.length + 1)
 })

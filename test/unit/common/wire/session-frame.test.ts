@@ -84,6 +84,7 @@ test('the types that carry a sequence number are those with bit 0x40', t => {
     'bye',
     'punch',
     'situation',
+    'secret',
   ])
 })
 
