@@ -77,7 +77,7 @@ function hold(channel: DataChannel, onClosed: () => void): void {
 }
 
 /** So long its threads go on without a connection: one of them wakes a hundred times a second, whatever happens. */
-const REST_AFTER_MS = 30_000
+const REST_AFTER_MS = 5_000
 let rest: NodeJS.Timeout | undefined
 
 function restLater(): void {
