@@ -12,7 +12,7 @@ import { pause } from '../traffic.ts'
 /** Lines that are there before it counts, so that what a relay needs once is not put down to them. */
 const FIRST_LINES = 200
 /** So many that what the heap takes and gives back by chance does not count. */
-const LINES = { plain: 3_000, tls: 1_000 } as const
+const LINES = { plain: 3_000, tls: 3_000 } as const
 
 /** What the relay keeps for each agent that is connected and idle. */
 export const relayMemory: Row = { name: 'relay-memory', needsRoot: false, seconds: 30, run }
