@@ -22,6 +22,8 @@ export interface JoinedPair extends Ends {
   readonly agents: { readonly near: BenchAgent; readonly far: BenchAgent }
   /** On `near`'s machine, leads to the service. */
   readonly forwardPort: number
+  /** Starts the near agent again after it was stopped; `agents.near` stays the first one. */
+  startNear(): Promise<BenchAgent>
 }
 
 export interface Pair extends JoinedPair, AsyncDisposable {}
@@ -48,12 +50,14 @@ export async function joinPair(
   await stage.prepare(nearName, farName)
   const ends = await startEnds(stage, nearName, farName)
   const forwardPort = await stage.freePort()
-  const [nearAgent, farAgent] = await Promise.all([
+  const startNear = () =>
     stage.startAgent(nearName, {
       peers: [farName],
       ...options.near,
       config: { forwards: [{ listen: `tcp://127.0.0.1:${forwardPort}`, to: `${farName}/traffic` }] },
-    }),
+    })
+  const [nearAgent, farAgent] = await Promise.all([
+    startNear(),
     stage.startAgent(farName, {
       peers: [nearName],
       ...options.far,
@@ -62,7 +66,7 @@ export async function joinPair(
   ])
   await ends.near.ask('open', { host: '127.0.0.1', port: forwardPort, count: 1 }, nothing)
   await nearAgent.waitForPath(farName, options.path)
-  return { ...ends, agents: { near: nearAgent, far: farAgent }, forwardPort }
+  return { ...ends, agents: { near: nearAgent, far: farAgent }, forwardPort, startNear }
 }
 
 /** A traffic end on each of two machines, the far one with a service. */

@@ -1,9 +1,11 @@
 import { LINES } from './lines.ts'
 import type { Row } from './row.ts'
+import { connect } from './rows/connect.ts'
 import { datachannelBulk } from './rows/datachannel-bulk.ts'
 import { firstByte } from './rows/first-byte.ts'
 import { idle } from './rows/idle.ts'
 import { lineRow } from './rows/line.ts'
+import { program } from './rows/program.ts'
 import { recovery } from './rows/recovery.ts'
 import { relayCpu } from './rows/relay-cpu.ts'
 import { relayMemory } from './rows/relay-memory.ts'
@@ -20,9 +22,11 @@ export const ROWS: readonly Row[] = [
   relayCpu,
   roundTrip,
   streamOpen,
+  connect,
   firstByte,
   recovery,
   idle,
   relayMemory,
+  program,
   ...LINES.map(lineRow),
 ]

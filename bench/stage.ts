@@ -12,7 +12,7 @@ import type { LabOptions } from '../test/lab/lab-options.ts'
 import { type ExecResult, type LabProcess, ProcessTable, type SpawnOptions } from '../test/lab/lab-process.ts'
 
 /** The built program. `CULVERT_BUNDLE` names another one, to compare two builds. */
-const bundle = () => process.env.CULVERT_BUNDLE ?? join(import.meta.dirname, '../dist/culvert.cjs')
+export const bundle = () => process.env.CULVERT_BUNDLE ?? join(import.meta.dirname, '../dist/culvert.cjs')
 const START_MS = 15_000
 const QUIET = createLog({ level: 'error', style: 'words', write: () => undefined })
 
