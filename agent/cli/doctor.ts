@@ -11,16 +11,15 @@ import type { Arguments, CommandIo } from './command.ts'
 import { configPathOf } from './config-path.ts'
 import { EXIT_DONE, EXIT_FAILED, exitCodeOf } from './exit-code.ts'
 import { asUsage, printJson } from './output.ts'
+import { pageStyle } from './page-style.ts'
 import { agentOf } from './running-agent.ts'
-
-const WIDTH_DEFAULT = 80
 
 export async function run(args: Arguments, io: CommandIo): Promise<number> {
   const peer = args.operand(0)
   if (peer !== '' && !isPeerText(peer)) throw asUsage(`"${peer.slice(0, 80)}" is no peer's name or id`)
   const report = await examine(peer === '' ? undefined : peer, args, io)
   if (args.flag('json')) printJson(io, report)
-  else io.out(formatDoctor(report, process.stdout.columns ?? WIDTH_DEFAULT))
+  else io.out(formatDoctor(report, pageStyle(io)))
   if (report.agent === 'not-running') return exitCodeOf('agent-not-running')
   return report.healthy ? EXIT_DONE : EXIT_FAILED
 }

@@ -3,25 +3,35 @@ import type { AgentStatus } from '../control/status.ts'
 import type { Arguments, CommandIo } from './command.ts'
 import { EXIT_DONE } from './exit-code.ts'
 import { printJson } from './output.ts'
+import { pageStyle } from './page-style.ts'
 import { agentOf } from './running-agent.ts'
 
-/** Clears a terminal and goes to its first corner (ECMA-48 ED, CUP). */
-const CLEAR = '\u001b[2J\u001b[H'
+/** To the first corner of the terminal; the rest of a line; all below (ECMA-48 CUP, EL, ED): no line is blank meanwhile. */
+const TO_CORNER = '\u001b[H'
+const CLEAR_LINE = '\u001b[K'
+const CLEAR_BELOW = '\u001b[J'
 
 export async function run(args: Arguments, io: CommandIo): Promise<number> {
   const agent = await agentOf(args, io)
-  const show = (status: AgentStatus) => {
-    if (args.flag('json')) printJson(io, status)
-    else io.out(formatStatus(status))
+  const show = (status: AgentStatus, inPlace = false) => {
+    if (args.flag('json')) {
+      printJson(io, status)
+      return
+    }
+    const page = formatStatus(status, pageStyle(io))
+    io.out(inPlace ? redrawn(page, process.stdout.rows) : page)
   }
   if (!args.flag('watch')) {
     show(await agent.status(io.signal))
     return EXIT_DONE
   }
-  const clears = process.stdout.isTTY && !args.flag('json')
-  for await (const status of agent.watchStatus(io.signal)) {
-    if (clears) io.out(CLEAR)
-    show(status)
-  }
+  for await (const status of agent.watchStatus(io.signal)) show(status, process.stdout.isTTY)
   return EXIT_DONE
+}
+
+/** The page over the last one; what is longer than the terminal is cut, for it would scroll. */
+function redrawn(page: string, rows: number): string {
+  const lines = page.trimEnd().split('\n')
+  const shown = rows > 1 ? lines.slice(0, rows - 1) : lines
+  return `${TO_CORNER}${shown.map(line => `${line}${CLEAR_LINE}\n`).join('')}${CLEAR_BELOW}`
 }

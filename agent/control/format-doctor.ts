@@ -3,8 +3,10 @@ import type { Finding, FindingCode, Severity } from './doctor/finding.ts'
 import type { DoctorReport, PeerReport } from './doctor/report.ts'
 import { formatPath } from './format-status.ts'
 import { sentence, wrap } from './text-layout.ts'
+import { type PageStyle, PLAIN_PAGE, paint } from './text-table.ts'
 
 const MARKS: Readonly<Record<Severity, string>> = { ok: 'ok', note: 'note', problem: 'PROBLEM' }
+const TONES = { ok: 'good', note: 'fair', problem: 'bad' } as const
 const MARK_WIDTH = 9
 /** Few people read longer lines well, however wide their terminal. */
 const MAX_WIDTH = 100
@@ -18,28 +20,28 @@ const CHAPTERS: readonly (readonly [title: string, codes: RegExp])[] = [
 ]
 
 /** What the doctor found, as a page for people: what is wrong or could be better in full, the rest in one line each. */
-export function formatDoctor(report: DoctorReport, terminalWidth: number): string {
-  const width = Math.min(Math.max(terminalWidth, 40), MAX_WIDTH)
+export function formatDoctor(report: DoctorReport, page: PageStyle = PLAIN_PAGE): string {
+  const style = { ...page, width: Math.min(Math.max(page.width, 40), MAX_WIDTH) }
   const chapters = CHAPTERS.flatMap(([title, codes]) => {
     const found = report.findings.filter(({ code }) => codes.test(code satisfies FindingCode))
     if (found.length === 0) return []
-    return [`${title}\n${found.map(one => formatFinding(one, report, width)).join('')}`]
+    return [`${paint(title, 'head', style)}\n${found.map(one => formatFinding(one, report, style)).join('')}`]
   })
-  return `${chapters.join('\n')}\n${wrap(verdict(report.findings), width, '')}\n`
+  return `${chapters.join('\n')}\n${wrap(verdict(report.findings), style.width, '')}\n`
 }
 
-function formatFinding(found: Finding, { peers, findings }: DoctorReport, width: number): string {
+function formatFinding(found: Finding, { peers, findings }: DoctorReport, style: PageStyle): string {
   const { severity, subject, text, remedy, gain } = found
   const indent = ' '.repeat(MARK_WIDTH + 2)
   const block = (mark: string, words: string) =>
-    `  ${mark.padEnd(MARK_WIDTH)}${wrap(plain(words), width - MARK_WIDTH - 2, indent)}\n`
+    `  ${paint(mark, TONES[severity], style)}${' '.repeat(MARK_WIDTH - mark.length)}${wrap(plain(words), style.width - MARK_WIDTH - 2, indent)}\n`
   const peer = peers.find(({ name }) => name === subject && found.code.startsWith('peer-'))
   const about = subject === null ? sentence(text) : `${subject}: ${text}.`
   const advice =
     remedy === null || wasGiven(remedy, found, findings)
       ? ''
       : block('', `> ${sentence(gain === null ? remedy : `${remedy}: ${gain}`)}`)
-  return `${block(MARKS[severity], about)}${advice}${peer ? formatWays(peer, width) : ''}`
+  return `${block(MARKS[severity], about)}${advice}${peer ? formatWays(peer, style) : ''}`
 }
 
 /** What the network's own finding advised need not be said again of each peer. */
@@ -49,12 +51,20 @@ function wasGiven(remedy: string, found: Finding, findings: readonly Finding[]):
 }
 
 /** The ways to a peer, each with what came of it; a direct one in use needs no list of those that lost. */
-function formatWays({ path, ways }: PeerReport, width: number): string {
+function formatWays({ path, ways }: PeerReport, { width }: PageStyle): string {
   const indent = ' '.repeat(MARK_WIDTH + 4)
   const used = path ? [`in use: ${formatPath(path)}`] : []
   const failed = path && path.kind !== 'relay' ? [] : ways.filter(({ result }) => result === 'failed')
-  const lines = [...used, ...failed.map(({ way, reason }) => `failed: ${way}${reason === null ? '' : `: ${reason}`}`)]
+  const lines = [...used, ...failed.map(wayFailed)]
   return lines.map(text => `${indent}${wrap(plain(text), width - indent.length - 2, `${indent}  `)}\n`).join('')
+}
+
+/** Without what the way's own name says already. */
+function wayFailed({ way, reason }: PeerReport['ways'][number]): string {
+  const [, endpoint] = way.split(' ')
+  if (reason === null) return `failed: ${way}`
+  const news = endpoint ? reason.replace(`no TCP connection to ${endpoint}: `, '').replace(` ${endpoint}`, '') : reason
+  return `failed: ${way}: ${news}`
 }
 
 function verdict(findings: readonly Finding[]): string {

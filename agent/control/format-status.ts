@@ -1,59 +1,103 @@
-import { plainText } from '../../common/wire/plain-text.ts'
-import type { AgentStatus, ForwardStatus, NatStatus, PathStatus, PeerStatus, RelayStatus } from './status.ts'
+import type { AgentStatus, NatStatus, PathStatus, PeerStatus, RelayStatus } from './status.ts'
+import { sentence, wrap } from './text-layout.ts'
+import { type Cell, formatTable, type PageStyle, PLAIN_PAGE, paint, plain, type Tone } from './text-table.ts'
+
+/** Few people read longer lines well, however wide their terminal. */
+const MAX_TEXT_WIDTH = 100
 
 /** A status as a page for people: who we are, how the outside reaches us, one row per peer, what is offered and taken. */
-export function formatStatus(status: AgentStatus): string {
-  const head = `${plain(status.peer.name)}  ${plain(status.peer.id)}\nculvert ${plain(status.version)}, up ${formatDuration(status.uptimeS)}\n`
+export function formatStatus(status: AgentStatus, style: PageStyle = PLAIN_PAGE): string {
+  const name = paint(plain(status.peer.name), 'head', style)
+  const up = `culvert ${plain(status.version)}, up ${formatDuration(status.uptimeS)}`
+  const head = `${name}  ${plain(status.peer.id)}\n${[up, ...summaryOf(status.peers)].join('; ')}\n`
   const sections = [
-    formatTable(['RELAY', 'STATE', 'RTT', ''], status.relays.map(relayRow)),
-    formatNat(status.nat),
-    formatPeers(status.peers),
+    formatRelays(status.relays, style),
+    formatNat(status.nat, style),
+    formatPeers(status.peers, style),
     formatTable(
-      ['SERVICE', 'TARGET'],
+      [{ title: 'SERVICE' }, { title: 'TARGET' }],
       status.services.map(({ name, target }) => [name, target]),
+      style,
     ),
-    formatTable(['FORWARD', 'TO', 'STATE'], status.forwards.map(forwardRow)),
+    formatTable(
+      [{ title: 'FORWARD' }, { title: 'TO' }, { title: 'STATE', dispensable: 1 }],
+      status.forwards.map(({ listen, to, state }) => [listen, to, cell(state, state === 'failed' ? 'bad' : 'plain')]),
+      style,
+    ),
   ]
   return [head, ...sections.filter(section => section !== '')].join('\n')
 }
 
-/** The rows of `culvert peers`, with a line below a peer that could be reached better. */
-export function formatPeers(peers: readonly PeerStatus[]): string {
-  if (peers.length === 0) return ''
-  const table = formatTable(['PEER', 'STATE', 'PATH', 'RTT', 'SINCE', 'STREAMS', 'IN', 'OUT'], peers.map(peerRow))
-  const lines = table.split('\n')
-  const noted = peers.map((peer, index) => [lines[index + 1] ?? '', ...noteOf(peer)].join('\n'))
-  return [lines[0] ?? '', ...noted, ''].join('\n')
+/** The rows of `culvert peers`, with lines below a peer that could be reached better. */
+export function formatPeers(peers: readonly PeerStatus[], style: PageStyle = PLAIN_PAGE): string {
+  const columns = [
+    { title: 'PEER' },
+    { title: 'STATE' },
+    { title: 'PATH' },
+    { title: 'RTT', dispensable: 5 },
+    { title: 'SINCE', dispensable: 2 },
+    { title: 'STREAMS', dispensable: 1 },
+    { title: 'IN', dispensable: 3 },
+    { title: 'OUT', dispensable: 4 },
+  ]
+  return formatTable(columns, peers.map(peerRow), style, row => noteOf(peers[row], style))
 }
 
-function relayRow(relay: RelayStatus): readonly string[] {
-  return [relay.url, relay.state, formatMs(relay.rttMs), relay.lastError ?? '']
+/** `3 peers: 1 direct, 1 over a relay, 1 offline`. */
+function summaryOf(peers: readonly PeerStatus[]): readonly string[] {
+  if (peers.length === 0) return []
+  const count = (what: string, holds: (peer: PeerStatus) => boolean) => {
+    const number = peers.filter(holds).length
+    return number === 0 ? [] : [`${number} ${what}`]
+  }
+  const parts = [
+    ...count('direct', ({ path }) => path !== null && path.kind !== 'relay'),
+    ...count('over a relay', ({ path }) => path?.kind === 'relay'),
+    ...(['connecting', 'idle', 'offline', 'refused'] as const).flatMap(state =>
+      count(state, peer => peer.path === null && peer.state === state),
+    ),
+  ]
+  return [`${peers.length} ${peers.length === 1 ? 'peer' : 'peers'}: ${parts.join(', ')}`]
 }
 
-function forwardRow(forward: ForwardStatus): readonly string[] {
-  return [forward.listen, forward.to, forward.state]
+function formatRelays(relays: readonly RelayStatus[], style: PageStyle): string {
+  const tones = { connected: 'good', connecting: 'fair', refused: 'bad' } as const
+  const rows = relays.map(({ url, state, rttMs }) => [url, cell(state, tones[state]), formatMs(rttMs)])
+  return formatTable([{ title: 'RELAY' }, { title: 'STATE' }, { title: 'RTT', dispensable: 1 }], rows, style, row =>
+    note(relays[row]?.lastError ?? null, '', style),
+  )
 }
 
-function peerRow(peer: PeerStatus): readonly string[] {
+function peerRow(peer: PeerStatus): readonly (Cell | string)[] {
   const { path } = peer
-  const since = path ? formatDuration(path.sinceS) : '-'
-  const [bytesIn, bytesOut] = [formatBytes(peer.bytesIn), formatBytes(peer.bytesOut)]
   return [
     peer.name,
-    peer.state,
+    cell(peer.state, toneOf(peer)),
     formatPath(path),
     formatMs(path?.rttMs ?? null),
-    since,
+    path ? formatDuration(path.sinceS) : '-',
     String(peer.streams),
-    bytesIn,
-    bytesOut,
+    formatBytes(peer.bytesIn),
+    formatBytes(peer.bytesOut),
   ]
 }
 
-/** A direct path over TCP needs no words; everything else is worth its reason. */
-function noteOf(peer: PeerStatus): readonly string[] {
-  if (peer.path?.kind === 'tcp' && peer.remedy === null) return []
-  return [peer.why, peer.remedy ?? ''].filter(line => line !== '').map(line => `    ${plain(line)}`)
+function toneOf({ state, path }: PeerStatus): Tone {
+  if (path) return path.kind === 'relay' ? 'fair' : 'good'
+  return state === 'refused' ? 'bad' : state === 'connecting' ? 'fair' : 'quiet'
+}
+
+/** A direct path over TCP needs no words, nor does a peer with which nothing goes on; all else is worth its reason. */
+function noteOf(peer: PeerStatus | undefined, style: PageStyle): string {
+  if (!peer || ((peer.path?.kind === 'tcp' || peer.state === 'idle') && peer.remedy === null)) return ''
+  return `${note(peer.why, '', style)}${note(peer.remedy, '> ', style)}`
+}
+
+function note(text: string | null, mark: string, style: PageStyle): string {
+  if (text === null) return ''
+  const width = Math.min(style.width, MAX_TEXT_WIDTH) - 4 - mark.length
+  const limit = style.width === Number.POSITIVE_INFINITY ? style.width : Math.max(20, width)
+  return `    ${mark}${wrap(sentence(plain(text)), limit, ' '.repeat(4 + mark.length))}\n`
 }
 
 /** `tcp punched 203.0.113.5:4000`, or `-`. */
@@ -64,7 +108,7 @@ export function formatPath(path: Pick<PathStatus, 'kind' | 'transport' | 'how' |
   return [transport, path.how, path.remote ?? ''].filter(part => part !== '').join(' ')
 }
 
-function formatNat(nat: NatStatus): string {
+function formatNat(nat: NatStatus, style: PageStyle): string {
   const rows = [
     ['UDP', nat.udp.mapping, nat.udp.filtering, nat.udp.address ?? '-'],
     ['TCP', nat.tcp.mapping, '', nat.tcp.address ?? '-'],
@@ -74,25 +118,23 @@ function formatNat(nat: NatStatus): string {
     .filter(port => port !== '')
     .join(', ')
   const state = ports === '' ? 'none' : `${ports} (${protocol}, ${verified ? 'seen to work' : 'not yet seen to work'})`
-  const mapping = `${plain(`Port mapping: ${state}${problem === null ? '' : `; ${problem}`}`)}\n`
-  const carrier = nat.carrierNat
-    ? "Behind a carrier's NAT: a port mapping of the router does not reach the outside.\n"
-    : ''
-  return formatTable(['NAT', 'MAPPING', 'FILTERING', 'OUTSIDE'], rows) + mapping + carrier
+  const lines = [
+    `Port mapping: ${state}${problem === null ? '' : `; ${problem}`}`,
+    nat.carrierNat ? "Behind a carrier's NAT: a port mapping of the router does not reach the outside." : '',
+  ]
+  const columns = [
+    { title: 'NAT' },
+    { title: 'MAPPING' },
+    { title: 'FILTERING', dispensable: 1 },
+    { title: 'OUTSIDE', dispensable: 2 },
+  ]
+  const limit = style.width === Number.POSITIVE_INFINITY ? style.width : Math.min(style.width, MAX_TEXT_WIDTH)
+  const shown = lines.filter(line => line !== '').map(line => `${wrap(plain(line), limit - 2, '  ')}\n`)
+  return formatTable(columns, rows, style) + shown.join('')
 }
 
-/** Columns as wide as their widest cell, two spaces between them; empty when there are no rows. */
-export function formatTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  if (rows.length === 0) return ''
-  const cells = [head, ...rows].map(row => row.map(plain))
-  const widths = head.map((_, column) => Math.max(...cells.map(row => row[column]?.length ?? 0)))
-  const lines = cells.map(row => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '))
-  return `${lines.map(line => line.trimEnd()).join('\n')}\n`
-}
-
-/** Names and reasons come from others: none of them may drive the terminal or forge a row. */
-function plain(text: string): string {
-  return plainText(text).slice(0, 300)
+function cell(text: string, tone: Tone): Cell {
+  return { text, tone }
 }
 
 function formatMs(ms: number | null): string {

@@ -92,7 +92,7 @@ function unreachedText(
   if (!found?.endpoint) return undefined
   return (
     `the router says that it opened ${found.transport.toUpperCase()} port ${found.endpoint.port}, but nothing from outside ` +
-    'arrives there: look for a second router or a firewall on the way, ask the provider whether it lets connections in, ' +
+    'arrives there; look for a second router or a firewall on the way, ask the provider whether it lets connections in, ' +
     'or restart the router'
   )
 }

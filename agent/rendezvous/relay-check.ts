@@ -52,8 +52,8 @@ export async function checkRelay(
   }
   let socket: Socket | undefined
   try {
-    const names = await timed(() => untilAborted(addressesOf(relay.proxy ?? relay.url), limit.signal))
-    found = { ...found, addresses: names.value, nameMs: names.ms }
+    const names = await timed(() => untilAborted(addressesOf(relay.known.name), limit.signal))
+    found = { ...found, addresses: names.value, nameMs: isIP(relay.known.name) ? null : names.ms }
     step = 'tcp'
     const tcp = await timed(() => openRelayTcp(relay, clock, limit.signal))
     socket = tcp.value
@@ -87,8 +87,7 @@ export async function checkRelay(
   }
 }
 
-async function addressesOf({ hostname }: URL): Promise<readonly string[]> {
-  const host = hostname.replace(/^\[|\]$/g, '')
+async function addressesOf(host: string): Promise<readonly string[]> {
   if (isIP(host)) return [host]
   return (await lookup(host, { all: true })).slice(0, 8).map(({ address }) => address)
 }

@@ -145,7 +145,7 @@ function openingFor(side: Side): Opening | undefined {
         `set "portMapping" under "nat" to true in the config ${at}, or ${forward.replace(/ in it$/, ' in the router')}`,
       )
     case 'failed':
-      return { fact: factOf(situation.problem, at), remedy: `allow that in the router, or ${forward}` }
+      return { fact: factOf(situation.problem, at), remedy: adviceOf(situation.problem, forward) }
     default:
       return justDo(`turn on UPnP in the router ${at}, or ${forward}`)
   }
@@ -155,6 +155,13 @@ function openingFor(side: Side): Opening | undefined {
 function factOf(problem: string, at: string): string {
   const [fact = ''] = problem.split('; ')
   return fact.startsWith('the router ') ? fact.replace('the router', `the router ${at}`) : `${at}: ${fact}`
+}
+
+/** What the problem's own words advise, and to forward the ports where that would help. */
+function adviceOf(problem: string, forward: string): string {
+  const advice = problem.split('; ').slice(1).join('; ')
+  if (advice === '' || /by hand|none needed/.test(advice)) return forward
+  return /second router|in front of it/.test(advice) ? advice : `${advice}, or ${forward}`
 }
 
 /** Whoever may call nothing but the web's ports can still call this side, if it answers there. */

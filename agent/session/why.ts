@@ -86,22 +86,5 @@ function explainRelayed(input: WhyInput): Why {
   if (input.trying && input.faults.size === 0)
     return { why: 'relayed while direct paths are being tried', remedy: null }
   const { cause, remedy, gain } = obstacleBetween(input.own, input.theirs, input.name)
-  const tried = triedWays(input.faults)
-  const why = `relayed: ${cause}${tried ? ` (${tried})` : ''}`
-  return { why, remedy: remedy === null || gain === null ? remedy : `${remedy}: ${gain}` }
-}
-
-function triedWays(faults: ReadonlyMap<string, string>): string {
-  const ways = [...faults]
-  const dialled = ways.filter(([way]) => way.startsWith('tcp/') && way.includes(' ')).length
-  const others = ways.filter(([way]) => !way.includes(' ')).map(([way, reason]) => `${wordsFor(way)}: ${reason}`)
-  return [...others, dialled > 0 ? `TCP: none of ${dialled} ${dialled === 1 ? 'address' : 'addresses'} answered` : '']
-    .filter(text => text !== '')
-    .join('; ')
-}
-
-/** `udp` and `tcp/punched`, as the race names its ways, in words. */
-function wordsFor(way: string): string {
-  const [kind = '', how] = way.split('/')
-  return how === undefined ? kind.toUpperCase() : `${kind.toUpperCase()} ${how}`
+  return { why: `relayed: ${cause}`, remedy: remedy === null || gain === null ? remedy : `${remedy}: ${gain}` }
 }

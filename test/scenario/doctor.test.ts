@@ -59,7 +59,10 @@ rootTest('doctor tells each kind of network in words, whose router is in the way
   t.is(here.finding('nat-address-dependent').severity, 'note')
   const mapping = here.finding('port-mapping-failed')
   t.regex(mapping.text, /^the router here .*UPnP error 606/)
-  t.is(mapping.remedy, `allow that in the router, or forward TCP ${tcp} and UDP ${udp} to 192.168.2.10 in it`)
+  t.is(
+    mapping.remedy,
+    `allow UPnP port forwarding for this machine in the router, or forward TCP ${tcp} and UDP ${udp} to 192.168.2.10 in it`,
+  )
   t.is(mapping.gain, 'then hard connects directly')
   const relayed = here.finding('peer-relayed', 'hard')
   t.regex(relayed.text, /^relayed: both routers use another outside port for every destination/)

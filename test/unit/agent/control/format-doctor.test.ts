@@ -5,7 +5,7 @@ import { SAMPLE_REPORT } from './sample-report.ts'
 
 test('shows by chapter what is wrong, what could be better, and what that would gain', t => {
   t.is(
-    formatDoctor(SAMPLE_REPORT, 80),
+    formatDoctor(SAMPLE_REPORT, { width: 80, colour: false }),
     `This device
   ok       /etc/culvert/agent.json is valid.
 
@@ -31,7 +31,8 @@ Peers
 })
 
 test('fits a narrow terminal', t => {
-  for (const line of formatDoctor(SAMPLE_REPORT, 44).split('\n')) t.true(line.length <= 44, line)
+  for (const line of formatDoctor(SAMPLE_REPORT, { width: 44, colour: false }).split('\n'))
+    t.true(line.length <= 44, line)
 })
 
 test('no text of a report drives the terminal', t => {
@@ -39,7 +40,7 @@ test('no text of a report drives the terminal', t => {
   const json = JSON.stringify(SAMPLE_REPORT, (_key, value: unknown) =>
     typeof value === 'string' && value.includes(' ') ? value + evil : value,
   )
-  t.notRegex(formatDoctor(JSON.parse(json) as typeof SAMPLE_REPORT, 80).replaceAll('\n', ' '), /[\p{Cc}\u200f]/u)
+  t.notRegex(formatDoctor(JSON.parse(json) as typeof SAMPLE_REPORT).replaceAll('\n', ' '), /[\p{Cc}\u200f]/u)
 })
 
 test('texts become sentences, but names and protocols keep their case', t => {

@@ -1,22 +1,18 @@
 import test from 'ava'
-import {
-  formatBytes,
-  formatDuration,
-  formatPath,
-  formatStatus,
-  formatTable,
-} from '../../../../agent/control/format-status.ts'
+import { formatBytes, formatDuration, formatPath, formatStatus } from '../../../../agent/control/format-status.ts'
+import { formatTable } from '../../../../agent/control/text-table.ts'
 import { SAMPLE_STATUS } from './sample-status.ts'
 
 test('shows the whole agent on one page', t => {
   t.is(
     formatStatus(SAMPLE_STATUS),
     `attic  ${'a'.repeat(52)}
-culvert 0.1.0, up 3 h 12 min
+culvert 0.1.0, up 3 h 12 min; 3 peers: 2 direct, 1 offline
 
 RELAY                      STATE       RTT
 https://relay.example.org  connected   21 ms
-https://b.example.org      connecting  -      no answer in 5 s
+https://b.example.org      connecting  -
+    No answer in 5 s.
 
 NAT  MAPPING               FILTERING                   OUTSIDE
 UDP  endpoint-independent  address-and-port-dependent  203.0.113.5:4000
@@ -26,10 +22,10 @@ Port mapping: tcp 203.0.113.5:4001 (upnp, not yet seen to work); the router gave
 PEER    STATE      PATH                                    RTT     SINCE  STREAMS  IN      OUT
 laptop  connected  tcp lan 192.168.1.7:4000                3.1 ms  9 s    2        1.2 MB  345 B
 phone   connected  udp/datachannel punched 198.51.100.7:9  46 ms   2 min  0        0 B     0 B
-    their router keeps TCP out
-    turn on UPnP there
+    Their router keeps TCP out.
+    > Turn on UPnP there.
 tv      offline    -                                       -       -      0        0 B     0 B
-    not connected to any relay
+    Not connected to any relay.
 
 SERVICE  TARGET
 ssh      tcp://127.0.0.1:22
@@ -40,9 +36,36 @@ tcp://127.0.0.1:2222  laptop/ssh  listening
   )
 })
 
+test('leaves out on a narrow page what can be spared, and stacks rows on one that is narrower still', t => {
+  const linesAt = (width: number) => formatStatus(SAMPLE_STATUS, { width, colour: false }).split('\n')
+  for (const width of [120, 100, 80, 64]) {
+    for (const line of linesAt(width)) t.true(line.length <= width, `${width}: ${line}`)
+  }
+  t.true(linesAt(80).includes('PEER    STATE      PATH                                    RTT     IN      OUT'))
+  t.true(linesAt(60).includes('PEER    STATE      PATH'))
+  const phone = linesAt(40).indexOf('phone')
+  t.deepEqual(linesAt(40).slice(phone, phone + 6), [
+    'phone',
+    '  state    connected',
+    '  path     udp/datachannel punched 198.51.100.7:9',
+    '  rtt      46 ms',
+    '  since    2 min',
+    '    Their router keeps TCP out.',
+  ])
+})
+
+test('colours tell good from bad, and change no column', t => {
+  const coloured = formatStatus(SAMPLE_STATUS, { width: 100, colour: true })
+  t.true(coloured.includes('laptop  \u001b[32mconnected\u001b[0m  tcp lan'))
+  t.true(coloured.includes('tv      \u001b[2moffline\u001b[0m    -'))
+  const [first, ...parts] = coloured.split('\u001b[')
+  const bare = [first, ...parts.map(part => part.slice(part.indexOf('m') + 1))].join('')
+  t.is(bare, formatStatus(SAMPLE_STATUS, { width: 100, colour: false }))
+})
+
 test('a name with control characters cannot forge a row', t => {
-  t.is(formatTable(['A'], [['x\n\u001b[2Jy\u202e']]), 'A\nx [2Jy\n')
-  t.is(formatTable(['A'], [['x\u061cy\u200ez\u200f']]), 'A\nx y z\n')
+  t.is(formatTable([{ title: 'A' }], [['x\n\u001b[2Jy\u202e']]), 'A\nx [2Jy\n')
+  t.is(formatTable([{ title: 'A' }], [['x\u061cy\u200ez\u200f']]), 'A\nx y z\n')
 })
 
 test('no text of a status drives the terminal', t => {
@@ -55,7 +78,7 @@ test('no text of a status drives the terminal', t => {
   t.is(page.split('\n').length, formatStatus(SAMPLE_STATUS).split('\n').length + 1)
 })
 
-test('a table without rows is nothing', t => t.is(formatTable(['A'], []), ''))
+test('a table without rows is nothing', t => t.is(formatTable([{ title: 'A' }], []), ''))
 
 test('tells durations in at most two units', t => {
   t.deepEqual([0, 59.9, 60, 3599, 3600, 90_061].map(formatDuration), [

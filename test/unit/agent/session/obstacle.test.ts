@@ -80,12 +80,13 @@ test('the own router comes first, with the ports to forward and where to', t => 
 })
 
 test('a router that refused is told with its reason', t => {
-  const problem = 'the router refused TCP port 41822: it does not authorize the action (UPnP error 606); allow it'
+  const problem =
+    'the router refused TCP port 41822: it does not authorize the action (UPnP error 606); allow UPnP in it'
   const refused: Situation = { ...HARD, portOpening: 'failed', problem }
   t.is(
     remedyOf(refused, HARD),
     'the router here refused TCP port 41822: it does not authorize the action (UPnP error 606); ' +
-      'allow that in the router, or forward TCP 41822 and UDP 41823 to 192.168.1.20 in it',
+      'allow UPnP in it, or forward TCP 41822 and UDP 41823 to 192.168.1.20 in it',
   )
 })
 
@@ -120,4 +121,21 @@ test('a peer that tells nothing, as an older one, leaves only the own router to 
   const { cause, remedy } = obstacleBetween(EASY, undefined, 'tv')
   t.is(cause, 'the router or firewall at tv lets no packet of this device in')
   t.regex(remedy ?? '', /router here/)
+})
+
+test('what is advised fits what the router did', t => {
+  const advised = (problem: string) => remedyOf({ ...HARD, portOpening: 'failed', problem }, HARD) ?? ''
+  const forward = 'forward TCP 41822 and UDP 41823 to 192.168.1.20 in it'
+  t.is(
+    advised(
+      'the router refused TCP port 1: it knows no such thing; forward the port by hand in the router, or do without',
+    ),
+    `the router here refused TCP port 1: it knows no such thing; ${forward}`,
+  )
+  t.is(
+    advised(
+      'the router says that it opened TCP port 1, but nothing arrives there; look for a second router, or restart it',
+    ),
+    'the router here says that it opened TCP port 1, but nothing arrives there; look for a second router, or restart it',
+  )
 })

@@ -101,14 +101,15 @@ test('each kind of network has its code', t => {
 })
 
 test('a router that refuses ports is told with its reason, the ports and who would gain', t => {
-  const problem = 'the router refused TCP port 41822: it does not authorize the action (UPnP error 606); allow it'
+  const problem =
+    'the router refused TCP port 41822: it does not authorize the action (UPnP error 606); allow UPnP in it'
   const refused: Situation = { ...HARD, portOpening: 'failed', problem }
   const found = natFindings(refused, nat, ['laptop']).at(-1)
   t.like(found, {
     code: 'port-mapping-failed',
     severity: 'note',
     text: 'the router here refused TCP port 41822: it does not authorize the action (UPnP error 606)',
-    remedy: 'allow that in the router, or forward TCP 41822 and UDP 41823 to 192.168.1.20 in it',
+    remedy: 'allow UPnP in it, or forward TCP 41822 and UDP 41823 to 192.168.1.20 in it',
     gain: 'then laptop connects directly',
   })
   const gain = (relayed: readonly string[]) => natFindings(refused, nat, relayed).at(-1)?.gain
