@@ -165,6 +165,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     stunServers: () => agent.stunServers,
     udp: () => udpSituation(udpPorts ? undefined : udpPort, nat.report()),
     hardTcpNat: () => isHard(nat.report().tcp.mapping),
+    addressBetweenNats: () => nat.addressBetweenNats(),
     nameOf: id => trust.nameOf(id) ?? shortPeerId(id),
     onObstacle: () => nat.doubt(),
     onSuspect: () => nat.lookNow(),

@@ -2,6 +2,7 @@ import type { InterfaceAddress } from '../../common/platform/network-interfaces.
 import { type Candidate, type DirectHow, MAX_CANDIDATES } from '../../common/wire/candidate.ts'
 import { addressScope, type Endpoint, sameEndpoint } from '../../common/wire/endpoint.ts'
 import { isVirtualInterface } from './interface-kind.ts'
+import type { BetweenNats } from './port-mapping-report.ts'
 
 /** What is known about where we can be reached. */
 export interface CandidateSources {
@@ -11,6 +12,8 @@ export interface CandidateSources {
   readonly udpPort?: number
   /** Port mappings that may be told to others. */
   readonly mapped: { readonly tcp: Endpoint | null; readonly udp: Endpoint | null }
+  /** Our router's place between two NATs. */
+  readonly between?: BetweenNats | undefined
   /** An outside address, not on this machine, behind which everything seems to come in at its own port. */
   readonly open: string | undefined
 }
@@ -19,7 +22,17 @@ export interface CandidateSources {
 const MAX_PER_RANK = 8
 
 /** Lower is better: what is cheap and likely comes first, what nobody else can be behind last. */
-const RANK = { lan: 0, public: 1, ipv6: 2, mapped: 3, open: 4, linkLocal: 5, bridge: 6, loopback: 7 } as const
+const RANK = {
+  lan: 0,
+  public: 1,
+  ipv6: 2,
+  mapped: 3,
+  between: 4,
+  open: 5,
+  linkLocal: 6,
+  bridge: 7,
+  loopback: 8,
+} as const
 type Rank = keyof typeof RANK
 
 interface Ranked {
@@ -46,6 +59,8 @@ export function candidatesOf(sources: CandidateSources): readonly Candidate[] {
   }
   if (sources.mapped.tcp) add('mapped', 'tcp', 'mapped', sources.mapped.tcp)
   if (sources.mapped.udp) add('mapped', 'udp', 'mapped', sources.mapped.udp)
+  if (sources.between?.tcp) add('between', 'tcp', 'mapped', sources.between.tcp)
+  if (sources.between?.udp) add('between', 'udp', 'mapped', sources.between.udp)
   if (sources.open !== undefined) addAddress('open', 'public', sources.open)
   return ranked
     .toSorted((a, b) => RANK[a.rank] - RANK[b.rank])

@@ -47,6 +47,8 @@ export interface Nat {
   report(): NatReport
   /** Where peers may reach us, best first. */
   candidates(): readonly Candidate[]
+  /** Our router's own address outside, where it stands behind another NAT; undefined when it has none or does not tell. */
+  addressBetweenNats(): string | undefined
   /** The servers to ask, of all relays and the config; new ones are asked at once. */
   setStunServers(servers: readonly Endpoint[]): void
   /** A relay came: it may be able to look at our ports from outside. */
@@ -94,11 +96,13 @@ export function startNat(options: NatOptions): Promise<Nat> {
   }
   const candidates = () => {
     const { portMapping } = report()
+    const { between } = mapped()
     return candidatesOf({
       addresses: interfaces(),
       tcpPort,
       ...(options.acceptsUdp ? { udpPort } : {}),
       mapped: portMapping,
+      between,
       open: openAddress(discovery),
     })
   }
@@ -161,6 +165,7 @@ export function startNat(options: NatOptions): Promise<Nat> {
   return Promise.resolve({
     report,
     candidates,
+    addressBetweenNats: () => mapped().between?.address,
     setStunServers: servers => discovery.setServers(servers.filter(server => isReachableFrom(interfaces(), server))),
     onRelay: () => reach.tcp?.onRelay(),
     refresh,

@@ -1,6 +1,13 @@
 import type { Endpoint } from '../../common/wire/endpoint.ts'
 import type { MapperProtocol } from './port-mapper.ts'
-import { type EntryState, heldMapping, isUsable, type MappedProtocol, type PortMappingState } from './port-mapping.ts'
+import {
+  type EntryState,
+  heldMapping,
+  isBetweenNats,
+  isUsable,
+  type MappedProtocol,
+  type PortMappingState,
+} from './port-mapping.ts'
 
 /** What the keeper of port mappings knows. */
 export interface PortMappingReport {
@@ -9,7 +16,16 @@ export interface PortMappingReport {
   readonly externalAddress: string | 'none' | undefined
   readonly tcp: Endpoint | undefined
   readonly udp: Endpoint | undefined
+  /** The router's address where it stands behind another NAT, and what is open there. */
+  readonly between: BetweenNats | undefined
   readonly problem: string | undefined
+}
+
+/** A place that only those reach who stand behind the same outer NAT. */
+export interface BetweenNats {
+  readonly address: string
+  readonly tcp: Endpoint | undefined
+  readonly udp: Endpoint | undefined
 }
 
 export const NO_PORT_MAPPING: PortMappingReport = {
@@ -17,6 +33,7 @@ export const NO_PORT_MAPPING: PortMappingReport = {
   externalAddress: undefined,
   tcp: undefined,
   udp: undefined,
+  between: undefined,
   problem: undefined,
 }
 
@@ -28,16 +45,18 @@ export function portMappingReport(
 ): PortMappingReport {
   const external = state.last?.external
   const usable = external !== undefined && isUsable(external) ? external.address : undefined
-  const outside = (entry: EntryState): Endpoint | undefined => {
+  const inner = external !== undefined && isBetweenNats(external) ? external.address : undefined
+  const at = (address: string | undefined, entry: EntryState): Endpoint | undefined => {
     const mapping = heldMapping(entry)
-    return mapping && usable !== undefined ? { address: usable, port: mapping.externalPort } : undefined
+    return mapping && address !== undefined ? { address, port: mapping.externalPort } : undefined
   }
   return {
     protocol: (state.last && protocol) ?? 'none',
     externalAddress:
       external?.kind === 'address' ? external.address : external?.kind === 'refused' ? 'none' : undefined,
-    tcp: outside(state.tcp),
-    udp: outside(state.udp),
+    tcp: at(usable, state.tcp),
+    udp: at(usable, state.udp),
+    between: inner === undefined ? undefined : { address: inner, tcp: at(inner, state.tcp), udp: at(inner, state.udp) },
     problem: problemOf(state, ports),
   }
 }

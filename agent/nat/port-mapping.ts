@@ -157,13 +157,25 @@ export function heldMapping(entry: EntryState): PortMapping | undefined {
   return entry.name === 'asking' ? entry.held : undefined
 }
 
-/** A private or a carrier's address is one more NAT's inside: a mapping there leads nowhere. */
+/** A private or a carrier's address is one more NAT's inside: a mapping there leads only who is inside, too. */
 export function isUsable(external: ExternalAnswer): external is { kind: 'address'; address: string } {
   return external.kind === 'address' && addressScope(external.address) === 'public'
 }
 
+/** Between two NATs others may be as well: homes of one carrier, or who is on the outer of two routers. */
+export function isBetweenNats(external: ExternalAnswer): external is { kind: 'address'; address: string } {
+  if (external.kind !== 'address') return false
+  const scope = addressScope(external.address)
+  return scope === 'carrier' || scope === 'private'
+}
+
 /** Where the address comes with the mapping, asking is how to learn it. */
 function mayAsk(external: ExternalAnswer): boolean {
+  return external.kind === 'untold' || isUsable(external) || isBetweenNats(external)
+}
+
+/** An address that is not good may become so without a word, as when the provider gives a public one. */
+function isSettled(external: ExternalAnswer): boolean {
   return external.kind === 'untold' || isUsable(external)
 }
 
@@ -186,7 +198,7 @@ function due(state: PortMappingState, now: number): PortMappingStep {
   let next = state
   if (gateway.checkAt !== undefined && gateway.checkAt <= now) {
     // Without an address there is nothing to check but the address.
-    if (!mayAsk(gateway.external)) return search(state, 0)
+    if (!isSettled(gateway.external)) return search(state, 0)
     next = { ...next, gateway: { ...gateway, checkAt: undefined } }
     actions.push({ name: 'check' })
   }
@@ -217,7 +229,7 @@ function found(
     external,
     deafUntil: now + DEAF_MS,
     checkPeriodMs,
-    checkAt: now + (mayAsk(external) ? checkPeriodMs : ADDRESS_AGAIN_MS[external.kind]),
+    checkAt: now + (isSettled(external) ? checkPeriodMs : ADDRESS_AGAIN_MS[external.kind]),
     missed: 0,
     life: undefined,
   }

@@ -68,6 +68,7 @@ export class DirectKeeper {
       udp: context.udp,
       stunServers: context.stunServers,
       hardTcpNat: context.hardTcpNat,
+      addressBetweenNats: () => context.addressBetweenNats?.(),
       attach,
       sendIce: (attempt, signal) => session.sendIce(attempt, signal),
       sendPunch: (attempt, signal) => session.sendPunch(attempt, signal),

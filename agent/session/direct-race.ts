@@ -66,6 +66,8 @@ export interface RaceContext {
   sendPunch(attempt: number, signal: PunchSignal): void
   /** The router gives each destination another TCP port. */
   hardTcpNat(): boolean
+  /** Our router's own address outside, where it stands behind another NAT. */
+  addressBetweenNats(): string | undefined
   /** A better path than any UDP one is in use already. */
   hasTcp(): boolean
   hasDirect(): boolean
@@ -105,6 +107,7 @@ export class DirectRace {
       stunServers: () => context.stunServers(),
       hardNat: () => context.hardTcpNat(),
       hasTcp: () => context.hasTcp(),
+      addressBetweenNats: () => context.addressBetweenNats(),
       rttMs: () => context.rttMs(),
       attach: path => context.attach(path, true),
       send: (attempt, signal) => context.sendPunch(attempt, signal),

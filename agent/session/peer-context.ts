@@ -38,6 +38,8 @@ export interface PeerContext {
   readonly udp: () => UdpSituation | undefined
   /** The router gives each destination another TCP port. */
   readonly hardTcpNat: () => boolean
+  /** Our router's own address outside, where it stands behind another NAT and tells it. */
+  readonly addressBetweenNats?: () => string | undefined
   /** The name that the config gives a peer, for the log. */
   readonly nameOf: (peer: PeerId) => string
   /** No direct way to a peer was found. */

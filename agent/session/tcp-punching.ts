@@ -1,3 +1,4 @@
+import { isIPv4 } from 'node:net'
 import { asCulvertError, CulvertError } from '../../common/errors.ts'
 import { type Clock, pause } from '../../common/platform/clock.ts'
 import type { Random } from '../../common/platform/random.ts'
@@ -44,6 +45,8 @@ export interface PunchingContext {
   /** The router gives each destination another TCP port: what a relay sees is not what the peer would meet. */
   hardNat(): boolean
   hasTcp(): boolean
+  /** Our router's own address outside, where it stands behind another NAT. */
+  addressBetweenNats(): string | undefined
   /** Of the path that carries our signals, in ms. */
   rttMs(): number
   attach(path: Path): void
@@ -117,9 +120,9 @@ export class TcpPunching {
       return reply.kind === 'answer' ? this.#reach(dialogue, reply.outside) : this.#aim(dialogue, reply.outside)
     }
     using port = await this.#openPort(dialogue)
-    dialogue.say({ kind: 'offer', outside: port.outside })
+    dialogue.say({ kind: 'offer', ...this.#places(port) })
     const reply = await dialogue.next(['answer', 'window'], whyDeclined)
-    return reply.kind === 'answer' ? this.#meet(dialogue, port, reply.outside) : this.#await(dialogue, port, reply)
+    return reply.kind === 'answer' ? this.#meet(dialogue, port, reply) : this.#await(dialogue, port, reply)
   }
 
   async #answer(dialogue: PunchDialogue, words: Words<'offer' | 'ask'>): Promise<Path> {
@@ -127,16 +130,32 @@ export class TcpPunching {
       return words.kind === 'offer' ? this.#reach(dialogue, words.outside) : this.#aim(dialogue, undefined)
     }
     using port = await this.#openPort(dialogue)
-    dialogue.say({ kind: 'answer', outside: port.outside })
-    if (words.kind === 'offer') return this.#meet(dialogue, port, words.outside)
+    dialogue.say({ kind: 'answer', ...this.#places(port) })
+    if (words.kind === 'offer') return this.#meet(dialogue, port, words)
     return this.#await(dialogue, port, await dialogue.next(['window'], whyDeclined))
   }
 
-  /** Both sides are met where relays see them. */
-  #meet(dialogue: PunchDialogue, port: PunchPort, remote: Endpoint): Promise<Path> {
-    checkMeetingPlace(remote.address, port.outside.address)
+  /** Where we are met: outside, and behind a carrier's NAT by its other customers. Most routers keep ports. */
+  #places({ outside, localPort: port }: PunchPort): { readonly outside: Endpoint; readonly between?: Endpoint } {
+    const address = this.#context.addressBetweenNats()
+    return address === undefined ? { outside } : { outside, between: { address, port } }
+  }
+
+  /** Both sides are met where relays see them; or between two NATs, when the outer one is the same and leads nobody back. */
+  #meet(dialogue: PunchDialogue, port: PunchPort, remote: Words<'offer' | 'answer'>): Promise<Path> {
+    const { outside, between } = remote
+    checkMeetingPlace(outside.address, port.outside.address)
     const meeting = this.#meeting(dialogue, MEETING_MS)
-    void meeting.line(port.localPort, remote, { again: true })
+    void meeting.line(port.localPort, outside, { again: true })
+    const own = this.#context.addressBetweenNats()
+    if (
+      between &&
+      own !== undefined &&
+      outside.address === port.outside.address &&
+      areNeighbours(between.address, own)
+    ) {
+      void meeting.line(port.localPort, between, { again: true })
+    }
     return meeting.complete()
   }
 
@@ -273,6 +292,18 @@ function whyDeclined(why: Decline): string {
 
 function sayWindow(dialogue: PunchDialogue, { address, window }: OutsideWindow, first: boolean): void {
   dialogue.say({ kind: 'window', from: { address, port: window.first }, ports: window.count, first })
+}
+
+/** A carrier's addresses are all between its NAT and homes; a private one has to be next to our router's own. */
+function areNeighbours(remote: string, own: string): boolean {
+  const scope = addressScope(remote)
+  if (scope !== addressScope(own) || remote === own) return false
+  return scope === 'carrier' || (scope === 'private' && sameSubnet(remote, own))
+}
+
+/** Home routers give out /24. */
+function sameSubnet(a: string, b: string): boolean {
+  return isIPv4(a) && isIPv4(b) && a.slice(0, a.lastIndexOf('.')) === b.slice(0, b.lastIndexOf('.'))
 }
 
 /**

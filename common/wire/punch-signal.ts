@@ -30,6 +30,8 @@ export type PunchWords =
 interface Meeting<Kind> {
   readonly kind: Kind
   readonly outside: Endpoint
+  /** Where it is met by those who stand behind the same outer NAT; not in `aim`. */
+  readonly between?: Endpoint
 }
 
 const KINDS = ['offer', 'answer', 'decline', 'ask', 'window', 'aim', 'go'] as const
@@ -39,12 +41,13 @@ const FIRST_BIT = 0x01
 
 /** Flags: the kind, and bit 7 for UDP. */
 export function encodePunch(attempt: number, signal: PunchSignal): Buffer {
-  const writer = new ByteWriter(32)
+  const writer = new ByteWriter(64)
   switch (signal.kind) {
     case 'offer':
     case 'answer':
     case 'aim':
       writeEndpoint(writer, signal.outside)
+      if (signal.between) writeEndpoint(writer, signal.between)
       break
     case 'window':
       writeEndpoint(writer, signal.from)
@@ -74,7 +77,7 @@ function decodeWords(kind: (typeof KINDS)[number] | undefined, reader: ByteReade
     case 'offer':
     case 'answer':
     case 'aim':
-      return { kind, outside: readEndpoint(reader) }
+      return { kind, outside: readEndpoint(reader), ...(reader.left > 0 ? { between: readEndpoint(reader) } : {}) }
     case 'window': {
       const from = readEndpoint(reader)
       const ports = reader.u16()

@@ -53,6 +53,42 @@ for (const [protocol, mapper] of Object.entries(PROTOCOLS)) {
   )
 }
 
+/** All but who may reach nothing beyond ports 80 and 443 of the internet. */
+const KINDS = [
+  'firewall',
+  'eim-eif',
+  'eim-apdf',
+  'edm',
+  'edm-sequential',
+  'carrier',
+  'carrier-edm',
+  'udp-blocked',
+] as const
+
+for (const [protocol, mapper] of Object.entries(PROTOCOLS)) {
+  rootTest(`every kind of site is direct over TCP with a hard NAT that speaks ${protocol}`, async t => {
+    t.timeout(120_000)
+    const sites = Object.fromEntries(KINDS.map(kind => [kind, kind] as const))
+    await using world = await World.start({ lab: { sites: { ...sites, bob: { kind: 'edm', ...mapper } } }, agents: {} })
+    const names = ['bob', ...KINDS]
+    for (const name of names) await world.prepare(name)
+    const agents = await Promise.all(names.map(name => world.startAgent(name)))
+    const [bob, ...others] = agents
+    await bob?.waitFor('a verified mapping', ({ nat }) => nat.portMapping.verified)
+    const found = await Promise.all(
+      others.map(async agent => {
+        await agent.waitForRelay()
+        await agent.client.ping('bob')
+        await agent.waitForPeer('bob', 'direct over TCP', ({ path }) => path?.kind === 'tcp')
+        const { path } = await agent.peer('bob')
+        return `${agent.name} ${path?.how}`
+      }),
+    )
+    t.log(found.join(', '))
+    t.is(found.length, KINDS.length)
+  })
+}
+
 rootTest('IPv6 only: a pinhole by PCP lets a host in whose own firewall nobody can punch', async t => {
   await using world = await World.start({
     // Alice's router lets nothing out but TCP, and answers what nobody asked for with RST.

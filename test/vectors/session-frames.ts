@@ -1,7 +1,7 @@
 import { type Candidate, decodeCandidates, encodeCandidates } from '../../common/wire/candidate.ts'
 import { datagramSize, decodeDatagram, writeDatagram } from '../../common/wire/datagram.ts'
 import { decodeProbeSecret } from '../../common/wire/probe.ts'
-import { decodePunch, encodePunch } from '../../common/wire/punch-signal.ts'
+import { decodePunch, encodePunch, type PunchSignal } from '../../common/wire/punch-signal.ts'
 import {
   decodeCount,
   decodeCredit,
@@ -78,6 +78,13 @@ const OFFER: IceSignal = { kind: 'offer', sdp: 'v=0\r\n' }
 const ANSWER: IceSignal = { kind: 'answer', sdp: 'v=0\r\n' }
 const LINE: IceSignal = { kind: 'candidate', line: 'candidate:1 1 UDP 1 192.0.2.1 9 typ host', mid: '0' }
 const FAILED: IceSignal = { kind: 'failed', reason: 'no way' }
+
+const BETWEEN_OFFER: PunchSignal = {
+  over: 'tcp',
+  kind: 'offer',
+  outside: { address: '192.0.2.1', port: 57_558 },
+  between: { address: '100.64.11.12', port: 41_822 },
+}
 
 export const FRAMES: readonly FrameVector[] = [
   {
@@ -310,6 +317,16 @@ export const FRAMES: readonly FrameVector[] = [
     encode: () => encodePunch(42, { over: 'tcp', kind: 'offer', outside: { address: '192.0.2.1', port: 57_558 } }),
     decode: decodePunch,
     message: { over: 'tcp', kind: 'offer', outside: { address: '192.0.2.1', port: 57_558 } },
+  },
+  {
+    name: 'punch offer with a place between two NATs',
+    hex: '49 00 000e 0000002a 04 e0d6 c0000201 04 a35e 64400b0c',
+    type: 0x49,
+    flags: 0,
+    stream: 42,
+    encode: () => encodePunch(42, BETWEEN_OFFER),
+    decode: decodePunch,
+    message: BETWEEN_OFFER,
   },
   {
     name: 'punch answer',

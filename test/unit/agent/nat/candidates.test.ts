@@ -83,3 +83,9 @@ test('the outside endpoint of our UDP port joins them, once', t => {
   t.is(joined.at(-1)?.how, 'punched')
   t.is(joined.length, known.length + 1)
 })
+
+test('a port that is open between two NATs is told behind those that are open to all', t => {
+  const mapped = { tcp: { address: '198.51.100.7', port: 4000 }, udp: null }
+  const between = { address: '100.64.3.4', tcp: { address: '100.64.3.4', port: 4000 }, udp: undefined }
+  t.deepEqual(texts({ mapped, between }), ['tcp/mapped 198.51.100.7:4000', 'tcp/mapped 100.64.3.4:4000'])
+})

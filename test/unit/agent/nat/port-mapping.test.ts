@@ -79,6 +79,7 @@ test('it searches, asks for both ports, and reports them at the outside address'
     externalAddress: '198.51.100.7',
     tcp: { address: '198.51.100.7', port: 4000 },
     udp: { address: '198.51.100.7', port: 5555 },
+    between: undefined,
     problem: undefined,
   })
 })
@@ -117,13 +118,19 @@ test('no router: the search is repeated after 5, 10, 20 s and so on to half an h
   t.regex(play.report().problem ?? '', /turn UPnP on .* TCP port 4000 and UDP port 4001/)
 })
 
-test('a private or a carrier address asks for nothing and says why', t => {
+test('a private or a carrier address is named; what is open there is told apart, and the address asked after again', t => {
   for (const address of ['192.168.0.2', '100.64.3.4', '10.0.0.1']) {
     const play = new Play()
-    t.deepEqual(play.on({ ...FOUND, external: { kind: 'address', address } }), [])
+    t.deepEqual(play.on({ ...FOUND, external: { kind: 'address', address } }), [
+      'ask tcp undefined',
+      'ask udp undefined',
+    ])
+    play.grant('tcp')
+    play.refuse('udp', 'refused')
     t.regex(play.report().problem ?? '', /behind another NAT/)
     t.is(play.report().tcp, undefined)
-    t.deepEqual(play.tick(), ['search'])
+    t.deepEqual(play.report().between, { address, tcp: { address, port: 4000 }, udp: undefined })
+    for (let wanted = play.tick(); !wanted.includes('search'); wanted = play.tick()) play.refuse('udp', 'refused')
     t.is(play.now, 600_000)
   }
 })

@@ -171,6 +171,8 @@ test('payloads that end too early are malformed', t => {
     if (payload.length === 0 || ['data', 'datagram', 'part of a datagram'].includes(name)) continue
     if (type === FRAME.ping || type === FRAME.pong) continue
     for (let length = 0; length < payload.length; length++) {
+      // The second endpoint need not be there.
+      if (name === 'punch offer with a place between two NATs' && length === 7) continue
       t.throws(
         () => decode({ type, flags, stream: 0, payload: payload.subarray(0, length) }),
         malformed,
