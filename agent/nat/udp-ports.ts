@@ -9,6 +9,8 @@ import { UdpPort } from './udp-port.ts'
 
 /** Under the 30 s after which many NATs forget a UDP mapping (RFC 4787 §4.3 asks for two minutes). */
 const OUTSIDE_FRESH_MS = 20_000
+/** Several peers that need it at once are one question. */
+const ASK_AGAIN_MS = 1_000
 /** Servers asked at once; the first answer counts. */
 const MAX_SERVERS = 2
 
@@ -80,18 +82,14 @@ export class UdpPorts implements AsyncDisposable {
     return fresh ? this.#outside?.endpoint : undefined
   }
 
-  /** Asks for it where it is not known; undefined when nobody answers. */
+  /** Asks for it, as a NAT may have drawn another since; undefined when nobody answers. */
   async learnOutside(servers: readonly Endpoint[], signal: AbortSignal): Promise<Endpoint | undefined> {
-    if (this.outside) return this.outside
+    const { clock } = this.#options
+    if (this.#outside && clock.now() - this.#outside.seenAt < ASK_AGAIN_MS) return this.#outside.endpoint
     this.#asking ??= this.#ask(servers, signal).finally(() => {
       this.#asking = undefined
     })
     return this.#asking
-  }
-
-  /** The network is another one: what was seen from the old one says nothing. */
-  forgetOutside(): void {
-    this.#outside = undefined
   }
 
   async close(): Promise<void> {

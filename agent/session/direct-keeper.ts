@@ -10,7 +10,7 @@ import type { Path } from '../path/path.ts'
 import { isDirect } from '../path/path-choice.ts'
 import type { AttemptBudget } from './attempt-budget.ts'
 import { DirectRace } from './direct-race.ts'
-import { directRetryMs } from './direct-schedule.ts'
+import { directRetryMs, upgradeRetryMs } from './direct-schedule.ts'
 import type { PathLink } from './path-link.ts'
 import type { PeerContext } from './peer-context.ts'
 import type { Session } from './session.ts'
@@ -27,6 +27,9 @@ export class DirectKeeper {
   /** With this network, no direct way was found: user bytes need not wait for one. */
   #hopeless: boolean
   #failures = 0
+  /** Tries for TCP while UDP is in use, and the path that they are to replace. */
+  #upgrades = 0
+  #improving: PathLink | undefined
   #triedAt = Number.NEGATIVE_INFINITY
   /** User bytes have waited for a direct path, or gone over one: when it breaks, they go on at once. */
   #begun = false
@@ -113,10 +116,18 @@ export class DirectKeeper {
     this.#begun = true
     this.#hopeless = false
     this.#failures = 0
-    this.#retryTimer?.cancel()
-    this.#retryTimer = undefined
     this.#learn()
     if (this.#announced === '') this.#announce(false)
+    const { active } = this.#session
+    if (active !== this.#improving) {
+      this.#improving = active
+      this.#retryTimer?.cancel()
+      this.#retryTimer = undefined
+    }
+    if (this.#hasTcp()) this.#upgrades = 0
+    // A NAT may have drawn another port: what was told is probed at once, before a relay can be asked.
+    else if (active?.suspect && !this.#race.running) this.#try()
+    else if (!this.#race.running && !this.#retryTimer) this.#upgradeLater()
   }
 
   /** The path in use is a relay's. */
@@ -143,7 +154,9 @@ export class DirectKeeper {
   }
 
   onBusy(busy: boolean): void {
-    if (busy && this.#retryTimer) this.#retryLater()
+    if (!busy || !this.#retryTimer) return
+    if (this.#onUdp()) this.#upgradeLater()
+    else this.#retryLater()
   }
 
   /** A relay line came up, over which what failed before may be arranged now. */
@@ -160,6 +173,7 @@ export class DirectKeeper {
   onNetworkChange(): void {
     this.#hopeless = this.#knownHopeless()
     this.#failures = 0
+    this.#upgrades = 0
     if (!this.#session.active) return
     const { active } = this.#session
     this.#announce(!isDirect(active))
@@ -239,7 +253,10 @@ export class DirectKeeper {
   #afterRace(): void {
     if (this.#closed || !this.#session.active || this.#retryTimer) return
     // One that waits for the peer's hello counts: it becomes ready in a moment, or its end is told by `onPaths`.
-    if (this.#session.links.some(isDirect)) return
+    if (this.#session.links.some(isDirect)) {
+      if (this.#onUdp()) this.#upgradeLater()
+      return
+    }
     if (!this.#race.informed) {
       // The candidates are on their way and begin another race; without them, as from an older peer, the clock does.
       this.#retryLater()
@@ -255,6 +272,23 @@ export class DirectKeeper {
     this.#context.onObstacle()
     this.#retryLater()
     this.#context.onChange()
+  }
+
+  /** TCP carries more for less, so it is tried for again while UDP is in use. */
+  #upgradeLater(): void {
+    this.#retryTimer?.cancel()
+    const delay = upgradeRetryMs(this.#upgrades, this.#session.streamCount > 0)
+    this.#retryTimer = this.#context.clock.after(delay, () => {
+      this.#retryTimer = undefined
+      if (this.#closed || !this.#onUdp()) return
+      this.#upgrades++
+      this.#announce(true)
+      this.#try()
+    })
+  }
+
+  #onUdp(): boolean {
+    return this.#session.active?.kind === 'udp' && !this.#hasTcp()
   }
 
   #retryLater(): void {

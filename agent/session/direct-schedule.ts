@@ -16,6 +16,16 @@ export function directRetryMs(failures: number, busy: boolean): number {
   return steps[Math.min(Math.max(failures - 1, 0), steps.length - 1)] ?? 60_000
 }
 
+/** While a direct path over UDP is used: TCP costs less, but what works is not bad. */
+const BUSY_UPGRADE_MS = [10_000, 30_000, 60_000] as const
+const IDLE_UPGRADE_MS = [60_000, 600_000, 3_600_000] as const
+
+/** Milliseconds until TCP is tried again, after so many tries. */
+export function upgradeRetryMs(tries: number, busy: boolean): number {
+  const steps = busy ? BUSY_UPGRADE_MS : IDLE_UPGRADE_MS
+  return steps[Math.min(tries, steps.length - 1)] ?? 60_000
+}
+
 /** Milliseconds that TCP gets alone when it probably works: a UDP path made meanwhile would be left again at once. */
 const TCP_HEAD_START_MS = 400
 

@@ -36,3 +36,22 @@ test('a peer gets 96 dials, 8 UDP offers and 4 punch offers in 10 s, and no more
   t.true(budget.takeUdpOffer())
   t.true(budget.takePunchOffer())
 })
+
+test('a peer sets off only so many rounds of probes, probes and answers', t => {
+  const clock = new FakeClock()
+  const budget = new AttemptBudget(clock)
+  const taken = (take: () => boolean) => {
+    let count = 0
+    while (count < 5_000 && take()) count++
+    return count
+  }
+  const all = () => [
+    taken(() => budget.takeProbeRun()),
+    taken(() => budget.takeProbe()),
+    taken(() => budget.takeProbeAnswer()),
+  ]
+  t.deepEqual(all(), [6, 512, 1_024])
+  t.deepEqual(all(), [0, 0, 0])
+  clock.advance(10_000)
+  t.deepEqual(all(), [6, 512, 1_024])
+})

@@ -1,5 +1,11 @@
 import test from 'ava'
-import { directRetryMs, hangingMs, recallMs, udpDelayMs } from '../../../../agent/session/direct-schedule.ts'
+import {
+  directRetryMs,
+  hangingMs,
+  recallMs,
+  udpDelayMs,
+  upgradeRetryMs,
+} from '../../../../agent/session/direct-schedule.ts'
 import type { Candidate } from '../../../../common/wire/candidate.ts'
 
 test('while bytes flow over a relay, a direct path is tried for at least every minute', t => {
@@ -48,4 +54,10 @@ test('a call hangs when it takes longer than it should on such a line, and each 
   t.is(hangingMs(600, 0), 6_000)
   t.is(hangingMs(0, 4), 2_000)
   t.is(hangingMs(5_000, 100), 10_000)
+})
+
+test('TCP is tried for while UDP is in use: soon while bytes flow, and hardly ever while none do', t => {
+  const waits = (busy: boolean) => [0, 1, 2, 3, 100].map(tries => upgradeRetryMs(tries, busy))
+  t.deepEqual(waits(true), [10_000, 30_000, 60_000, 60_000, 60_000])
+  t.deepEqual(waits(false), [60_000, 600_000, 3_600_000, 3_600_000, 3_600_000])
 })
