@@ -1,4 +1,4 @@
-import { wakeCompilers } from '../../common/platform/engine.ts'
+import { noteTraffic } from '../../common/platform/engine.ts'
 import {
   encodeFrame,
   FRAME,
@@ -76,7 +76,7 @@ export class Outbox {
   #dataBatch(): OutgoingBatch | undefined {
     const size = this.#sizeWanted()
     if (size === 0) return undefined
-    if (size === BATCH_BYTES) wakeCompilers()
+    noteTraffic()
     const bytes =
       size === BATCH_BYTES
         ? batchBuffers.take()

@@ -1,6 +1,5 @@
 import { asCulvertError, CulvertError } from '../../common/errors.ts'
 import type { Clock, Timer } from '../../common/platform/clock.ts'
-import { wakeCompilers } from '../../common/platform/engine.ts'
 import { canReadInto, readInto } from '../../common/platform/fast-read.ts'
 import { ByteReader, ByteWriter } from '../../common/wire/bytes.ts'
 import {
@@ -242,7 +241,6 @@ export class PathLink implements PathView {
     const nextBuffer = () => {
       if (!this.#recordKept) return undefined
       this.#recordKept = false
-      wakeCompilers()
       record = recordBuffers.take()
       this.#record = record
       return record

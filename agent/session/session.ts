@@ -1,5 +1,6 @@
 import { CulvertError, type ErrorCode } from '../../common/errors.ts'
 import type { Clock } from '../../common/platform/clock.ts'
+import { noteTraffic } from '../../common/platform/engine.ts'
 import { type Candidate, decodeCandidates, encodeCandidates } from '../../common/wire/candidate.ts'
 import { decodeProbeSecret } from '../../common/wire/probe.ts'
 import { decodePunch, encodePunch, type PunchSignal } from '../../common/wire/punch-signal.ts'
@@ -330,6 +331,7 @@ export class Session implements StreamHost {
     switch (frame.type) {
       case FRAME.data:
         this.#bytesIn += frame.payload.length
+        noteTraffic()
         if (stream && !stream.receiveData(frame.payload)) {
           throw new CulvertError('wire-malformed', `the peer sent more than its credit on stream ${frame.stream}`)
         }

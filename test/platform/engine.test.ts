@@ -8,7 +8,7 @@ const ENGINE = join(import.meta.dirname, '../../common/platform/engine.ts')
 /** Runs in a process of its own, since it is about the whole of one; gives what V8 tells of its compilers, and the output. */
 async function run(body: string): Promise<readonly string[]> {
   const program = `
-    import { giveBackMemory, heldBytes, restCompilers, wakeCompilers } from ${JSON.stringify(ENGINE)}
+    import { giveBackMemory, heldBytes, noteTraffic, restCompilers } from ${JSON.stringify(ENGINE)}
     const sum = (list, factor) => { let s = 0; for (let i = 0; i < 50; i++) s = (s + list[i % 16] * factor) | 0; return s }
     const heat = () => { const list = [...Array(16).keys()]; for (let i = 0; i < 200_000; i++) sum(list, i) }
     const pause = () => new Promise(resolve => setTimeout(resolve, 20))
@@ -19,12 +19,16 @@ async function run(body: string): Promise<readonly string[]> {
   return stdout.split('\n').filter(line => line.startsWith('= ') || /^\[completed (?:compiling|optimizing)/.test(line))
 }
 
-test('nothing is compiled for speed while compilers rest, and hot functions are once they are awake', async t => {
+test('nothing is compiled for speed while compilers rest, and hot functions are when user bytes flow', async t => {
   const lines = await run(`
     restCompilers()
     heat(); await pause(); heat()
+    for (let i = 0; i < 63; i++) noteTraffic()
+    restCompilers()
+    for (let i = 0; i < 63; i++) noteTraffic()
+    heat(); await pause(); heat()
     console.log('= awake')
-    wakeCompilers()
+    noteTraffic()
     heat(); await pause(); heat()`)
   const awake = lines.indexOf('= awake')
   t.deepEqual(lines.slice(0, awake), [])
