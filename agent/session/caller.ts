@@ -1,4 +1,4 @@
-import { asCulvertError, CulvertError } from '../../common/errors.ts'
+import { asCulvertError, type CulvertError } from '../../common/errors.ts'
 import type { Timer } from '../../common/platform/clock.ts'
 import { createRateGate } from '../../common/platform/log.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
@@ -6,6 +6,7 @@ import type { Path } from '../path/path.ts'
 import { endsOf } from '../path/tcp-path.ts'
 import { refusalOr } from '../rendezvous/pipe.ts'
 import type { IncomingCall, OpenPipe } from '../rendezvous/rendezvous.ts'
+import { CallRace } from './call-race.ts'
 import { hangingMs, recallMs } from './direct-schedule.ts'
 import type { PeerContext } from './peer-context.ts'
 
@@ -35,16 +36,13 @@ export interface CallerOptions {
 /** Gets a first path to a peer: calls it through the relays, and again after a while as long as it is wanted. */
 export class Caller {
   readonly #options: CallerOptions
-  #calling: Promise<void> | undefined
+  #calling: CallRace | undefined
   #failures = 0
   #lastError: CulvertError | undefined
   #recall: Timer | undefined
-  #patience: Timer | undefined
   #answering = 0
-  #calledAt = 0
   /** Somebody asked while a call was under way, whose failure may be older than the question. */
   #askedAnew = false
-  #attempt = new AbortController()
   readonly #mayLog: (key: string) => boolean
 
   constructor(options: CallerOptions) {
@@ -95,17 +93,27 @@ export class Caller {
     }
     this.#askedAnew = false
     this.#recall?.cancel()
-    this.#attempt = new AbortController()
-    const { clock, rendezvous } = this.#options.context
-    this.#calledAt = clock.now()
-    if (this.#options.waiting()) rendezvous().hurry()
-    const { signal } = this.#attempt
-    this.#watch()
-    this.#calling = this.#callOnce(AbortSignal.any([this.#options.signal, signal])).then(error => {
+    const { context, signal, waiting } = this.#options
+    if (waiting()) context.rendezvous().hurry()
+    const race = new CallRace(
+      {
+        clock: context.clock,
+        place: async stop => {
+          const error = await this.#callOnce(stop)
+          // Also of one that is not the last word: somebody may run out of patience before that comes.
+          if (error && error.code !== 'aborted') this.#lastError = error
+          return error
+        },
+        patienceMs: calls => hangingMs(context.rendezvous().rttMs, calls),
+        waiting,
+      },
+      signal,
+    )
+    this.#calling = race
+    void race.result.then(error => {
       this.#calling = undefined
-      this.#patience?.cancel()
-      if (this.#options.signal.aborted) return
-      if (error && (signal.aborted || this.#askedAnew)) {
+      if (signal.aborted) return
+      if (error && this.#askedAnew) {
         this.call(false)
         return
       }
@@ -123,27 +131,10 @@ export class Caller {
     if (this.#lastError?.code.startsWith('relay-')) this.#lastError = undefined
   }
 
-  /** Something changed for the better: a call that has been hanging for a while is given up for a new one. */
+  /** Something changed for the better: a call that is under way may hang. */
   callAnew(): void {
-    if (this.#calling && this.#options.context.clock.now() - this.#calledAt >= this.#hangingMs()) this.#attempt.abort()
-    this.call(false)
-  }
-
-  /** While somebody waits, a call that hangs is given up for a new one: what it was begun on may be gone. */
-  #watch(): void {
-    this.#patience?.cancel()
-    const patienceMs = this.#hangingMs()
-    this.#patience = this.#options.context.clock.after(patienceMs, () => {
-      if (!this.#options.waiting()) return
-      this.#failures++
-      const message = `calling ${this.#name()} led to no TLS handshake in ${Math.round(patienceMs)} ms`
-      this.#lastError = new CulvertError('timed-out', message)
-      this.#attempt.abort()
-    })
-  }
-
-  #hangingMs(): number {
-    return hangingMs(this.#options.context.rendezvous().rttMs, this.#failures)
+    if (this.#calling) this.#calling.another()
+    else this.call(false)
   }
 
   /** Calls, but not before the other side had its chance: two that keep each other would else both ring at once. */
@@ -172,7 +163,6 @@ export class Caller {
 
   close(): void {
     this.#recall?.cancel()
-    this.#patience?.cancel()
   }
 
   #again(): void {

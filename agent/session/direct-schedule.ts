@@ -52,7 +52,7 @@ export function recallMs(failures: number, waiting: boolean, chance: number): nu
   return delay * (0.75 + chance / 2)
 }
 
-/** A call takes some five round trips over the relay, each of which may lose a packet; slow lines get more time by and by. */
-export function hangingMs(rttMs: number, failures: number): number {
-  return Math.min(Math.max(1_000, 10 * rttMs) * (1 + failures / 4), 10_000)
+/** A call takes some five round trips over the relay, each of which may lose a packet: how long it may take before another. */
+export function hangingMs(rttMs: number, calls: number): number {
+  return Math.min(Math.max(1_000, 10 * rttMs) * 1.5 ** (calls - 1), 10_000)
 }

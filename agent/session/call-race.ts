@@ -1,0 +1,71 @@
+import type { CulvertError } from '../../common/errors.ts'
+import type { Clock, Timer } from '../../common/platform/clock.ts'
+
+/** Calls under way at a time; the one before those is given up. */
+const MAX_CALLS = 3
+/** Just now is no reason to call again. */
+const MIN_APART_MS = 300
+
+export interface CallRaceOptions {
+  readonly clock: Clock
+  /** Places one call; gives why it failed. */
+  readonly place: (signal: AbortSignal) => Promise<CulvertError | undefined>
+  /** How long the newest call may take before another is placed beside it; `calls` is how many there were. */
+  readonly patienceMs: (calls: number) => number
+  /** Somebody waits, so another call is worth its bytes. */
+  readonly waiting: () => boolean
+}
+
+/**
+ * Calls a peer, and calls again beside a call that hangs: what that was begun on may be gone, or the line only slow. The
+ * first that succeeds ends the others; the newest one that fails ends them, too.
+ */
+export class CallRace {
+  readonly #options: CallRaceOptions
+  readonly #signal: AbortSignal
+  readonly #over = new AbortController()
+  readonly #result = Promise.withResolvers<CulvertError | undefined>()
+  readonly #calls: AbortController[] = []
+  #placed = 0
+  #placedAt = Number.NEGATIVE_INFINITY
+  #timer: Timer | undefined
+
+  constructor(options: CallRaceOptions, signal: AbortSignal) {
+    this.#options = options
+    this.#signal = signal
+    this.#place()
+  }
+
+  /** Undefined when a call succeeded. */
+  get result(): Promise<CulvertError | undefined> {
+    return this.#result.promise
+  }
+
+  /** Something changed for the better: another call may come through at once. */
+  another(): void {
+    if (this.#options.clock.now() - this.#placedAt >= MIN_APART_MS) this.#place()
+  }
+
+  #place(): void {
+    const { clock, place, patienceMs, waiting } = this.#options
+    if (this.#over.signal.aborted) return
+    const number = ++this.#placed
+    this.#placedAt = clock.now()
+    const call = new AbortController()
+    this.#calls.push(call)
+    if (this.#calls.length > MAX_CALLS) this.#calls.shift()?.abort()
+    this.#timer?.cancel()
+    this.#timer = clock.after(patienceMs(number), () => {
+      if (waiting()) this.#place()
+    })
+    void place(AbortSignal.any([this.#signal, this.#over.signal, call.signal])).then(error => {
+      if (!error || number === this.#placed || this.#signal.aborted) this.#end(error)
+    })
+  }
+
+  #end(error: CulvertError | undefined): void {
+    this.#timer?.cancel()
+    this.#over.abort()
+    this.#result.resolve(error)
+  }
+}

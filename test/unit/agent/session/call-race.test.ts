@@ -1,0 +1,84 @@
+import { setImmediate } from 'node:timers/promises'
+import test from 'ava'
+import { CallRace } from '../../../../agent/session/call-race.ts'
+import { CulvertError } from '../../../../common/errors.ts'
+import { FakeClock } from '../../fake-clock.ts'
+
+const REFUSED = new CulvertError('peer-refused', 'refused')
+
+interface Call {
+  readonly signal: AbortSignal
+  settle(error?: CulvertError): void
+}
+
+function scene(waiting = true) {
+  const clock = new FakeClock()
+  const calls: Call[] = []
+  const stop = new AbortController()
+  const race = new CallRace(
+    {
+      clock,
+      place: signal =>
+        new Promise(resolve => {
+          calls.push({ signal, settle: resolve })
+        }),
+      patienceMs: () => 1_000,
+      waiting: () => waiting,
+    },
+    stop.signal,
+  )
+  return { clock, calls, race, stop }
+}
+
+test('a call that hangs gets another beside it, and the first that succeeds ends both', async t => {
+  const { clock, calls, race } = scene()
+  clock.advance(999)
+  t.is(calls.length, 1)
+  clock.advance(1)
+  t.is(calls.length, 2)
+  calls[0]?.settle()
+  t.is(await race.result, undefined)
+  t.true(calls[1]?.signal.aborted)
+  clock.advance(10_000)
+  t.is(calls.length, 2)
+})
+
+test('no more than three hang at a time', t => {
+  const { clock, calls } = scene()
+  clock.advance(5_000)
+  t.is(calls.length, 6)
+  t.deepEqual(
+    calls.map(({ signal }) => signal.aborted),
+    [true, true, true, false, false, false],
+  )
+})
+
+test('the failure of the newest call is the answer, that of an older one is not', async t => {
+  const { clock, calls, race } = scene()
+  clock.advance(1_000)
+  calls[0]?.settle(new CulvertError('timed-out', 'late'))
+  await setImmediate()
+  calls[1]?.settle(REFUSED)
+  t.is(await race.result, REFUSED)
+})
+
+test('where nobody waits, a call has all the time', t => {
+  const { clock, calls } = scene(false)
+  clock.advance(60_000)
+  t.is(calls.length, 1)
+})
+
+test('a change for the better is a reason for another call, but not ten times at once', t => {
+  const { clock, calls, race } = scene(false)
+  clock.advance(400)
+  for (let n = 0; n < 10; n++) race.another()
+  t.is(calls.length, 2)
+})
+
+test('an abort from outside ends it with what the call says then', async t => {
+  const { calls, race, stop } = scene()
+  stop.abort()
+  t.true(calls[0]?.signal.aborted)
+  calls[0]?.settle(REFUSED)
+  t.is(await race.result, REFUSED)
+})
