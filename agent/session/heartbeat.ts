@@ -7,6 +7,8 @@ export interface Heartbeat {
   readonly heardAt: number
   /** When the oldest thing was sent that nothing has been heard after; undefined when all was answered. */
   readonly awaitingSince: number | undefined
+  /** When the oldest thing was sent since the last answer, be it that other things are heard. */
+  readonly unansweredSince: number | undefined
   readonly pingedAt: number
 }
 
@@ -18,18 +20,30 @@ const SUSPECT_MIN_MS = 1_000
 /** A full queue makes round trips look long; suspicion costs only a call, so it must not wait for death. */
 const SUSPECT_MAX_MS = 2_500
 export const DEAD_MS = 5_000
+/**
+ * The peer is heard, but nothing of ours gets an answer: a line that swallows full packets carries its pings and not our
+ * data. An answer may also wait in a queue behind what the peer sends, so this takes longer.
+ */
+export const STALLED_MS = 4_000
+export const STALLED_DEAD_MS = 20_000
 
 export function startHeartbeat(now: number): Heartbeat {
-  return { heardAt: now, awaitingSince: undefined, pingedAt: now }
+  return { heardAt: now, awaitingSince: undefined, unansweredSince: undefined, pingedAt: now }
 }
 
 export function heard(beat: Heartbeat, now: number): Heartbeat {
   return { ...beat, heardAt: now, awaitingSince: undefined }
 }
 
+/** What was heard is the answer to something of ours: an acknowledgement or a pong. */
+export function answered(beat: Heartbeat): Heartbeat {
+  return { ...beat, unansweredSince: undefined }
+}
+
 /** Something was sent that the peer must answer: data (by an acknowledgement) or a ping. */
 export function sent(beat: Heartbeat, now: number): Heartbeat {
-  return beat.awaitingSince === undefined ? { ...beat, awaitingSince: now } : beat
+  const { awaitingSince = now, unansweredSince = now } = beat
+  return { ...beat, awaitingSince, unansweredSince }
 }
 
 export function pinged(beat: Heartbeat, now: number): Heartbeat {
@@ -43,10 +57,14 @@ function suspectAfterMs(rttMs: number): number {
 export type Vital = 'sound' | 'suspect' | 'dead'
 
 export function vitalOf(beat: Heartbeat, rttMs: number, now: number): Vital {
-  if (beat.awaitingSince === undefined) return 'sound'
-  const silent = now - beat.awaitingSince
-  if (silent >= DEAD_MS) return 'dead'
-  return silent >= suspectAfterMs(rttMs) ? 'suspect' : 'sound'
+  const silent = now - (beat.awaitingSince ?? now)
+  const stalled = now - (beat.unansweredSince ?? now)
+  if (silent >= DEAD_MS || stalled >= STALLED_DEAD_MS) return 'dead'
+  return silent >= suspectAfterMs(rttMs) || stalled >= stalledAfterMs(rttMs) ? 'suspect' : 'sound'
+}
+
+function stalledAfterMs(rttMs: number): number {
+  return Math.min(Math.max(STALLED_MS, 8 * rttMs), STALLED_DEAD_MS)
 }
 
 export function pingDue(beat: Heartbeat, busy: boolean, now: number): boolean {
@@ -58,8 +76,14 @@ export function pingDue(beat: Heartbeat, busy: boolean, now: number): boolean {
 export function nextCheckMs(beat: Heartbeat, busy: boolean, rttMs: number, now: number): number {
   const period = busy ? BUSY_PING_MS : IDLE_PING_MS
   const ping = Math.max(beat.pingedAt, busy ? 0 : beat.heardAt) + period - now
-  if (beat.awaitingSince === undefined) return Math.max(ping, 20)
-  const silent = now - beat.awaitingSince
-  const suspectIn = suspectAfterMs(rttMs) - silent
-  return Math.max(Math.min(ping, suspectIn > 0 ? suspectIn : DEAD_MS - silent), 20)
+  const silence = untilMs(beat.awaitingSince, suspectAfterMs(rttMs), DEAD_MS, now)
+  const stall = untilMs(beat.unansweredSince, stalledAfterMs(rttMs), STALLED_DEAD_MS, now)
+  return Math.max(Math.min(ping, silence, stall), 20)
+}
+
+/** Milliseconds until the first of two ages is reached, or the second where the first is over. */
+function untilMs(since: number | undefined, firstMs: number, secondMs: number, now: number): number {
+  if (since === undefined) return Number.POSITIVE_INFINITY
+  const age = now - since
+  return (age < firstMs ? firstMs : secondMs) - age
 }

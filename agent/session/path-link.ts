@@ -21,7 +21,17 @@ import type { Path, PathHow } from '../path/path.ts'
 import type { PathView } from '../path/path-choice.ts'
 import { batchBuffers, RECORD_BYTES, recordBuffers } from './buffers.ts'
 import type { DatagramWrite } from './datagram-queue.ts'
-import { type Heartbeat, heard, nextCheckMs, pingDue, pinged, sent, startHeartbeat, vitalOf } from './heartbeat.ts'
+import {
+  answered,
+  type Heartbeat,
+  heard,
+  nextCheckMs,
+  pingDue,
+  pinged,
+  sent,
+  startHeartbeat,
+  vitalOf,
+} from './heartbeat.ts'
 import { PacketCarrier } from './packet-carrier.ts'
 import type { Batch } from './send-queue.ts'
 
@@ -36,6 +46,8 @@ const LEAVE_MS = 1_000
 /** Flag of a leave frame: not only this path, the session is over. */
 const SESSION_OVER = 1
 const MAX_PINGS = 64
+/** As large as a packet gets on most lines: a path that swallows those never becomes ready. */
+const FULL_PACKET_BYTES = 1_500
 /** Label of the TLS exporter (RFC 8446 §7.5) that names a path alike on both ends. */
 const EXPORTER_LABEL = 'EXPORTER-culvert-path'
 
@@ -151,7 +163,7 @@ export class PathLink implements PathView {
   /** To be called once, at first: what comes in is read from then on, since the answers to it have to follow our hello. */
   sayHello(hello: Hello): void {
     this.#dialled = hello.how !== undefined
-    this.#write(encodeHello(hello))
+    this.#write(encodeHello(hello, this.path.kind === 'tcp' ? FULL_PACKET_BYTES : 0))
     this.#beat = sent(this.#beat, this.#clock.now())
     this.#arm()
     this.#read()
@@ -163,7 +175,7 @@ export class PathLink implements PathView {
     this.#sendSeq = batch.firstSeq + batch.frames
     this.bytesOut += batch.dataBytes
     this.#writeBytesOf(batch)
-    if (this.#beat.awaitingSince === undefined) {
+    if (this.#beat.awaitingSince === undefined || this.#beat.unansweredSince === undefined) {
       this.#beat = sent(this.#beat, this.#clock.now())
       this.#arm()
     }
@@ -265,15 +277,14 @@ export class PathLink implements PathView {
     if (this.#down) return
     const now = this.#clock.now()
     this.#beat = heard(this.#beat, now)
-    if (this.#suspect) {
-      this.#suspect = false
-      this.#events.onVital(this)
-    }
     try {
       this.#parser.push(chunk)
     } catch (thrown) {
       this.fail(asCulvertError(thrown, 'wire-malformed', 'the peer sent what we cannot read'))
     }
+    if (this.#down || !this.#suspect || vitalOf(this.#beat, this.#rttMs ?? 0, now) !== 'sound') return
+    this.#suspect = false
+    this.#events.onVital(this)
   }
 
   #takePacket(frame: Frame): void {
@@ -304,6 +315,7 @@ export class PathLink implements PathView {
         this.#receiveSeq = decodeCount(frame.payload)
         return
       case FRAME.ack:
+        this.#beat = answered(this.#beat)
         this.#events.onAck(this, decodeCount(frame.payload))
         return
       case FRAME.datagram:
@@ -335,6 +347,7 @@ export class PathLink implements PathView {
     }
     if (hello.how !== undefined && !this.#dialled) this.#how = hello.how
     this.#ready = true
+    this.#beat = answered(this.#beat)
     this.#events.onHello(this, hello)
     this.#sendPing(() => undefined)
   }
@@ -362,6 +375,7 @@ export class PathLink implements PathView {
     const ping = this.#pings.get(id)
     if (!ping) return
     this.#pings.delete(id)
+    this.#beat = answered(this.#beat)
     const sample = this.#clock.now() - ping.sentAt
     // A smoothed value as in RFC 6298, so that one late answer does not make a path look slow.
     this.#rttMs = this.#rttMs === undefined ? sample : this.#rttMs + (sample - this.#rttMs) / 8

@@ -107,10 +107,14 @@ export function writeFrameHeader(
   into.writeUInt32BE(stream, at + 4)
 }
 
-export function encodeHello(hello: Hello): Buffer {
-  const writer = new ByteWriter(17 + 2 * EPOCH_BYTES)
+/** Zeros make it at least `atLeast` bytes long. */
+export function encodeHello(hello: Hello, atLeast = 0): Buffer {
+  const bytes = 17 + 2 * EPOCH_BYTES
+  const padding = Math.max(0, atLeast - FRAME_HEADER_BYTES - bytes)
+  const writer = new ByteWriter(bytes + padding)
   writer.u16(hello.minVersion).u16(hello.maxVersion).u32(hello.features)
   writer.bytes(hello.epoch).bytes(hello.peerEpoch).u64(hello.received).u8(HOWS.indexOf(hello.how))
+  writer.bytes(new Uint8Array(padding))
   return encodeFrame(FRAME.hello, 0, writer.finish())
 }
 

@@ -1,6 +1,7 @@
 import test from 'ava'
 import fc from 'fast-check'
 import {
+  answered,
   BUSY_PING_MS,
   DEAD_MS,
   type Heartbeat,
@@ -9,6 +10,8 @@ import {
   nextCheckMs,
   pingDue,
   pinged,
+  STALLED_DEAD_MS,
+  STALLED_MS,
   sent,
   startHeartbeat,
   vitalOf,
@@ -16,7 +19,7 @@ import {
 
 test('a path that waits for nothing is sound, however long it is silent', t => {
   t.is(vitalOf(startHeartbeat(0), 20, 1e9), 'sound')
-  t.is(vitalOf(heard(sent(startHeartbeat(0), 10), 30), 20, 1e9), 'sound')
+  t.is(vitalOf(answered(heard(sent(startHeartbeat(0), 10), 30)), 20, 1e9), 'sound')
 })
 
 for (const [rttMs, suspectMs] of [
@@ -33,6 +36,17 @@ for (const [rttMs, suspectMs] of [
   })
 }
 
+test('a path that is heard but never answers is suspect after 4 s or 8 round trips, and dead after 20 s', t => {
+  const beat = heard(sent(startHeartbeat(0), 100), 3_900)
+  t.is(vitalOf(beat, 20, 100 + STALLED_MS - 1), 'sound')
+  t.is(vitalOf(beat, 20, 100 + STALLED_MS), 'suspect')
+  t.is(vitalOf(beat, 600, 100 + STALLED_MS), 'sound')
+  t.is(vitalOf(beat, 600, 100 + 4_800), 'suspect')
+  t.is(vitalOf(beat, 20, 100 + STALLED_DEAD_MS - 1), 'suspect')
+  t.is(vitalOf(beat, 20, 100 + STALLED_DEAD_MS), 'dead')
+  t.is(vitalOf(answered(beat), 20, 1e9), 'sound')
+})
+
 test('the oldest unanswered thing counts, not the last', t => {
   const beat = sent(sent(startHeartbeat(0), 100), 4_000)
   t.is(beat.awaitingSince, 100)
@@ -48,10 +62,9 @@ test('a busy path is pinged every 2 s, an idle one after 25 s of silence', t => 
 })
 
 test('whoever looks when told to finds a dead path within 100 ms, and pings no later than 100 ms', t => {
-  const events = fc.array(
-    fc.record({ waitMs: fc.nat(3_000), what: fc.constantFrom('heard' as const, 'sent' as const) }),
-    { maxLength: 30 },
-  )
+  const events = fc.array(fc.record({ waitMs: fc.nat(3_000), what: fc.constantFrom('heard', 'answered', 'sent') }), {
+    maxLength: 30,
+  })
   fc.assert(
     fc.property(events, fc.boolean(), fc.nat(800), (all, busy, rttMs) => {
       let beat: Heartbeat = startHeartbeat(0)
@@ -61,7 +74,9 @@ test('whoever looks when told to finds a dead path within 100 ms, and pings no l
         now = lookAt
         const state = vitalOf(beat, rttMs, now)
         if (state === 'dead') {
-          t.true(now - (beat.awaitingSince ?? 0) < DEAD_MS + 100)
+          const silent = now - (beat.awaitingSince ?? now)
+          const stalled = now - (beat.unansweredSince ?? now)
+          t.true(silent >= DEAD_MS ? silent < DEAD_MS + 100 : stalled < STALLED_DEAD_MS + 100)
           return false
         }
         if (pingDue(beat, busy, now)) {
@@ -78,7 +93,7 @@ test('whoever looks when told to finds a dead path within 100 ms, and pings no l
         const until = now + waitMs
         while (lookAt <= until) if (!look()) return
         now = until
-        beat = what === 'heard' ? heard(beat, now) : sent(beat, now)
+        beat = what === 'heard' ? heard(beat, now) : what === 'answered' ? answered(heard(beat, now)) : sent(beat, now)
         // As a link does: what is sent first after silence sets the time anew.
         if (what === 'sent') lookAt = Math.min(lookAt, now + nextCheckMs(beat, busy, rttMs, now))
       }
