@@ -20,6 +20,11 @@ export class LabHost {
     return this.#processes.start('ip', ['netns', 'exec', this.namespace, command, ...args], options)
   }
 
+  /** Has TCP find out by itself that large packets vanish (RFC 4821), as Linux does only where it is told to. */
+  probeMtu(): Promise<void> {
+    return configure(this.#processes, this.namespace, { settings: { 'net/ipv4/tcp_mtu_probing': 1 } })
+  }
+
   /** Runs a program to its end: a non-zero code is a result; more than 30 s (`timeoutMs`) is an error. */
   exec(command: string, args: readonly string[] = [], options: ExecOptions = {}): Promise<ExecResult> {
     return exec(this.#processes, 'ip', ['netns', 'exec', this.namespace, command, ...args], options)
