@@ -23,6 +23,8 @@ import { type NatReport, startNat } from './nat/nat.ts'
 import { networkFingerprint, readArpTable } from './nat/network-fingerprint.ts'
 import { ProbeBudget } from './nat/probe-budget.ts'
 import { ReachBook } from './nat/reach-book.ts'
+import { checkReach } from './nat/reach-check.ts'
+import type { LookFromOutside } from './nat/reach-keeper.ts'
 import { situationOf } from './nat/situation.ts'
 import { resolveStunHosts } from './nat/stun-hosts.ts'
 import { UdpPorts, type UdpPortsOptions } from './nat/udp-ports.ts'
@@ -69,6 +71,8 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
 
   const sealer = createSealer(identity, clock)
   const reachBook = new ReachBook(identity.id, random)
+  const look: LookFromOutside = (...wish) => agent.rendezvous.lookFromOutside(...wish)
+  const reach = { book: reachBook, look }
   const listener = await listen(config, ports, {
     ownId: identity.id,
     sealer,
@@ -100,7 +104,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     ownId: identity.id,
     wanted: () => peers.list().some(peer => peer.wantsDirect),
     mappingSecret: deriveSecret(identity, 'port mapping'),
-    reach: { book: reachBook, look: (...wish) => agent.rendezvous.lookFromOutside(...wish) },
+    reach,
   })
   cleanup.defer(() => nat.close())
 
@@ -193,6 +197,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     situation,
     configPath: context.configPath,
     tcpPort: listener.port,
+    lookFromOutside: (endpoint, limit) => checkReach(endpoint, { ...reach, signal: limit }),
     rendezvousOf,
     resolveStun: resolveStunHosts,
     startedAt: clock.now(),

@@ -12,7 +12,7 @@ import type { AgentConfig, ForwardOption } from './config/agent-config.ts'
 import { EVERY_SERVICE, forwardTargetFault } from './config/forward-target.ts'
 import { parsePeerService } from './config/name.ts'
 import type { BenchReply, ControlTarget, ForwardReply, PingReply } from './control/control-target.ts'
-import { examineAgent } from './control/doctor/examine.ts'
+import { examineAgent, type Patient } from './control/doctor/examine.ts'
 import type { DoctorReport } from './control/doctor/report.ts'
 import type { AgentStatus } from './control/status.ts'
 import { pathStatus, statusOf } from './control/status-of.ts'
@@ -54,6 +54,7 @@ export interface AgentParts {
   readonly configPath: string
   /** Where paths come in. */
   readonly tcpPort: number
+  readonly lookFromOutside: Patient['lookFromOutside']
   readonly rendezvousOf: (relays: AgentConfig['relays']) => Rendezvous
   readonly resolveStun: (hosts: readonly string[]) => Promise<readonly Endpoint[]>
   /** Monotonic, ms. */
@@ -233,7 +234,7 @@ export class RunningAgent implements ControlTarget {
   }
 
   doctor(name: string | undefined, signal: AbortSignal): Promise<DoctorReport> {
-    const { clock, random, peers, situation, configPath, tcpPort } = this.#parts
+    const { clock, random, peers, situation, configPath, tcpPort, lookFromOutside } = this.#parts
     return examineAgent(
       {
         configPath,
@@ -241,6 +242,7 @@ export class RunningAgent implements ControlTarget {
         relays: relayAddresses(this.#config.relays, process.env),
         stunServers: this.#stunServers,
         tcpPort,
+        lookFromOutside,
         peers: name === undefined ? peers.list() : [this.#peer(name)],
         asked: name !== undefined,
         status: () => this.status(),

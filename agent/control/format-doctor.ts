@@ -13,9 +13,9 @@ const MAX_WIDTH = 100
 
 /** The chapters of the page, in the order of reading, each with the beginnings of its codes. */
 const CHAPTERS: readonly (readonly [title: string, codes: RegExp])[] = [
-  ['This device', /^(agent|config|clock|file|listening|ipv6|mtu)-?/],
+  ['This device', /^(agent|config|clock|file|listening|ipv6|mtu)/],
   ['Relays', /^relay-/],
-  ['Network', /^(nat|udp|web|carrier|port-mapping)-/],
+  ['Network', /^(nat-|udp-|web-|carrier-|port-mapping-|reachable|unreachable)/],
   ['Peers', /^peer-/],
 ]
 

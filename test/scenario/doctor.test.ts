@@ -95,6 +95,31 @@ rootTest('doctor tells each kind of network in words, whose router is in the way
   t.log(stdout)
 })
 
+rootTest('doctor has a relay look from outside where something should come in', async t => {
+  t.timeout(120_000)
+  await using world = await World.start({
+    lab: { sites: { open: 'none', walled: 'firewall', mapped: { kind: 'eim-apdf', upnp: true } } },
+    agents: { open: {}, walled: {}, mapped: {} },
+  })
+  await Promise.all(
+    ['open', 'walled'].map(name =>
+      world.agent(name).waitFor('that there is no NAT', ({ nat }) => nat.udp.mapping === 'none'),
+    ),
+  )
+  await world.agent('mapped').waitFor('a port', ({ nat }) => nat.portMapping.tcp !== null, 30_000)
+  const [open, walled, mapped] = await Promise.all(['open', 'walled', 'mapped'].map(name => examine(world.agent(name))))
+  t.regex(open?.finding('reachable').text ?? '', new RegExp(`:${world.agent('open').ports.tcp}$`))
+  t.is(open?.finding('nat-none').severity, 'ok')
+  t.is(walled?.finding('unreachable').severity, 'note')
+  t.is(walled?.finding('nat-firewall').severity, 'ok')
+  t.is(mapped?.finding('reachable').severity, 'ok')
+  t.is(mapped?.finding('port-mapping-made').severity, 'ok')
+  t.deepEqual(
+    [open, walled, mapped].map(examined => examined?.code),
+    [0, 0, 0],
+  )
+})
+
 /** Two devices and a relay on this machine; `attic` does not know the office. */
 async function startHere(config: Readonly<Record<string, unknown>> = {}) {
   const world = await World.start({ lab: 'here', agents: {} })

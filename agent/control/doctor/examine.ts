@@ -1,9 +1,10 @@
 import { type Clock, deadline } from '../../../common/platform/clock.ts'
 import { listInterfaceAddresses } from '../../../common/platform/network-interfaces.ts'
 import type { Random } from '../../../common/platform/random.ts'
-import { type Endpoint, formatEndpoint } from '../../../common/wire/endpoint.ts'
+import { type Endpoint, formatEndpoint, parseEndpoint } from '../../../common/wire/endpoint.ts'
 import type { Situation } from '../../../common/wire/situation.ts'
 import { checkNat } from '../../nat/nat-check.ts'
+import type { Verdict } from '../../nat/reach-state.ts'
 import { checkRelay, type RelayCheck } from '../../rendezvous/relay-check.ts'
 import type { RelayAddress } from '../../rendezvous/relay-dial.ts'
 import type { PathLink } from '../../session/path-link.ts'
@@ -14,7 +15,7 @@ import { configFinding } from './config-finding.ts'
 import { type Finding, finding } from './finding.ts'
 import { hostFacts } from './host-facts.ts'
 import { hostFindings } from './host-findings.ts'
-import { natFindings } from './nat-findings.ts'
+import { natFindings, type ReachLook } from './nat-findings.ts'
 import { type PeerExamination, peerFinding, type WayReport } from './peer-findings.ts'
 import { clockFinding, relayFindings } from './relay-findings.ts'
 import { type DoctorReport, doctorReport, peerReport } from './report.ts'
@@ -34,6 +35,8 @@ export interface Patient {
   readonly relays: readonly RelayAddress[]
   readonly stunServers: readonly Endpoint[]
   readonly tcpPort: number
+  /** Has a relay look at a TCP endpoint of ours from outside. */
+  readonly lookFromOutside: (endpoint: Endpoint, signal: AbortSignal) => Promise<Verdict>
   /** Those to look at: the one asked for, or all. */
   readonly peers: readonly Peer[]
   /** One peer was asked for by name: it is called if need be. */
@@ -48,11 +51,12 @@ export async function examineAgent(patient: Patient, doors: CheckDoors): Promise
   const { clock, signal } = doors
   const startedAt = clock.now()
   const addresses = listInterfaceAddresses()
-  const [config, relays, nat, host] = await Promise.all([
+  const [config, relays, nat, host, reach] = await Promise.all([
     configFinding(patient.configPath),
     checkRelays(patient.relays, doors),
     checkNat({ clock, random: patient.random, signal, servers: patient.stunServers, addresses }),
     hostFacts(patient.tcpPort, { addresses, ...doors }),
+    lookAtUs(patient, doors),
     patient.asked ? Promise.all(patient.peers.map(peer => seek(peer, patient, doors))) : [],
   ])
   const status = patient.status()
@@ -73,7 +77,7 @@ export async function examineAgent(patient: Patient, doors: CheckDoors): Promise
       ...some(clockFinding(relays)),
       ...hostFindings(host),
       ...relayFindings(relays, status.relays),
-      ...natFindings(here, natNow, relayed),
+      ...natFindings(here, natNow, relayed, reach),
       ...found.map(examination => peerFinding(examination, patient.asked)),
     ],
     nat: natNow,
@@ -118,6 +122,23 @@ function freshNat(before: NatStatus, { udp, tcp }: NonNullable<Awaited<ReturnTyp
     ...before,
     udp: { mapping: udp.mapping, filtering: udp.filtering, address: text(udp.address) },
     tcp: { mapping: tcp.mapping, address: text(tcp.address) },
+  }
+}
+
+/** Only where something should come in: at a port that the router opened, or at a public address of this machine. */
+async function lookAtUs(patient: Patient, { clock, signal }: CheckDoors): Promise<ReachLook | undefined> {
+  const { nat } = patient.status()
+  const own = nat.udp.mapping === 'none' ? parseEndpoint(nat.udp.address ?? '') : undefined
+  const endpoint = own ? { ...own, port: patient.tcpPort } : parseEndpoint(nat.portMapping.tcp ?? '')
+  if (!endpoint) return undefined
+  const limit = deadline(clock, CHECK_MS, signal)
+  try {
+    return { endpoint, verdict: await patient.lookFromOutside(endpoint, limit.signal) }
+  } catch {
+    // A relay that went away meanwhile has findings of its own.
+    return undefined
+  } finally {
+    limit.done()
   }
 }
 

@@ -36,6 +36,8 @@ export const FINDING_CODES = [
   'relay-tls-failed',
   'relay-not-a-relay',
   'relay-id-wrong',
+  'reachable',
+  'unreachable',
   'nat-none',
   'nat-firewall',
   'nat-endpoint-independent',

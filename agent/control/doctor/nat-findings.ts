@@ -1,12 +1,42 @@
+import { type Endpoint, formatEndpoint } from '../../../common/wire/endpoint.ts'
 import type { Situation } from '../../../common/wire/situation.ts'
 import type { FilteringBehaviour } from '../../nat/behaviour.ts'
+import type { Verdict } from '../../nat/reach-state.ts'
 import { barrierOf, openingHere } from '../../session/obstacle.ts'
 import type { NatStatus } from '../status.ts'
 import { type Finding, finding } from './finding.ts'
 
 /** What the network around this device is like, in the words of RFC 4787 and in those of who owns the router. */
-export function natFindings(own: Situation, nat: NatStatus, relayed: readonly string[]): readonly Finding[] {
-  return [natFinding(own, relayed), ...carrierFinding(own), ...portMappingFinding(own, nat, relayed)]
+export function natFindings(
+  own: Situation,
+  nat: NatStatus,
+  relayed: readonly string[],
+  reach: ReachLook | undefined,
+): readonly Finding[] {
+  return [
+    natFinding(own, relayed),
+    ...reachFinding(reach),
+    ...carrierFinding(own),
+    ...portMappingFinding(own, nat, relayed),
+  ]
+}
+
+/** What a relay saw that looked at a port of ours from outside. */
+export interface ReachLook {
+  readonly endpoint: Endpoint
+  readonly verdict: Verdict
+}
+
+function reachFinding(reach: ReachLook | undefined): readonly Finding[] {
+  if (!reach || reach.verdict === 'unknown') return []
+  const where = `TCP ${formatEndpoint(reach.endpoint)}`
+  if (reach.verdict === 'reached') return [finding('reachable', 'ok', `a relay came in from outside at ${where}`)]
+  return [
+    finding('unreachable', 'note', `nothing comes in from outside at ${where}, as a relay that tried says`, {
+      remedy: `let TCP ${reach.endpoint.port} in through the firewall of this machine, and of the provider`,
+      gain: 'then peers come in directly over TCP, whatever stands before them',
+    }),
+  ]
 }
 
 function natFinding(own: Situation, relayed: readonly string[]): Finding {
@@ -14,7 +44,7 @@ function natFinding(own: Situation, relayed: readonly string[]): Finding {
   const filtering = `${udp.filtering} filtering`
   switch (barrierOf(own)) {
     case 'open':
-      return finding('nat-none', 'ok', 'no NAT stands before this device, and it can be reached from outside')
+      return finding('nat-none', 'ok', 'no NAT stands before this device, and UDP comes in from everybody')
     case 'firewall':
       return finding(
         'nat-firewall',

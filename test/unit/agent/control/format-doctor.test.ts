@@ -1,4 +1,5 @@
 import test from 'ava'
+import { FINDING_CODES, finding } from '../../../../agent/control/doctor/finding.ts'
 import { formatDoctor } from '../../../../agent/control/format-doctor.ts'
 import { sentence, wrap } from '../../../../agent/control/text-layout.ts'
 import { SAMPLE_REPORT } from './sample-report.ts'
@@ -28,6 +29,13 @@ Peers
 1 problem; 2 things could be better.
 `,
   )
+})
+
+test('every finding is shown, whatever its code', t => {
+  for (const code of FINDING_CODES) {
+    const page = formatDoctor({ ...SAMPLE_REPORT, findings: [finding(code, 'note', 'so it is')] })
+    t.is(page.split('So it is.').length, 2, code)
+  }
 })
 
 test('fits a narrow terminal', t => {

@@ -83,7 +83,8 @@ const { nat } = SAMPLE_STATUS
 const HARD: Situation = { ...HOME, udp: { mapping: 'address-and-port-dependent', filtering: 'address-dependent' } }
 
 test('each kind of network has its code', t => {
-  const first = (own: Situation, relayed: readonly string[] = []) => codesOf(natFindings(own, nat, relayed))[0]
+  const first = (own: Situation, relayed: readonly string[] = []) =>
+    codesOf(natFindings(own, nat, relayed, undefined))[0]
   const natless = (filtering: Situation['udp']['filtering']): Situation => ({
     ...HOME,
     udp: { mapping: 'none', filtering },
@@ -104,7 +105,7 @@ test('a router that refuses ports is told with its reason, the ports and who wou
   const problem =
     'the router refused TCP port 41822: it does not authorize the action (UPnP error 606); allow UPnP in it'
   const refused: Situation = { ...HARD, portOpening: 'failed', problem }
-  const found = natFindings(refused, nat, ['laptop']).at(-1)
+  const found = natFindings(refused, nat, ['laptop'], undefined).at(-1)
   t.like(found, {
     code: 'port-mapping-failed',
     severity: 'note',
@@ -112,21 +113,31 @@ test('a router that refuses ports is told with its reason, the ports and who wou
     remedy: 'allow UPnP in it, or forward TCP 41822 and UDP 41823 to 192.168.1.20 in it',
     gain: 'then laptop connects directly',
   })
-  const gain = (relayed: readonly string[]) => natFindings(refused, nat, relayed).at(-1)?.gain
+  const gain = (relayed: readonly string[]) => natFindings(refused, nat, relayed, undefined).at(-1)?.gain
   t.is(gain(['a', 'b', 'c', 'd', 'e']), 'then a, b, c and 2 more connect directly')
   t.is(gain([]), 'then peers behind any router connect directly')
 })
 
 test("a carrier's NAT is told, and that ports of the own router lead nowhere", t => {
   const carried: Situation = { ...HOME, carrierNat: true, portOpening: 'behind-nat' }
-  t.deepEqual(codesOf(natFindings(carried, nat, [])), ['nat-endpoint-independent ok', 'carrier-nat note'])
+  t.deepEqual(codesOf(natFindings(carried, nat, [], undefined)), ['nat-endpoint-independent ok', 'carrier-nat note'])
 })
 
 test('a port that was opened is told, and whether it was seen to work', t => {
   const made: Situation = { ...HOME, portOpening: 'made', problem: '' }
   const verified = { ...nat, portMapping: { ...nat.portMapping, verified: true } }
-  t.is(codesOf(natFindings(made, nat, []))[1], 'port-mapping-unverified ok')
-  t.is(codesOf(natFindings(made, verified, []))[1], 'port-mapping-made ok')
+  t.is(codesOf(natFindings(made, nat, [], undefined))[1], 'port-mapping-unverified ok')
+  t.is(codesOf(natFindings(made, verified, [], undefined))[1], 'port-mapping-made ok')
+})
+
+test('what a relay saw that looked from outside is told, and nothing where none could look', t => {
+  const endpoint = { address: '203.0.113.5', port: 41822 }
+  const looked = (verdict: 'reached' | 'unreached' | 'unknown') =>
+    natFindings(HOME, nat, [], { endpoint, verdict }).filter(({ code }) => code.endsWith('reachable'))
+  t.like(looked('reached')[0], { code: 'reachable', severity: 'ok' })
+  t.like(looked('unreached')[0], { code: 'unreachable', severity: 'note' })
+  t.regex(looked('unreached')[0]?.remedy ?? '', /let TCP 41822 in/)
+  t.deepEqual(looked('unknown'), [])
 })
 
 const HOST = {
@@ -250,7 +261,20 @@ test('the document of doctor --json has these fields and no others', t => {
   })
 })
 
+const words = readFileSync(new URL('../../../../../docs/json.md', import.meta.url), 'utf8')
+
+test('every field of status is documented', t => {
+  const documented = new Set([...words.matchAll(/`([^`]+)`/g)].flatMap(([, text = '']) => text.split(/[^A-Za-z]+/)))
+  const look = (value: unknown): void => {
+    if (typeof value !== 'object' || value === null) return
+    for (const [key, inner] of Object.entries(value)) {
+      if (!Array.isArray(value)) t.true(documented.has(key), key)
+      look(inner)
+    }
+  }
+  look(SAMPLE_STATUS)
+})
+
 test('every code is documented', t => {
-  const words = readFileSync(new URL('../../../../../docs/json.md', import.meta.url), 'utf8')
   for (const code of FINDING_CODES) t.true(words.includes(`\`${code}\``), code)
 })
