@@ -63,7 +63,7 @@ export function natReport(
     const { endpoint, verdict } = verdicts.find(({ transport }) => transport === wanted) ?? {}
     return endpoint && (verdict === 'reached' || verdict === 'unknown') ? endpoint : null
   }
-  const unreached = verdicts.find(({ verdict }) => verdict === 'unreached')
+  const shut = verdicts.filter(({ verdict }) => verdict === 'unreached')
   // Without a NAT there is nothing to map, and no fault of a router to report.
   const natless = udp.mapping === 'none'
   return {
@@ -75,7 +75,7 @@ export function natReport(
       tcp: told('tcp'),
       udp: told('udp'),
       verified: verdicts.some(({ verdict }) => verdict === 'reached'),
-      problem: natless ? null : (doubt ?? mapping.problem ?? unreachedText(unreached) ?? null),
+      problem: natless ? null : (doubt ?? mapping.problem ?? shutText(shut, udp.mapping === 'blocked') ?? null),
     },
   }
 }
@@ -86,14 +86,18 @@ function seenAddress(udp: UdpBehaviour, tcp: MappingResult): string | undefined 
   return udp.address?.address ?? tcp.address?.address
 }
 
-function unreachedText(
-  found: { readonly transport: Transport; readonly endpoint: Endpoint | undefined } | undefined,
+/** Said of ports that the router claims to have opened. Where no UDP passes at all, that is said elsewhere. */
+function shutText(
+  shut: readonly { readonly transport: Transport; readonly endpoint: Endpoint | undefined }[],
+  udpBlocked: boolean,
 ): string | undefined {
-  if (!found?.endpoint) return undefined
+  const ports = shut
+    .filter(({ transport }) => transport === 'tcp' || !udpBlocked)
+    .map(({ transport, endpoint }) => `${transport.toUpperCase()} port ${endpoint?.port}`)
+  if (ports.length === 0) return undefined
   return (
-    `the router says that it opened ${found.transport.toUpperCase()} port ${found.endpoint.port}, but nothing from outside ` +
-    'arrives there; look for a second router or a firewall on the way, ask the provider whether it lets connections in, ' +
-    'or restart the router'
+    `the router says that it opened ${ports.join(' and ')}, but nothing from outside arrives there; look for a second ` +
+    'router or a firewall on the way, ask the provider whether it lets connections in, or restart the router'
   )
 }
 

@@ -108,7 +108,7 @@ export function startNat(options: NatOptions): Promise<Nat> {
   }
   const changed = () => {
     const claimed = claimedEndpoints(discovery.udp, discovery.tcp, mapped())
-    reach.tcp?.watch(claimed.tcp)
+    for (const transport of ['tcp', 'udp'] as const) reach[transport]?.watch(claimed[transport])
     const now = signature(report(), candidates())
     if (now === told) return
     told = now
@@ -129,14 +129,18 @@ export function startNat(options: NatOptions): Promise<Nat> {
     settling = clock.after(SETTLE_MS, () => {
       mappings?.networkChanged()
       pinholes?.networkChanged()
-      reach.tcp?.onNetwork()
+      for (const keeper of keepers) keeper.onNetwork()
     })
     changed()
   }
 
   const keeperOf = (transport: Transport) =>
     options.reach && new ReachKeeper({ clock, log, ...options.reach, transport, onChange: () => changed() })
-  const reach: Readonly<Record<Transport, ReachKeeper | undefined>> = { tcp: keeperOf('tcp'), udp: undefined }
+  const reach: Readonly<Record<Transport, ReachKeeper | undefined>> = {
+    tcp: keeperOf('tcp'),
+    udp: options.acceptsUdp ? keeperOf('udp') : undefined,
+  }
+  const keepers = [reach.tcp, reach.udp].filter(keeper => keeper !== undefined)
   const discovery = new NatDiscovery({ clock, random, log, interfaces, wanted: options.wanted, onChange: changed })
   const watch = new NetworkWatch({
     clock,
@@ -167,7 +171,9 @@ export function startNat(options: NatOptions): Promise<Nat> {
     candidates,
     addressBetweenNats: () => mapped().between?.address,
     setStunServers: servers => discovery.setServers(servers.filter(server => isReachableFrom(interfaces(), server))),
-    onRelay: () => reach.tcp?.onRelay(),
+    onRelay() {
+      for (const keeper of keepers) keeper.onRelay()
+    },
     refresh,
     doubt: () => discovery.doubt(),
     lookNow: () => watch.look(),
@@ -186,7 +192,7 @@ export function startNat(options: NatOptions): Promise<Nat> {
       settling?.cancel()
       logging?.cancel()
       discovery.close()
-      reach.tcp?.close()
+      for (const keeper of keepers) keeper.close()
       await Promise.all([mappings?.close(), pinholes?.close()])
     },
   })

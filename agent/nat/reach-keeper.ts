@@ -80,12 +80,21 @@ export class ReachKeeper {
     let outcome: Verdict = 'unknown'
     try {
       const told = await look(transport, endpoint, expected.nonce, this.#closing.signal)
-      // What came in at our own port is proof; that it did is nobody's word.
-      outcome = expected.seen ? 'reached' : told === 'reached' ? 'unknown' : told
+      outcome = outcomeOf(transport, expected.seen, told)
     } catch (thrown) {
       log.warn('a look from outside failed', { reason: reasonOf(thrown) })
     }
     log.debug('looked at from outside', { transport, at: formatEndpoint(endpoint), outcome })
     this.#on({ name: 'outcome', endpoint, outcome })
   }
+}
+
+/**
+ * What came in at our own port is proof, and that it did is nobody's word. Over TCP it came both ways; that a datagram of
+ * ours went out has to be told by who got it.
+ */
+function outcomeOf(transport: Transport, seen: boolean, told: Verdict): Verdict {
+  if (seen && transport === 'tcp') return 'reached'
+  if (told !== 'reached') return told
+  return seen ? 'reached' : 'unknown'
 }

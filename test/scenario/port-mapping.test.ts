@@ -124,9 +124,17 @@ rootTest('a mapping is seen to work from outside before anybody is told of it', 
     agents: { bob: {} },
   })
   const bob = world.agent('bob')
-  const { nat } = await bob.waitFor('a mapped port', ({ nat: { portMapping } }) => portMapping.verified)
-  t.is(nat.portMapping.tcp, `${world.lab.host('bob').addresses.public4}:${bob.ports.tcp}`)
+  const { nat } = await bob.waitFor(
+    'mapped ports',
+    ({ nat: { portMapping } }) => portMapping.verified && portMapping.tcp !== null && portMapping.udp !== null,
+  )
+  const { public4 } = world.lab.host('bob').addresses
+  t.is(nat.portMapping.tcp, `${public4}:${bob.ports.tcp}`)
+  t.is(nat.portMapping.udp, `${public4}:${bob.ports.udp}`)
   t.is(nat.portMapping.problem, null)
+  for (const transport of ['tcp', 'udp']) {
+    t.is(bob.logged(`looked at from outside transport=${transport}`).filter(line => line.includes('reached')).length, 1)
+  }
 })
 
 rootTest('a mapping that lets nothing in is not told, and its owner learns why', async t => {
@@ -142,12 +150,25 @@ rootTest('a mapping that lets nothing in is not told, and its owner learns why',
   const bob = await world.startAgent('bob')
   const found = await bob.waitFor(
     'the problem',
-    ({ nat: { portMapping } }) => portMapping.problem !== null && portMapping.protocol === 'upnp',
+    ({ nat: { portMapping } }) => /opened TCP port \d+ and UDP port \d+, but/.test(portMapping.problem ?? ''),
     20_000,
   )
-  t.regex(found.nat.portMapping.problem ?? '', /opened TCP port \d+, but nothing from outside arrives/)
   t.is(found.nat.portMapping.tcp, null)
+  t.is(found.nat.portMapping.udp, null)
   t.false(found.nat.portMapping.verified)
+})
+
+rootTest('where UDP is blocked a mapped UDP port is not told, though its first half works', async t => {
+  await using world = await World.start({
+    lab: { sites: { bob: { kind: 'udp-blocked', upnp: true } } },
+    agents: { bob: {} },
+  })
+  const bob = world.agent('bob')
+  const look = 'transport=udp [^\\n]*outcome=unreached'
+  await bob.process?.waitForOutput(new RegExp(`${look}[\\s\\S]*${look}`), { timeoutMs: 20_000 })
+  const { nat } = await bob.waitFor('the TCP port', ({ nat: { portMapping } }) => portMapping.verified)
+  t.is(nat.portMapping.udp, null)
+  t.is(nat.portMapping.problem, null, 'the router did as it was asked')
 })
 
 rootTest('without a relay that can look the router is believed, and the mapping told as not verified', async t => {

@@ -1,6 +1,7 @@
 import test from 'ava'
 import { natReport } from '../../../../agent/nat/nat-report.ts'
 import { NO_PORT_MAPPING } from '../../../../agent/nat/port-mapping-report.ts'
+import type { Verdict } from '../../../../agent/nat/reach-state.ts'
 import { UNKNOWN_TCP } from '../../../../agent/nat/tcp-behaviour.ts'
 import { UNKNOWN_UDP } from '../../../../agent/nat/udp-behaviour.ts'
 
@@ -61,4 +62,24 @@ test('without a NAT a missing port mapping is no problem', t => {
     at('eth0', '198.51.100.7'),
   ])
   t.is(report.portMapping.problem, null)
+})
+
+test('only what was reached from outside, or nobody could look at, is told; what is shut is explained', t => {
+  const mapping = { ...mappedAt('198.51.100.7'), udp: { address: '198.51.100.7', port: 4001 } }
+  const told = (
+    tcp: Verdict | undefined,
+    udp: Verdict | undefined,
+    seen: Parameters<typeof natReport>[0] = behindNat,
+  ) => {
+    const verdicts = { tcp, udp }
+    const { portMapping } = natReport(seen, UNKNOWN_TCP, mapping, [], transport => verdicts[transport])
+    return { ...portMapping, tcp: portMapping.tcp?.port, udp: portMapping.udp?.port }
+  }
+  t.like(told('reached', 'reached'), { tcp: 4000, udp: 4001, verified: true, problem: null })
+  t.like(told('unknown', 'unknown'), { tcp: 4000, udp: 4001, verified: false, problem: null })
+  t.like(told(undefined, undefined), { tcp: undefined, udp: undefined, verified: false, problem: null })
+  t.like(told('reached', 'unreached'), { tcp: 4000, udp: undefined, verified: true })
+  t.regex(told('reached', 'unreached').problem ?? '', /opened UDP port 4001, but nothing from outside arrives/)
+  t.regex(told('unreached', 'unreached').problem ?? '', /opened TCP port 4000 and UDP port 4001, but/)
+  t.is(told('reached', 'unreached', { ...behindNat, mapping: 'blocked' }).problem, null)
 })
