@@ -61,6 +61,10 @@ export function candidatesOf(sources: CandidateSources): readonly Candidate[] {
   if (sources.mapped.udp) add('mapped', 'udp', 'mapped', sources.mapped.udp)
   if (sources.between?.tcp) add('between', 'tcp', 'mapped', sources.between.tcp)
   if (sources.between?.udp) add('between', 'udp', 'mapped', sources.between.udp)
+  else if (sources.between && sources.udpPort !== undefined) {
+    // Most routers keep ports, and probes from both sides open it.
+    add('between', 'udp', 'punched', { address: sources.between.address, port: sources.udpPort })
+  }
   if (sources.open !== undefined) addAddress('open', 'public', sources.open)
   return ranked
     .toSorted((a, b) => RANK[a.rank] - RANK[b.rank])

@@ -88,7 +88,12 @@ export function startNat(options: NatOptions): Promise<Nat> {
   let mappings: PortMappingKeeper | undefined
   let pinholes: PortMappingKeeper | undefined
 
-  const mapped = () => mappings?.report() ?? NO_PORT_MAPPING
+  const mapped = () => {
+    const found = mappings?.report() ?? NO_PORT_MAPPING
+    const opened = pinholes?.report()
+    // Where only IPv6 is to be had, what its firewall lets in is all there is to tell.
+    return found.protocol === 'none' && opened?.tcp ? { ...opened, externalAddress: found.externalAddress } : found
+  }
   const report = () => {
     return natReport(discovery.udp, discovery.tcp, mapped(), interfaces(), (transport, endpoint) => {
       return reach[transport] ? reach[transport].verdictOn(endpoint) : 'unknown'

@@ -114,6 +114,12 @@ rootTest('IPv6 only: a pinhole by PCP lets a host in whose own firewall nobody c
   const { path } = await alice.peer('bob')
   t.is(`${path?.kind}/${path?.how}`, 'tcp/ipv6')
   t.is((await opened(world, 'bob')).length, 2)
+  const { nat } = await bob.waitFor('a verified pinhole', ({ nat: { portMapping } }) => portMapping.verified)
+  t.like(nat.portMapping, {
+    protocol: 'pcp',
+    tcp: `[${world.lab.host('bob').addresses.v6}]:${bob.ports.tcp}`,
+    problem: null,
+  })
   await bob.stop()
   t.deepEqual(await opened(world, 'bob'), [])
 })

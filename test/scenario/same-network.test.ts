@@ -57,6 +57,27 @@ rootTest('two homes of one carrier meet by simultaneous open at addresses that t
   t.true(path?.remote?.startsWith(`${world.lab.site('bob').outside4}:`), path?.remote ?? 'none')
 })
 
+rootTest(
+  'two homes of one carrier that passes no TCP between them meet over UDP at addresses that their routers tell',
+  async t => {
+    await using world = await neighbours({ alice: 'eim-apdf', bob: 'eim-apdf' })
+    const apart = ['ip', 'saddr', '100.64.0.0/10', 'ip', 'daddr', '100.64.0.0/10', 'meta', 'l4proto', 'tcp', 'drop']
+    succeed(await world.lab.site('isp').router.exec('nft', ['insert', 'rule', 'inet', 'lab', 'forward', ...apart]))
+    await Promise.all(['alice', 'bob'].map(site => startRouter(world, site, 'refuses')))
+    for (const name of ['alice', 'bob']) await world.prepare(name)
+    const [alice, bob] = await Promise.all(['alice', 'bob'].map(name => world.startAgent(name)))
+    if (!alice || !bob) throw new Error('two were started')
+    for (const agent of [alice, bob]) {
+      await agent.waitForRelay()
+      await agent.waitFor('the carrier', ({ nat }) => nat.carrierNat && nat.udp.mapping !== 'unknown')
+    }
+    await alice.client.ping('bob')
+    await alice.waitForPeer('bob', 'direct over UDP', ({ path }) => path?.kind === 'udp')
+    const { path } = await alice.peer('bob')
+    t.is(`${path?.how} ${path?.remote}`, `punched ${world.lab.site('bob').outside4}:${bob.ports.udp}`)
+  },
+)
+
 /** But for the one about the relay of these worlds, which has neither TLS nor an id. */
 function warnings(agent: TestAgent): readonly string[] {
   return agent.logged('warn ').filter(line => !line.includes('relays[0].url'))

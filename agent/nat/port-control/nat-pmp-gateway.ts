@@ -91,10 +91,11 @@ export class NatPmpGateway implements MappingGateway {
   }
 
   #silence(signal: AbortSignal): MappingRefusal {
-    return signal.aborted ? MAPPING_ABORTED : { kind: 'no-answer', message: 'the router no longer answers NAT-PMP' }
+    return signal.aborted ? MAPPING_ABORTED : { kind: 'no-answer', message: NO_ANSWER }
   }
 }
 
+const NO_ANSWER = 'the router no longer answers NAT-PMP; if that lasts, restart it'
 /** RFC 6886 §3.5. */
 const NETWORK_FAILURE = 3
 const FULL = 4

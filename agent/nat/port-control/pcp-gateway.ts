@@ -56,7 +56,7 @@ export class PcpGateway implements MappingGateway {
     const { protocol, internalPort, externalPort, leaseS } = wish
     const answer = await this.#askMap({ protocol, internalPort, externalPort, lifetimeS: leaseS }, signal)
     if (!answer) {
-      return signal.aborted ? MAPPING_ABORTED : { kind: 'no-answer', message: 'the router no longer answers PCP' }
+      return signal.aborted ? MAPPING_ABORTED : { kind: 'no-answer', message: NO_ANSWER }
     }
     if (answer.kind === 'refused') return refusal(wish, answer.result, answer.lifetimeS)
     if (answer.externalPort === 0 || answer.lifetimeS === 0) return refusal(wish, CANNOT_PROVIDE_EXTERNAL, 0)
@@ -133,6 +133,7 @@ export class PcpGateway implements MappingGateway {
   }
 }
 
+const NO_ANSWER = 'the router no longer answers PCP; if that lasts, restart it'
 /** RFC 6887 §7.4. */
 const UNSUPP_VERSION = 1
 const CANNOT_PROVIDE_EXTERNAL = 11

@@ -11,6 +11,7 @@ export type IgdAnswer = SoapAnswer | { readonly kind: 'no-answer'; readonly mess
 /** Ours: small routers write their table to flash while we wait. */
 const ACTION_MS = 5000
 const MAX_ANSWER_BYTES = 16 * 1024
+const FIRMWARE = "update the router's firmware, or forward the ports by hand"
 
 /** Speaks to one connection service of one gateway. */
 export class IgdClient {
@@ -63,7 +64,7 @@ export class IgdClient {
       const port = Number(values.get('NewReservedPort'))
       return Number.isInteger(port) && port > 0 && port < 65536
         ? { name: 'reserved', port }
-        : { name: 'no-answer', message: 'the router reserved a port and did not say which' }
+        : { name: 'no-answer', message: `the router reserved a port and did not say which; ${FIRMWARE}` }
     })
   }
 
@@ -100,9 +101,17 @@ export class IgdClient {
         localAddress: this.#localAddress,
       })
       const answer = parseSoapAnswer(body, action)
-      return answer ?? { kind: 'no-answer', message: `the router answered ${action} with nonsense (HTTP ${status})` }
+      return (
+        answer ?? {
+          kind: 'no-answer',
+          message: `the router answered ${action} with nonsense (HTTP ${status}); ${FIRMWARE}`,
+        }
+      )
     } catch (thrown) {
-      return { kind: 'no-answer', message: `the router did not answer ${action}: ${reasonOf(thrown)}` }
+      return {
+        kind: 'no-answer',
+        message: `the router did not answer ${action} (${reasonOf(thrown)}); if that lasts, restart it`,
+      }
     } finally {
       limit.done()
     }

@@ -88,4 +88,5 @@ test('a port that is open between two NATs is told behind those that are open to
   const mapped = { tcp: { address: '198.51.100.7', port: 4000 }, udp: null }
   const between = { address: '100.64.3.4', tcp: { address: '100.64.3.4', port: 4000 }, udp: undefined }
   t.deepEqual(texts({ mapped, between }), ['tcp/mapped 198.51.100.7:4000', 'tcp/mapped 100.64.3.4:4000'])
+  t.deepEqual(texts({ between, udpPort: 4001 }), ['tcp/mapped 100.64.3.4:4000', 'udp/punched 100.64.3.4:4001'])
 })
