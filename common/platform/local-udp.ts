@@ -6,6 +6,9 @@ import type { Endpoint } from '../wire/endpoint.ts'
 /** What may wait for the system to take it, as when the other program reads slowly; libuv itself sets no limit. */
 const MAX_UNSENT_BYTES = 256 * 1024
 
+/** The system gives what it allows, twice what it gives unasked on Linux: a busy turn of ours then loses less. */
+const RECEIVE_BUFFER_BYTES = 1024 * 1024
+
 interface LocalUdp extends AsyncDisposable {
   close(): Promise<void>
 }
@@ -86,7 +89,11 @@ export async function connectUdp(host: string, port: number): Promise<UdpClient>
 async function open(host: string): Promise<{ readonly socket: Socket; readonly address: string }> {
   try {
     const { address, family } = await lookup(host)
-    return { socket: createSocket({ type: family === 6 ? 'udp6' : 'udp4', ipv6Only: family === 6 }), address }
+    const type = family === 6 ? 'udp6' : 'udp4'
+    return {
+      socket: createSocket({ type, ipv6Only: family === 6, recvBufferSize: RECEIVE_BUFFER_BYTES }),
+      address,
+    }
   } catch (cause) {
     throw new CulvertError('io', `${host} has no address: ${reasonOf(cause)}`, { cause })
   }
