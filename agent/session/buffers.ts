@@ -18,10 +18,30 @@ export const recordBuffers = new BufferPool(RECORD_BYTES, 512)
 export const LOCAL_BUFFER_BYTES = 4 * MAX_FRAME_PAYLOAD
 
 /** Of what a local program sends into a stream, which gives back what it has copied into frames. */
-export const localBuffers = new BufferPool(LOCAL_BUFFER_BYTES, 32)
+export const localBuffers = new BufferPool(LOCAL_BUFFER_BYTES, 64)
+
+/** What one local buffer makes in frames, and a header to spare: the batch of a single program that sends. */
+const SHORT_BATCH_BYTES = LOCAL_BUFFER_BYTES + 5 * FRAME_HEADER_BYTES
+const shortBatchBuffers = new BufferPool(SHORT_BATCH_BYTES, 32)
+
+/** A message rather than a part of something large. */
+export const SMALL_BYTES = 4096
+
+/** A buffer for a batch of so many bytes, perhaps a larger one; never twice as large. */
+export function takeBatchBuffer(bytes: number): Buffer {
+  if (bytes > SHORT_BATCH_BYTES) return batchBuffers.take()
+  if (bytes > SHORT_BATCH_BYTES / 2) return shortBatchBuffers.take()
+  return bytes <= SMALL_BYTES ? Buffer.allocUnsafe(bytes) : Buffer.allocUnsafeSlow(bytes)
+}
+
+/** For who has the last use of a batch, or of a part of it. */
+export function giveBackBatchBuffer(bytes: Buffer): void {
+  batchBuffers.giveBack(bytes)
+  shortBatchBuffers.giveBack(bytes)
+}
 
 /** For a time when no stream is open. */
 export function emptyBuffers(): void {
-  for (const pool of [batchBuffers, recordBuffers, localBuffers]) pool.empty()
+  for (const pool of [batchBuffers, shortBatchBuffers, recordBuffers, localBuffers]) pool.empty()
   restCompilers()
 }

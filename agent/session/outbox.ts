@@ -6,11 +6,8 @@ import {
   MAX_FRAME_PAYLOAD,
   writeFrameHeader,
 } from '../../common/wire/session-frame.ts'
-import { BATCH_BYTES, batchBuffers } from './buffers.ts'
+import { BATCH_BYTES, SMALL_BYTES, takeBatchBuffer } from './buffers.ts'
 import type { SessionStream } from './stream.ts'
-
-/** A message rather than a part of something large. */
-const SMALL_BYTES = 4096
 
 export interface OutgoingBatch {
   readonly bytes: Buffer
@@ -77,12 +74,7 @@ export class Outbox {
     const size = this.#sizeWanted()
     if (size === 0) return undefined
     noteTraffic()
-    const bytes =
-      size === BATCH_BYTES
-        ? batchBuffers.take()
-        : size <= SMALL_BYTES
-          ? Buffer.allocUnsafe(size)
-          : Buffer.allocUnsafeSlow(size)
+    const bytes = takeBatchBuffer(size)
     let at = 0
     let frames = 0
     let dataBytes = 0
@@ -107,7 +99,7 @@ export class Outbox {
       }
     }
     if (frames === 0) return this.#control.length > 0 ? this.#controlBatch() : undefined
-    return { bytes: at === size ? bytes : bytes.subarray(0, at), frames, dataBytes }
+    return { bytes: at === bytes.length ? bytes : bytes.subarray(0, at), frames, dataBytes }
   }
 
   /** Bytes of a batch that holds what is ready, up to the limit; small ones get a small buffer. */

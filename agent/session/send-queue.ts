@@ -1,5 +1,5 @@
 import { CulvertError } from '../../common/errors.ts'
-import { batchBuffers } from './buffers.ts'
+import { giveBackBatchBuffer } from './buffers.ts'
 
 /** Sequenced frames that were written together. */
 export class Batch {
@@ -40,7 +40,7 @@ export class Batch {
 
   /** Acknowledged over one path, it may still wait to be written on another one. */
   #recycle(): void {
-    if (this.#acknowledged && this.#writes === 0) batchBuffers.giveBack(this.bytes)
+    if (this.#acknowledged && this.#writes === 0) giveBackBatchBuffer(this.bytes)
   }
 }
 
