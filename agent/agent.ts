@@ -41,6 +41,7 @@ import type { UdpSituation } from './session/direct-race.ts'
 import { openPathMemory } from './session/path-memory-file.ts'
 import type { PeerContext } from './session/peer-context.ts'
 import { Peers } from './session/peers.ts'
+import { SearchGate } from './session/search-gate.ts'
 import { WindowBudget } from './session/window.ts'
 import { createTrust } from './trust/trust.ts'
 import { VERSION } from './version.ts'
@@ -152,6 +153,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     mayUse: (id, allow) => trust.mayUse(id, allow),
     builtIn: new Map([[BENCH_SERVICE, (peer, stream) => bench.serve(peer, stream)]]),
   })
+  const probes = new ProbeBudget(clock, config.nat.probeBudget)
   const peerContext: PeerContext = {
     ownId: identity.id,
     sealer,
@@ -164,12 +166,14 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     rendezvous: () => agent.rendezvous,
     candidates: () => withOutside(nat.candidates(), udpPorts?.outside),
     ports: udpPorts,
-    probes: new ProbeBudget(clock),
     situation,
     stunServers: () => agent.stunServers,
     udp: () => udpSituation(udpPorts ? undefined : udpPort, nat.report()),
     hardTcpNat: () => isHard(nat.report().tcp.mapping),
     addressBetweenNats: () => nat.addressBetweenNats(),
+    hardUdpNat: () => isHard(nat.report().udp.mapping),
+    probes,
+    searchGate: new SearchGate(),
     nameOf: id => trust.nameOf(id) ?? shortPeerId(id),
     onObstacle: () => nat.doubt(),
     onSuspect: () => nat.lookNow(),
@@ -198,6 +202,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     configPath: context.configPath,
     tcpPort: listener.port,
     lookFromOutside: (endpoint, limit) => checkReach(endpoint, { ...reach, signal: limit }),
+    probes,
     rendezvousOf,
     resolveStun: resolveStunHosts,
     startedAt: clock.now(),

@@ -17,6 +17,7 @@ import type { DoctorReport } from './control/doctor/report.ts'
 import type { AgentStatus } from './control/status.ts'
 import { pathStatus, statusOf } from './control/status-of.ts'
 import type { Nat } from './nat/nat.ts'
+import type { ProbeBudget } from './nat/probe-budget.ts'
 import { relayAddresses } from './rendezvous/relay-addresses.ts'
 import type { Rendezvous } from './rendezvous/rendezvous.ts'
 import { type BenchWish, benchRequest, measure } from './service/bench.ts'
@@ -55,6 +56,7 @@ export interface AgentParts {
   /** Where paths come in. */
   readonly tcpPort: number
   readonly lookFromOutside: Patient['lookFromOutside']
+  readonly probes: ProbeBudget
   readonly rendezvousOf: (relays: AgentConfig['relays']) => Rendezvous
   readonly resolveStun: (hosts: readonly string[]) => Promise<readonly Endpoint[]>
   /** Monotonic, ms. */
@@ -138,10 +140,11 @@ export class RunningAgent implements ControlTarget {
   }
 
   async reconfigure(next: AgentConfig): Promise<void> {
-    const { trust, peers, log } = this.#parts
+    const { trust, peers, log, probes } = this.#parts
     const before = this.#config
     this.#config = next
     trust.update(next.peers)
+    probes.limits = next.nat.probeBudget
     this.#offer()
     if (JSON.stringify(before.relays) !== JSON.stringify(next.relays)) {
       this.#rendezvous.close()
@@ -177,6 +180,7 @@ export class RunningAgent implements ControlTarget {
         rendezvous: this.#rendezvous,
         nat,
         situation: this.#parts.situation(),
+        probes: this.#parts.probes,
         peers: peers.list(),
         nameOf: peer => trust.nameOf(peer.id) ?? peer.id,
         services,

@@ -184,6 +184,23 @@ export const configSchema = group('The configuration of a culvert agent.', {
   nat: z.prefault(
     group('Getting through routers.', {
       portMapping: z._default(flag('Ask the router to open a port, by UPnP.'), true),
+      probeBudget: z.prefault(
+        group('What looking for a way through routers may cost them.', {
+          entries: z._default(
+            integer({
+              description: "Entries that probes may keep alive in a router's table at a time.",
+              low: 0,
+              high: 60_000,
+            }),
+            1_500,
+          ),
+          packetsPerS: z._default(
+            integer({ description: 'Probe packets a second, to all peers together.', low: 1, high: 2_000 }),
+            200,
+          ),
+        }),
+        {},
+      ),
       stun: z._default(
         list(
           "STUN servers besides the relays'.",

@@ -2,6 +2,7 @@ import { formatEndpoint } from '../../common/wire/endpoint.ts'
 import type { Situation } from '../../common/wire/situation.ts'
 import { formatAddress } from '../config/address.ts'
 import type { Nat } from '../nat/nat.ts'
+import type { ProbeBudget } from '../nat/probe-budget.ts'
 import type { Rendezvous } from '../rendezvous/rendezvous.ts'
 import type { Forwards } from '../service/forwards.ts'
 import type { Services } from '../service/services.ts'
@@ -18,6 +19,7 @@ export interface StatusSources {
   readonly startedAt: number
   readonly rendezvous: Rendezvous
   readonly nat: Nat
+  readonly probes: ProbeBudget
   readonly situation: Situation
   readonly peers: readonly Peer[]
   readonly nameOf: (peer: Peer) => string
@@ -27,7 +29,7 @@ export interface StatusSources {
 
 /** What `culvert status` tells, as of `now` (monotonic, ms). */
 export function statusOf(sources: StatusSources, now: number): AgentStatus {
-  const nat = natStatus(sources.nat)
+  const nat = natStatus(sources.nat, sources.probes)
   return {
     peer: { id: sources.id, name: sources.name },
     version: sources.version,
@@ -44,7 +46,7 @@ export function statusOf(sources: StatusSources, now: number): AgentStatus {
   }
 }
 
-function natStatus(nat: Nat): NatStatus {
+function natStatus(nat: Nat, probes: ProbeBudget): NatStatus {
   const { udp, tcp, carrierNat, portMapping } = nat.report()
   const text = (endpoint: Parameters<typeof formatEndpoint>[0] | null) => (endpoint ? formatEndpoint(endpoint) : null)
   return {
@@ -52,6 +54,7 @@ function natStatus(nat: Nat): NatStatus {
     tcp: { ...tcp, address: text(tcp.address) },
     carrierNat,
     portMapping: { ...portMapping, tcp: text(portMapping.tcp), udp: text(portMapping.udp) },
+    probeBudget: probes.report,
   }
 }
 

@@ -38,6 +38,16 @@ export interface NatStatus {
     readonly verified: boolean
     readonly problem: string | null
   }
+  /** What looking for ways through routers costs them. */
+  readonly probeBudget: {
+    /** Of ours, alive in their tables now. */
+    readonly entries: number
+    readonly peakEntries: number
+    /** Sent since the start. */
+    readonly packets: number
+    /** Entries that there may be. */
+    readonly limit: number
+  }
 }
 
 export interface PathStatus {

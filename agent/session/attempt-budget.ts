@@ -16,6 +16,8 @@ const PROBE_RUNS_PER_PERIOD = 6
 const PROBES_PER_PERIOD = 512
 /** Answers to its probes go where those came from, which it can forge. */
 const PROBE_ANSWERS_PER_PERIOD = 1_024
+/** Each may cost as many probes as the agent's budget for all of them lets pass; two NATs that count need three. */
+const SEARCH_OFFERS_PER_PERIOD = 4
 
 /**
  * What one peer can make us do to addresses of its choice. It lives as long as we know the peer, so that a restart of
@@ -31,6 +33,7 @@ export class AttemptBudget {
   #probeRuns = 0
   #probes = 0
   #probeAnswers = 0
+  #searchOffers = 0
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -75,6 +78,11 @@ export class AttemptBudget {
     return this.#probeAnswers++ < PROBE_ANSWERS_PER_PERIOD
   }
 
+  takeSearchOffer(): boolean {
+    this.#turn()
+    return this.#searchOffers++ < SEARCH_OFFERS_PER_PERIOD
+  }
+
   #turn(): void {
     const now = this.#clock.now()
     if (now - this.#periodFrom < PERIOD_MS) return
@@ -85,6 +93,7 @@ export class AttemptBudget {
     this.#probeRuns = 0
     this.#probes = 0
     this.#probeAnswers = 0
+    this.#searchOffers = 0
     this.#dialledAt.clear()
   }
 }

@@ -13,6 +13,7 @@ import { DirectRace } from './direct-race.ts'
 import { directRetryMs, upgradeRetryMs } from './direct-schedule.ts'
 import type { PathLink } from './path-link.ts'
 import type { PeerContext } from './peer-context.ts'
+import { searchChoice } from './search-choice.ts'
 import type { Session } from './session.ts'
 
 /** A relay that comes and goes must not make us try without pause. */
@@ -72,6 +73,10 @@ export class DirectKeeper {
       stunServers: context.stunServers,
       hardTcpNat: context.hardTcpNat,
       addressBetweenNats: () => context.addressBetweenNats?.(),
+      hardUdpNat: context.hardUdpNat,
+      searchGate: context.searchGate,
+      searchChoice: () => searchChoice(context.situation(), this.#theirSituation, context.memory.recall(peerId).hard),
+      learnSearch: hard => context.memory.learn(peerId, { hard }),
       attach,
       sendIce: (attempt, signal) => session.sendIce(attempt, signal),
       sendPunch: (attempt, signal) => session.sendPunch(attempt, signal),

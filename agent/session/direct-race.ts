@@ -1,4 +1,4 @@
-import { asCulvertError } from '../../common/errors.ts'
+import { asCulvertError, type CulvertError } from '../../common/errors.ts'
 import type { Clock } from '../../common/platform/clock.ts'
 import { pause } from '../../common/platform/clock.ts'
 import type { Log } from '../../common/platform/log.ts'
@@ -21,7 +21,10 @@ import type { Sealer } from '../path/seal.ts'
 import { dialTcpPath } from '../path/tcp-path.ts'
 import type { AttemptBudget } from './attempt-budget.ts'
 import { udpDelayMs } from './direct-schedule.ts'
+import type { SearchMemory } from './search-choice.ts'
+import type { SearchGate } from './search-gate.ts'
 import { TcpPunching } from './tcp-punching.ts'
+import { UdpSearching } from './udp-searching.ts'
 import { UdxProbing } from './udx-probing.ts'
 
 /** A hopeless pair of NATs shows no sign of it for 40 s; a good one connects within 1.5 s even at 200 ms. */
@@ -56,7 +59,6 @@ export interface RaceContext {
   udp(): UdpSituation | undefined
   /** Our own UDP port; undefined where UDX cannot be had. */
   readonly ports: UdpPorts | undefined
-  readonly probes: ProbeBudget
   /** Our candidates as the peer knows them. */
   candidates(): readonly Candidate[]
   stunServers(): readonly Endpoint[]
@@ -73,6 +75,13 @@ export interface RaceContext {
   hasDirect(): boolean
   /** Of the path in use, in ms. */
   rttMs(): number
+  readonly probes: ProbeBudget
+  readonly searchGate: SearchGate
+  /** The router gives each destination another UDP port. */
+  hardUdpNat(): boolean
+  /** Whether a search over UDP is worth its packets, and when. */
+  searchChoice(): 'now' | 'later' | 'never'
+  learnSearch(found: SearchMemory): void
 }
 
 /** The attempts to reach one peer directly: TCP to each of its candidates, and UDP by ICE. */
@@ -86,6 +95,7 @@ export class DirectRace {
   readonly #faults = new Map<string, string>()
   readonly #punching: TcpPunching
   readonly #probing: UdxProbing | undefined
+  readonly #searching: UdpSearching
   #remote: readonly Candidate[] | undefined
   #running: Promise<void> | undefined
   #attempt: { readonly number: number; readonly udp: DatachannelAttempt } | undefined
@@ -96,7 +106,7 @@ export class DirectRace {
     this.#context = context
     // Drawn, so that a late signal of an earlier life is never taken for one of this.
     this.#nextAttempt = context.random.integer(1, 2 ** 31)
-    this.#punching = new TcpPunching({
+    const shared = {
       peerId: context.peerId,
       offers: this.#offers(),
       sealer: context.sealer,
@@ -105,16 +115,25 @@ export class DirectRace {
       budget: context.budget,
       signal: this.#stop.signal,
       stunServers: () => context.stunServers(),
+      attach: (path: Path) => context.attach(path, true),
+      send: (attempt: number, signal: PunchSignal) => context.sendPunch(attempt, signal),
+    }
+    this.#punching = new TcpPunching({
+      ...shared,
       hardNat: () => context.hardTcpNat(),
       hasTcp: () => context.hasTcp(),
       addressBetweenNats: () => context.addressBetweenNats(),
       rttMs: () => context.rttMs(),
-      attach: path => context.attach(path, true),
-      send: (attempt, signal) => context.sendPunch(attempt, signal),
-      onOutcome: error => {
-        if (error) this.#fault('tcp/punched', error)
-        else this.#faults.delete('tcp/punched')
-      },
+      onOutcome: error => this.#outcome('tcp/punched', error),
+    })
+    this.#searching = new UdpSearching({
+      ...shared,
+      probes: context.probes,
+      gate: context.searchGate,
+      hardNat: () => context.hardUdpNat(),
+      hasDirect: () => context.hasDirect(),
+      learn: found => context.learnSearch(found),
+      onOutcome: error => this.#outcome('udp/search', error),
     })
     this.#probing = context.ports && this.#startProbing(context.ports)
   }
@@ -157,7 +176,7 @@ export class DirectRace {
     if (!this.#running) this.#tried.clear()
     const ways = [this.#dialAll()]
     if (this.#running) ways.push(this.#running, this.#probing?.refresh() ?? Promise.resolve())
-    else ways.push(this.#udpWays(), this.#punching.run())
+    else ways.push(this.#beginAll())
     const run = Promise.all(ways).then(() => {
       if (this.#running === run) this.#running = undefined
     })
@@ -176,7 +195,9 @@ export class DirectRace {
   }
 
   receivePunch(attempt: number, signal: PunchSignal): void {
-    if (signal.over === 'tcp') this.#punching.receive(attempt, signal)
+    const { over, ...words } = signal
+    if (over === 'tcp') this.#punching.receive(attempt, words)
+    else this.#searching.receive(attempt, words)
   }
 
   close(): void {
@@ -201,16 +222,22 @@ export class DirectRace {
       own: candidates,
       hasTcp,
       attach,
-      onOutcome: error => {
-        if (error) this.#fault('udp', error)
-        else this.#faults.delete('udp')
-      },
+      onOutcome: error => this.#outcome('udp', error),
     })
   }
 
   /** One side offers, so that two attempts never cross. */
   #offers(): boolean {
     return this.#context.ownId < this.#context.peerId
+  }
+
+  /** The cheap ways at once; the search after them, unless it is known to be the one that finds a way. */
+  async #beginAll(): Promise<void> {
+    const early = this.#context.searchChoice() === 'now'
+    const ways = [this.#udpWays(), this.#punching.run()]
+    if (early) ways.push(this.#searching.run())
+    await Promise.all(ways)
+    if (!early && this.#context.searchChoice() !== 'never') await this.#searching.run()
   }
 
   async #dialAll(): Promise<void> {
@@ -299,6 +326,11 @@ export class DirectRace {
     } finally {
       if (this.#attempt === attempt) this.#attempt = undefined
     }
+  }
+
+  #outcome(way: string, error: CulvertError | undefined): void {
+    if (error) this.#fault(way, error)
+    else this.#faults.delete(way)
   }
 
   #fault(way: string, thrown: unknown): void {

@@ -11,6 +11,7 @@ import type { Sealer } from '../path/seal.ts'
 import type { Rendezvous } from '../rendezvous/rendezvous.ts'
 import type { UdpSituation } from './direct-race.ts'
 import type { PathMemory } from './path-memory.ts'
+import type { SearchGate } from './search-gate.ts'
 import type { SessionStream } from './stream.ts'
 import type { WindowBudget } from './window.ts'
 
@@ -33,13 +34,17 @@ export interface PeerContext {
   readonly stunServers: () => readonly Endpoint[]
   /** Our own UDP port; undefined where UDX cannot be had. */
   readonly ports: UdpPorts | undefined
-  readonly probes: ProbeBudget
   /** For data channels. */
   readonly udp: () => UdpSituation | undefined
   /** The router gives each destination another TCP port. */
   readonly hardTcpNat: () => boolean
   /** Our router's own address outside, where it stands behind another NAT and tells it. */
   readonly addressBetweenNats?: () => string | undefined
+  /** The same of UDP. */
+  readonly hardUdpNat: () => boolean
+  /** What probing to all peers together may cost the routers. */
+  readonly probes: ProbeBudget
+  readonly searchGate: SearchGate
   /** The name that the config gives a peer, for the log. */
   readonly nameOf: (peer: PeerId) => string
   /** No direct way to a peer was found. */

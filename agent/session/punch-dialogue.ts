@@ -1,5 +1,6 @@
 import { CulvertError } from '../../common/errors.ts'
 import type { Clock } from '../../common/platform/clock.ts'
+import { addressScope } from '../../common/wire/endpoint.ts'
 import type { Decline, PunchWords } from '../../common/wire/punch-signal.ts'
 
 /** The peer has to ask relays for its own address first, and its answer comes over a relay. */
@@ -8,7 +9,7 @@ const ANSWER_MS = 5_000
 const MAX_WAITING = 8
 
 type Kind = PunchWords['kind']
-type Words<K extends Kind> = Extract<PunchWords, { readonly kind: K }>
+export type Words<K extends Kind> = Extract<PunchWords, { readonly kind: K }>
 
 /** What the two sides of one attempt say to each other, in order. */
 export class PunchDialogue {
@@ -73,4 +74,32 @@ export class PunchDialogue {
 
 function isOf<K extends Kind>(words: PunchWords, kinds: readonly K[]): words is Words<K> {
   return kinds.some(kind => kind === words.kind)
+}
+
+export const UNPREDICTABLE = 'the router here uses another outside port for each destination, and none can be foretold'
+export const BOTH_UNPREDICTABLE = 'both routers use another outside port for each destination, and none can be foretold'
+
+/** The other side declined; this is for the owner of this one. */
+export function whyDeclined(why: Decline): string {
+  switch (why) {
+    case 'unpredictable':
+      return 'the router of the peer uses another outside port for each destination, and none can be foretold'
+    case 'busy':
+      return 'the peer is searching a way to somebody else'
+    case 'not-hard':
+    case 'other':
+      return 'the peer cannot tell where it is to be met'
+    default:
+      return why satisfies never
+  }
+}
+
+/**
+ * A peer may not point us at this machine or into our own network: where it can be met is public, or in the same kind of
+ * network as our own address outside, as when the relay is on a LAN.
+ */
+export function checkMeetingPlace(remote: string, own: string): void {
+  const scope = addressScope(remote)
+  if (scope === 'public' || (scope !== 'loopback' && scope !== 'unusable' && scope === addressScope(own))) return
+  throw new CulvertError('wire-malformed', 'the peer gave no usable address')
 }

@@ -1,5 +1,5 @@
 import { isIPv4 } from 'node:net'
-import { asCulvertError, CulvertError } from '../../common/errors.ts'
+import { CulvertError } from '../../common/errors.ts'
 import { type Clock, pause } from '../../common/platform/clock.ts'
 import type { Random } from '../../common/platform/random.ts'
 import { addressScope, type Endpoint } from '../../common/wire/endpoint.ts'
@@ -20,7 +20,15 @@ import {
   type PunchPort,
 } from '../path/tcp-punch.ts'
 import type { AttemptBudget } from './attempt-budget.ts'
-import { PunchDialogue } from './punch-dialogue.ts'
+import { Missed, PunchAttempts } from './punch-attempts.ts'
+import {
+  BOTH_UNPREDICTABLE,
+  checkMeetingPlace,
+  type PunchDialogue,
+  UNPREDICTABLE,
+  type Words,
+  whyDeclined,
+} from './punch-dialogue.ts'
 
 /** The SYN that was lost at the other NAT is sent again after 1 s and 3 s. */
 const MEETING_MS = 5_000
@@ -58,69 +66,38 @@ export interface PunchingContext {
 /** TCP through two NATs by simultaneous open, arranged inside the session. */
 export class TcpPunching {
   readonly #context: PunchingContext
-  #nextAttempt: number
-  #dialogue: PunchDialogue | undefined
-  #stop: AbortController | undefined
+  readonly #attempts: PunchAttempts
   #unpredictableUntil = Number.NEGATIVE_INFINITY
 
   constructor(context: PunchingContext) {
     this.#context = context
-    this.#nextAttempt = context.random.integer(1, 2 ** 31)
+    this.#attempts = new PunchAttempts({ ...context, over: 'tcp' })
   }
 
   /** The offering side's attempts; on the other side it resolves at once. */
   async run(): Promise<void> {
     const { offers, hasTcp, clock } = this.#context
-    if (!offers || this.#dialogue || hasTcp() || clock.now() < this.#unpredictableUntil) return
-    for (let rounds = AIMED_ROUNDS; rounds > 0; rounds--) {
-      const again = await this.#attempt(this.#nextAttempt++, dialogue => this.#offer(dialogue))
-      if (!again || hasTcp()) return
+    if (!offers || this.#attempts.running || clock.now() < this.#unpredictableUntil) return
+    for (let rounds = AIMED_ROUNDS; rounds > 0 && !hasTcp(); rounds--) {
+      if (!(await this.#attempts.begin(dialogue => this.#offer(dialogue)))) return
     }
   }
 
-  receive(attempt: number, { over: _, ...words }: PunchSignal): void {
+  receive(attempt: number, words: PunchWords): void {
     const { offers, hasTcp, budget } = this.#context
-    if (this.#dialogue?.attempt === attempt) {
-      this.#dialogue.receive(words)
-    } else if (!offers && (words.kind === 'offer' || words.kind === 'ask')) {
-      if (hasTcp() || !budget.takePunchOffer()) return
-      // The peer has given up what went before.
-      this.#stop?.abort()
-      void this.#attempt(attempt, dialogue => this.#answer(dialogue, words))
-    }
-  }
-
-  /** Runs one attempt to its end; true when another one may do better. */
-  async #attempt(number: number, talk: (dialogue: PunchDialogue) => Promise<Path>): Promise<boolean> {
-    const { clock, signal, send, attach, onOutcome } = this.#context
-    const stop = new AbortController()
-    const either = AbortSignal.any([signal, stop.signal])
-    const dialogue = new PunchDialogue(number, clock, either, words => send(number, { over: 'tcp', ...words }))
-    this.#dialogue = dialogue
-    this.#stop = stop
-    try {
-      const path = await talk(dialogue)
-      if (signal.aborted) path.stream.destroy()
-      else attach(path)
-      onOutcome(undefined)
-      return false
-    } catch (thrown) {
-      if (!stop.signal.aborted) onOutcome(asCulvertError(thrown, 'peer-unreachable', 'TCP simultaneous open'))
-      return thrown instanceof Missed && !signal.aborted
-    } finally {
-      stop.abort()
-      if (this.#dialogue === dialogue) this.#dialogue = undefined
-    }
+    if (this.#attempts.receive(attempt, words) || offers || hasTcp()) return
+    if (words.kind !== 'offer' && words.kind !== 'ask') return
+    if (budget.takePunchOffer()) void this.#attempts.join(attempt, dialogue => this.#answer(dialogue, words))
   }
 
   async #offer(dialogue: PunchDialogue): Promise<Path> {
     if (this.#context.hardNat()) {
-      dialogue.say({ kind: 'ask' })
-      const reply = await dialogue.next(['answer', 'aim'], whyDeclined)
+      dialogue.say({ kind: 'ask', secret: NO_SECRET })
+      const reply = await dialogue.next(['answer', 'aim'], whyBothFail)
       return reply.kind === 'answer' ? this.#reach(dialogue, reply.outside) : this.#aim(dialogue, reply.outside)
     }
     using port = await this.#openPort(dialogue)
-    dialogue.say({ kind: 'offer', ...this.#places(port) })
+    dialogue.say({ kind: 'offer', ...this.#places(port), secret: NO_SECRET })
     const reply = await dialogue.next(['answer', 'window'], whyDeclined)
     return reply.kind === 'answer' ? this.#meet(dialogue, port, reply) : this.#await(dialogue, port, reply)
   }
@@ -223,7 +200,7 @@ export class TcpPunching {
     const own = await foretellAim(stunServers(), this.#while(dialogue))
     if (!own) throw this.#unpredictable(dialogue, BOTH_UNPREDICTABLE)
     dialogue.say({ kind: 'aim', outside: own })
-    const remote = told ?? (await dialogue.next(['aim'], () => BOTH_UNPREDICTABLE)).outside
+    const remote = told ?? (await dialogue.next(['aim'], whyBothFail)).outside
     checkMeetingPlace(remote.address, own.address)
     // The offerer speaks last; the other side hears it half a round trip later.
     if (offers) await pause(clock, rttMs() / 2, dialogue.signal)
@@ -232,7 +209,7 @@ export class TcpPunching {
     try {
       return await meeting.complete()
     } catch (thrown) {
-      throw new Missed(reasonOfMiss(thrown))
+      throw new Missed(thrown)
     }
   }
 
@@ -259,35 +236,12 @@ export class TcpPunching {
   }
 }
 
-type Words<K extends PunchWords['kind']> = Extract<PunchWords, { readonly kind: K }>
-
+const NO_SECRET = new Uint8Array(0)
 const NO_SERVER = 'no relay tells our outside TCP address'
-const UNPREDICTABLE = 'the router here uses another outside port for each destination, and none can be foretold'
-const BOTH_UNPREDICTABLE = 'both routers use another outside port for each destination, and none can be foretold'
 
-/** Two foretold ports did not meet: somebody else's flow came in between. */
-class Missed extends CulvertError {
-  constructor(reason: string) {
-    super('peer-unreachable', reason)
-  }
-}
-
-function reasonOfMiss(thrown: unknown): string {
-  return asCulvertError(thrown, 'peer-unreachable', 'aimed ports').message
-}
-
-function whyDeclined(why: Decline): string {
-  switch (why) {
-    case 'unpredictable':
-      return 'the router of the peer uses another outside port for each destination, and none can be foretold'
-    case 'busy':
-      return 'the peer is searching a way to somebody else'
-    case 'not-hard':
-    case 'other':
-      return 'the peer cannot tell where it is to be met'
-    default:
-      return why satisfies never
-  }
+/** The peer declined, and our own NAT is hard. */
+function whyBothFail(why: Decline): string {
+  return why === 'unpredictable' ? BOTH_UNPREDICTABLE : whyDeclined(why)
 }
 
 function sayWindow(dialogue: PunchDialogue, { address, window }: OutsideWindow, first: boolean): void {
@@ -304,14 +258,4 @@ function areNeighbours(remote: string, own: string): boolean {
 /** Home routers give out /24. */
 function sameSubnet(a: string, b: string): boolean {
   return isIPv4(a) && isIPv4(b) && a.slice(0, a.lastIndexOf('.')) === b.slice(0, b.lastIndexOf('.'))
-}
-
-/**
- * A peer may not point us at this machine or into our own network: where it can be met is public, or in the same kind of
- * network as our own address outside, as when the relay is on a LAN.
- */
-function checkMeetingPlace(remote: string, own: string): void {
-  const scope = addressScope(remote)
-  if (scope === 'public' || (scope !== 'loopback' && scope !== 'unusable' && scope === addressScope(own))) return
-  throw new CulvertError('wire-malformed', 'the peer gave no usable address')
 }

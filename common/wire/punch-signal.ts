@@ -2,6 +2,7 @@ import { CulvertError } from '../errors.ts'
 import { addressFromBytes, addressToBytes } from './address-bytes.ts'
 import { ByteReader, ByteWriter } from './bytes.ts'
 import type { Endpoint } from './endpoint.ts'
+import { PROBE_SECRET_BYTES } from './probe.ts'
 import { encodeFrame, FRAME, type Frame } from './session-frame.ts'
 
 /** Why a side does not go along. */
@@ -16,16 +17,21 @@ export type PunchSignal = { readonly over: 'tcp' | 'udp' } & PunchWords
 
 export type PunchWords =
   /** `outside`: where the sender's port is to be met, alike for everybody; in `aim`: one of its next flows. */
-  | Meeting<'offer'>
+  | (Meeting<'offer'> & Secret)
   | Meeting<'answer'>
   | Meeting<'aim'>
   /** The sender's NAT has another outside port for each destination, so the receiver is to say where it can be met. */
-  | { readonly kind: 'ask' }
+  | ({ readonly kind: 'ask' } & Secret)
   /** What the sender sent to the receiver came from one of these ports; `first`: the next that it sends will. */
   | { readonly kind: 'window'; readonly from: Endpoint; readonly ports: number; readonly first: boolean }
   /** The receiver has opened its own NAT towards the window. */
   | { readonly kind: 'go' }
   | { readonly kind: 'decline'; readonly why: Decline }
+
+/** What the keys of a search's probes are made of; none over TCP. */
+interface Secret {
+  readonly secret: Uint8Array
+}
 
 interface Meeting<Kind> {
   readonly kind: Kind
@@ -35,19 +41,27 @@ interface Meeting<Kind> {
 }
 
 const KINDS = ['offer', 'answer', 'decline', 'ask', 'window', 'aim', 'go'] as const
+const ENDPOINT_BYTES = 19
 const KIND_BITS = 0x0f
 const UDP_BIT = 0x80
 const FIRST_BIT = 0x01
 
 /** Flags: the kind, and bit 7 for UDP. */
 export function encodePunch(attempt: number, signal: PunchSignal): Buffer {
-  const writer = new ByteWriter(64)
+  const writer = new ByteWriter(2 * ENDPOINT_BYTES + PROBE_SECRET_BYTES)
   switch (signal.kind) {
     case 'offer':
+      writeEndpoint(writer, signal.outside)
+      writer.bytes(signal.secret)
+      if (signal.between) writeEndpoint(writer, signal.between)
+      break
     case 'answer':
     case 'aim':
       writeEndpoint(writer, signal.outside)
       if (signal.between) writeEndpoint(writer, signal.between)
+      break
+    case 'ask':
+      writer.bytes(signal.secret)
       break
     case 'window':
       writeEndpoint(writer, signal.from)
@@ -56,7 +70,6 @@ export function encodePunch(attempt: number, signal: PunchSignal): Buffer {
     case 'decline':
       writer.u8(DECLINES.indexOf(signal.why))
       break
-    case 'ask':
     case 'go':
       break
     default:
@@ -68,16 +81,23 @@ export function encodePunch(attempt: number, signal: PunchSignal): Buffer {
 
 /** Undefined for a kind that a newer peer knows and we do not. */
 export function decodePunch(frame: Frame): PunchSignal | undefined {
-  const words = decodeWords(KINDS[frame.flags & KIND_BITS], new ByteReader(frame.payload))
-  return words && { over: frame.flags & UDP_BIT ? 'udp' : 'tcp', ...words }
+  const over = frame.flags & UDP_BIT ? 'udp' : 'tcp'
+  const secretBytes = over === 'udp' ? PROBE_SECRET_BYTES : 0
+  const words = decodeWords(KINDS[frame.flags & KIND_BITS], new ByteReader(frame.payload), secretBytes)
+  return words && { over, ...words }
 }
 
-function decodeWords(kind: (typeof KINDS)[number] | undefined, reader: ByteReader): PunchWords | undefined {
+function decodeWords(
+  kind: (typeof KINDS)[number] | undefined,
+  reader: ByteReader,
+  secretBytes: number,
+): PunchWords | undefined {
   switch (kind) {
     case 'offer':
+      return { kind, outside: readEndpoint(reader), secret: reader.bytes(secretBytes), ...readBetween(reader) }
     case 'answer':
     case 'aim':
-      return { kind, outside: readEndpoint(reader), ...(reader.left > 0 ? { between: readEndpoint(reader) } : {}) }
+      return { kind, outside: readEndpoint(reader), ...readBetween(reader) }
     case 'window': {
       const from = readEndpoint(reader)
       const ports = reader.u16()
@@ -89,6 +109,7 @@ function decodeWords(kind: (typeof KINDS)[number] | undefined, reader: ByteReade
     case 'decline':
       return { kind, why: DECLINES[reader.u8()] ?? 'other' }
     case 'ask':
+      return { kind, secret: reader.bytes(secretBytes) }
     case 'go':
       return { kind }
     case undefined:
@@ -96,6 +117,10 @@ function decodeWords(kind: (typeof KINDS)[number] | undefined, reader: ByteReade
     default:
       return kind satisfies never
   }
+}
+
+function readBetween(reader: ByteReader): { readonly between?: Endpoint } {
+  return reader.left > 0 ? { between: readEndpoint(reader) } : {}
 }
 
 /** family u8 (4 or 6), port u16, address. */

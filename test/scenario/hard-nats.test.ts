@@ -55,6 +55,29 @@ const OVER_TCP: Readonly<Record<string, Pair>> = {
   },
 }
 
+/** Where no port is foretold, only a search over UDP finds a way. */
+const OVER_UDP: Readonly<Record<string, Pair>> = Object.fromEntries([
+  ...(['eim-apdf', 'carrier', 'firewall'] as const).map((kind): [string, Pair] => [
+    `a NAT that draws its ports, and ${kind}`,
+    { alice: { ...LINE, kind: 'edm' }, bob: { ...LINE, kind }, udp: true, want: 'udp', withinMs: 15_000, misses: 1 },
+  ]),
+  [
+    'a NAT with a block of ports, and an easy one',
+    {
+      alice: { ...LINE, kind: 'edm-block' },
+      bob: { ...LINE, kind: 'eim-apdf' },
+      udp: true,
+      want: 'udp',
+      withinMs: 10_000,
+      misses: 1,
+    },
+  ],
+])
+
+for (const [words, pair] of Object.entries({ ...OVER_UDP })) {
+  rootTest(`over UDP: ${words}`, t => tryPair(t, pair))
+}
+
 for (const [words, pair] of Object.entries(OVER_TCP)) {
   rootTest(`over TCP: ${words}`, t => tryPair(t, pair))
 }

@@ -7,6 +7,7 @@ import { type MemoryEntry, PathMemory } from '../../agent/session/path-memory.ts
 import type { Peer } from '../../agent/session/peer.ts'
 import type { PeerContext } from '../../agent/session/peer-context.ts'
 import { Peers } from '../../agent/session/peers.ts'
+import { SearchGate } from '../../agent/session/search-gate.ts'
 import type { SessionStream } from '../../agent/session/stream.ts'
 import { WindowBudget } from '../../agent/session/window.ts'
 import { systemClock } from '../../common/platform/clock.ts'
@@ -121,6 +122,8 @@ export async function startLoopbackPeer(options: LoopbackPeerOptions): Promise<L
     hardTcpNat: () => false,
     onObstacle: () => undefined,
     onSuspect: () => undefined,
+    hardUdpNat: () => false,
+    searchGate: new SearchGate(),
     nameOf: id => id.slice(0, 10),
     onStream: (peer, stream) => options.onStream?.(stream, peer),
     onChange: changed,

@@ -78,12 +78,15 @@ const OFFER: IceSignal = { kind: 'offer', sdp: 'v=0\r\n' }
 const ANSWER: IceSignal = { kind: 'answer', sdp: 'v=0\r\n' }
 const LINE: IceSignal = { kind: 'candidate', line: 'candidate:1 1 UDP 1 192.0.2.1 9 typ host', mid: '0' }
 const FAILED: IceSignal = { kind: 'failed', reason: 'no way' }
+const SECRET = new Uint8Array(32).fill(0x5e)
+const NO_SECRET = new Uint8Array(0)
 
 const BETWEEN_OFFER: PunchSignal = {
   over: 'tcp',
   kind: 'offer',
   outside: { address: '192.0.2.1', port: 57_558 },
   between: { address: '100.64.11.12', port: 41_822 },
+  secret: NO_SECRET,
 }
 
 export const FRAMES: readonly FrameVector[] = [
@@ -314,9 +317,15 @@ export const FRAMES: readonly FrameVector[] = [
     type: 0x49,
     flags: 0,
     stream: 42,
-    encode: () => encodePunch(42, { over: 'tcp', kind: 'offer', outside: { address: '192.0.2.1', port: 57_558 } }),
+    encode: () =>
+      encodePunch(42, {
+        over: 'tcp',
+        kind: 'offer',
+        outside: { address: '192.0.2.1', port: 57_558 },
+        secret: NO_SECRET,
+      }),
     decode: decodePunch,
-    message: { over: 'tcp', kind: 'offer', outside: { address: '192.0.2.1', port: 57_558 } },
+    message: { over: 'tcp', kind: 'offer', outside: { address: '192.0.2.1', port: 57_558 }, secret: NO_SECRET },
   },
   {
     name: 'punch offer with a place between two NATs',
@@ -350,13 +359,13 @@ export const FRAMES: readonly FrameVector[] = [
   },
   {
     name: 'punch ask',
-    hex: '49 83 0000 0000002a',
+    hex: `49 83 0020 0000002a ${'5e'.repeat(32)}`,
     type: 0x49,
     flags: 0x83,
     stream: 42,
-    encode: () => encodePunch(42, { over: 'udp', kind: 'ask' }),
+    encode: () => encodePunch(42, { over: 'udp', kind: 'ask', secret: SECRET }),
     decode: decodePunch,
-    message: { over: 'udp', kind: 'ask' },
+    message: { over: 'udp', kind: 'ask', secret: SECRET },
   },
   {
     name: 'punch window',

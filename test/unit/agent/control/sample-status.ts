@@ -36,6 +36,7 @@ export const SAMPLE_STATUS: AgentStatus = {
       verified: false,
       problem: 'the router gave another port',
     },
+    probeBudget: { entries: 12, peakEntries: 260, packets: 514, limit: 1_500 },
   },
   peers: [
     {

@@ -14,7 +14,7 @@ test('an address is not dialled twice within 2 s, and then it is', t => {
   t.true(budget.takeDial(at(1)))
 })
 
-test('a peer gets 96 dials, 8 UDP offers and 4 punch offers in 10 s, and no more whatever it says', t => {
+test('a peer gets 96 dials, 8 UDP offers, 4 punch offers and 4 searches in 10 s, and no more whatever it says', t => {
   const clock = new FakeClock()
   const budget = new AttemptBudget(clock)
   const take = (what: () => boolean) => Array.from({ length: 300 }, what).filter(Boolean).length
@@ -31,10 +31,15 @@ test('a peer gets 96 dials, 8 UDP offers and 4 punch offers in 10 s, and no more
     take(() => budget.takePunchOffer()),
     4,
   )
+  t.is(
+    take(() => budget.takeSearchOffer()),
+    4,
+  )
   clock.advance(10_000)
   t.true(budget.takeDial(at(1)))
   t.true(budget.takeUdpOffer())
   t.true(budget.takePunchOffer())
+  t.true(budget.takeSearchOffer())
 })
 
 test('a peer sets off only so many rounds of probes, probes and answers', t => {

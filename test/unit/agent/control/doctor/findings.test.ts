@@ -230,6 +230,7 @@ test('the document of doctor --json has these fields and no others', t => {
       tcp: { mapping: '.', address: '.' },
       carrierNat: '.',
       portMapping: { protocol: '.', tcp: '.', udp: '.', verified: '.', problem: '.' },
+      probeBudget: { entries: '.', peakEntries: '.', packets: '.', limit: '.' },
     },
     relays: [
       {

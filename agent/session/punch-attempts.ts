@@ -1,0 +1,78 @@
+import { asCulvertError, CulvertError } from '../../common/errors.ts'
+import type { Clock } from '../../common/platform/clock.ts'
+import type { Random } from '../../common/platform/random.ts'
+import type { PunchSignal, PunchWords } from '../../common/wire/punch-signal.ts'
+import type { Path } from '../path/path.ts'
+import { PunchDialogue } from './punch-dialogue.ts'
+
+export interface PunchAttemptsOptions {
+  readonly over: PunchSignal['over']
+  readonly clock: Clock
+  readonly random: Random
+  readonly signal: AbortSignal
+  attach(path: Path): void
+  send(attempt: number, signal: PunchSignal): void
+  /** What stopped an attempt; undefined when it made a path. */
+  onOutcome(error: CulvertError | undefined): void
+}
+
+/** Two foretold ports did not meet: somebody else's flow came in between. */
+export class Missed extends CulvertError {
+  constructor(cause: unknown) {
+    super('peer-unreachable', asCulvertError(cause, 'peer-unreachable', 'foretold ports').message)
+  }
+}
+
+/** The attempts of one session over one protocol, one at a time. */
+export class PunchAttempts {
+  readonly #options: PunchAttemptsOptions
+  #next: number
+  #dialogue: PunchDialogue | undefined
+  #stop: AbortController | undefined
+
+  constructor(options: PunchAttemptsOptions) {
+    this.#options = options
+    // Drawn, so that a late signal of an earlier life is never taken for one of this.
+    this.#next = options.random.integer(1, 2 ** 31)
+  }
+
+  get running(): boolean {
+    return this.#dialogue !== undefined
+  }
+
+  /** Hands the peer's words to the attempt that they belong to; false when it does not run. */
+  receive(attempt: number, words: PunchWords): boolean {
+    if (this.#dialogue?.attempt !== attempt) return false
+    this.#dialogue.receive(words)
+    return true
+  }
+
+  /** Begins one of our own. */
+  begin(talk: (dialogue: PunchDialogue) => Promise<Path>): Promise<boolean> {
+    return this.join(this.#next++, talk)
+  }
+
+  /** Runs an attempt to its end, and ends the one before: the peer has. True when another one may do better. */
+  async join(number: number, talk: (dialogue: PunchDialogue) => Promise<Path>): Promise<boolean> {
+    const { over, clock, signal, send, attach, onOutcome } = this.#options
+    this.#stop?.abort()
+    const stop = new AbortController()
+    const either = AbortSignal.any([signal, stop.signal])
+    const dialogue = new PunchDialogue(number, clock, either, words => send(number, { over, ...words }))
+    this.#dialogue = dialogue
+    this.#stop = stop
+    try {
+      const path = await talk(dialogue)
+      if (signal.aborted) path.stream.destroy()
+      else attach(path)
+      onOutcome(undefined)
+      return false
+    } catch (thrown) {
+      if (!either.aborted) onOutcome(asCulvertError(thrown, 'peer-unreachable', `a way over ${over.toUpperCase()}`))
+      return thrown instanceof Missed && !signal.aborted
+    } finally {
+      stop.abort()
+      if (this.#dialogue === dialogue) this.#dialogue = undefined
+    }
+  }
+}

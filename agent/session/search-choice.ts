@@ -1,0 +1,39 @@
+import type { Situation } from '../../common/wire/situation.ts'
+
+/** What a NAT means for whoever wants to aim at a port behind it. */
+type Side = 'easy' | 'hard' | 'closed'
+
+function sideOf({ udp }: Situation): Side {
+  switch (udp.mapping) {
+    case 'none':
+    case 'endpoint-independent':
+      return 'easy'
+    case 'address-dependent':
+    case 'address-and-port-dependent':
+      return 'hard'
+    case 'blocked':
+    case 'unknown':
+      return 'closed'
+    default:
+      return udp.mapping satisfies never
+  }
+}
+
+/** What an earlier search between the two found, as `PathMemory` keeps it. */
+export type SearchMemory = 'udp/window' | 'udp/aim' | 'none'
+
+/**
+ * Whether a search over UDP may find what the cheap ways did not: `now` beside them, because it did before; `later`
+ * after them; `never` when neither NAT is hard, when no UDP passes, or when both are hard and were found unpredictable.
+ */
+export function searchChoice(
+  own: Situation,
+  theirs: Situation | undefined,
+  before: string | undefined,
+): 'now' | 'later' | 'never' {
+  if (!theirs) return 'never'
+  const sides = [sideOf(own), sideOf(theirs)]
+  if (sides.includes('closed') || !sides.includes('hard')) return 'never'
+  if (before === 'none') return sides.includes('easy') ? 'later' : 'never'
+  return before === 'udp/window' || before === 'udp/aim' ? 'now' : 'later'
+}

@@ -1,0 +1,236 @@
+import { CulvertError } from '../../common/errors.ts'
+import type { Clock } from '../../common/platform/clock.ts'
+import type { Random } from '../../common/platform/random.ts'
+import type { Endpoint } from '../../common/wire/endpoint.ts'
+import type { PeerId } from '../../common/wire/peer-id.ts'
+import { PROBE_SECRET_BYTES, probeKeys } from '../../common/wire/probe.ts'
+import type { Decline, PunchSignal, PunchWords } from '../../common/wire/punch-signal.ts'
+import type { ProbeBudget } from '../nat/probe-budget.ts'
+import type { UdpPort } from '../nat/udp-port.ts'
+import { openSeenPort } from '../nat/udp-port-sample.ts'
+import type { Path } from '../path/path.ts'
+import type { Sealer } from '../path/seal.ts'
+import { planHardSide } from '../path/search-plan.ts'
+import type { OutsideWindow } from '../path/tcp-punch.ts'
+import { UdpMeeting } from '../path/udp-meeting.ts'
+import {
+  aimAt,
+  lookAtPorts,
+  openInUdpSandwich,
+  openMany,
+  prepareAim,
+  probeWindow,
+  type UdpSearchContext,
+} from '../path/udp-search.ts'
+import type { AttemptBudget } from './attempt-budget.ts'
+import { Missed, PunchAttempts } from './punch-attempts.ts'
+import {
+  BOTH_UNPREDICTABLE,
+  checkMeetingPlace,
+  type PunchDialogue,
+  UNPREDICTABLE,
+  type Words,
+  whyDeclined,
+} from './punch-dialogue.ts'
+import type { SearchMemory } from './search-choice.ts'
+import type { SearchGate } from './search-gate.ts'
+
+/** 1,400 checks at 200 a second take seven; the hard side's flows begin within one or two. */
+const SEARCH_MS = 10_000
+/** Two NATs whose ports are foretold meet at once or not at all; the next try foretells anew. */
+const AIMED_MS = 1_500
+const AIMED_ROUNDS = 3
+/** The hard side looks at its ports before it tells the window. */
+const WINDOW_MS = 6_000
+
+export interface SearchingContext {
+  readonly peerId: PeerId
+  /** One side begins, so that two searches never cross. */
+  readonly offers: boolean
+  readonly sealer: Sealer
+  readonly clock: Clock
+  readonly random: Random
+  readonly budget: AttemptBudget
+  readonly probes: ProbeBudget
+  readonly gate: SearchGate
+  readonly signal: AbortSignal
+  stunServers(): readonly Endpoint[]
+  /** The router gives each destination another UDP port. */
+  hardNat(): boolean
+  hasDirect(): boolean
+  attach(path: Path): void
+  send(attempt: number, signal: PunchSignal): void
+  /** What stopped a search; undefined when it made a path. */
+  onOutcome(error: CulvertError | undefined): void
+  learn(found: SearchMemory): void
+}
+
+/** The search for two UDP ports that meet where a router takes another outside port for each destination. */
+export class UdpSearching {
+  readonly #context: SearchingContext
+  readonly #attempts: PunchAttempts
+
+  constructor(context: SearchingContext) {
+    this.#context = context
+    this.#attempts = new PunchAttempts({ ...context, over: 'udp' })
+  }
+
+  /** The beginning side's search; on the other side it resolves at once. */
+  async run(): Promise<void> {
+    const { offers, hasDirect, gate, onOutcome } = this.#context
+    if (!offers || this.#attempts.running || hasDirect()) return
+    using entered = gate.enter()
+    if (!entered) {
+      onOutcome(new CulvertError('busy', 'a search for another peer is under way'))
+      return
+    }
+    for (let rounds = AIMED_ROUNDS; rounds > 0 && !hasDirect(); rounds--) {
+      if (!(await this.#attempts.begin(dialogue => this.#begin(dialogue)))) return
+    }
+  }
+
+  receive(attempt: number, words: PunchWords): void {
+    const { offers, hasDirect, budget } = this.#context
+    if (this.#attempts.receive(attempt, words) || offers || hasDirect()) return
+    if (words.kind !== 'offer' && words.kind !== 'ask') return
+    if (budget.takeSearchOffer()) void this.#attempts.join(attempt, dialogue => this.#enter(dialogue, words))
+  }
+
+  async #begin(dialogue: PunchDialogue): Promise<Path> {
+    const { random, hardNat } = this.#context
+    const secret = random.bytes(PROBE_SECRET_BYTES)
+    if (hardNat()) {
+      dialogue.say({ kind: 'ask', secret })
+      const reply = await dialogue.next(['answer', 'aim'], why => this.#whyBothFail(why))
+      return reply.kind === 'answer'
+        ? this.#open(dialogue, secret, reply.outside)
+        : this.#aim(dialogue, secret, reply.outside)
+    }
+    const seen = await this.#openSeen(dialogue)
+    return this.#probe(dialogue, secret, seen, () => {
+      dialogue.say({ kind: 'offer', outside: seen.outside, secret })
+    })
+  }
+
+  async #enter(dialogue: PunchDialogue, words: Words<'offer' | 'ask'>): Promise<Path> {
+    const { gate, hardNat } = this.#context
+    const { secret } = words
+    using entered = gate.enter()
+    if (!entered) throw dialogue.decline('busy', 'a search for another peer is under way')
+    if (!hardNat()) {
+      if (words.kind === 'offer') throw dialogue.decline('not-hard', 'neither router needs a search')
+      const seen = await this.#openSeen(dialogue)
+      return await this.#probe(dialogue, secret, seen, () => {
+        dialogue.say({ kind: 'answer', outside: seen.outside })
+      })
+    }
+    return await (words.kind === 'offer'
+      ? this.#open(dialogue, secret, words.outside)
+      : this.#aim(dialogue, secret, undefined))
+  }
+
+  /** The easy side: it is met at one port, and looks for the other side's. */
+  async #probe(
+    dialogue: PunchDialogue,
+    secret: Uint8Array,
+    { port, outside }: { readonly port: UdpPort; readonly outside: Endpoint },
+    tell: () => void,
+  ): Promise<Path> {
+    const meeting = this.#meeting(dialogue, secret, true, WINDOW_MS + SEARCH_MS)
+    try {
+      meeting.add(port)
+      tell()
+      const { from, ports } = await dialogue.next(['window'], whyDeclined, WINDOW_MS)
+      checkMeetingPlace(from.address, outside.address)
+      const window: OutsideWindow = { address: from.address, window: { first: from.port, count: ports } }
+      void probeWindow(meeting, port, window, this.#while(dialogue))
+      // What the other side opens comes after a decline, too, if at all.
+      return await this.#learnt(meeting.path, 'udp/window')
+    } finally {
+      meeting.close()
+    }
+  }
+
+  /** The hard side, towards a peer that is met at one port. */
+  async #open(dialogue: PunchDialogue, secret: Uint8Array, remote: Endpoint): Promise<Path> {
+    const context = this.#while(dialogue)
+    const seen = await lookAtPorts(context)
+    if (!seen) throw dialogue.decline('other', NO_SERVER)
+    checkMeetingPlace(remote.address, seen.address)
+    const plan = planHardSide(seen.pattern, context.budgetEntries)
+    const meeting = this.#meeting(dialogue, secret, false, SEARCH_MS)
+    try {
+      if (plan.kind === 'sandwich') {
+        const found = await openInUdpSandwich(meeting, remote, context)
+        if (!found) throw dialogue.decline('unpredictable', UNPREDICTABLE)
+        sayWindow(dialogue, found)
+      } else {
+        await openMany(meeting, remote, plan.sockets, context)
+        sayWindow(dialogue, { address: seen.address, window: plan.window })
+      }
+      return await this.#learnt(meeting.path, 'udp/window')
+    } finally {
+      meeting.close()
+    }
+  }
+
+  /** Both are hard: each aims at a port that one of the other's next flows will have. */
+  async #aim(dialogue: PunchDialogue, secret: Uint8Array, told: Endpoint | undefined): Promise<Path> {
+    const { offers, learn } = this.#context
+    const context = this.#while(dialogue)
+    const own = await prepareAim(context)
+    if (!own) {
+      learn('none')
+      throw dialogue.decline('unpredictable', BOTH_UNPREDICTABLE)
+    }
+    dialogue.say({ kind: 'aim', outside: own })
+    const remote = told ?? (await dialogue.next(['aim'], why => this.#whyBothFail(why))).outside
+    checkMeetingPlace(remote.address, own.address)
+    const meeting = this.#meeting(dialogue, secret, offers, AIMED_MS)
+    try {
+      await aimAt(meeting, remote, context)
+      return await this.#learnt(meeting.path, 'udp/aim')
+    } catch (thrown) {
+      throw new Missed(thrown)
+    } finally {
+      meeting.close()
+    }
+  }
+
+  /** The peer declined, and our own NAT is hard. */
+  #whyBothFail(why: Decline): string {
+    if (why !== 'unpredictable') return whyDeclined(why)
+    this.#context.learn('none')
+    return BOTH_UNPREDICTABLE
+  }
+
+  async #learnt(made: Promise<Path>, how: SearchMemory): Promise<Path> {
+    const path = await made
+    this.#context.learn(how)
+    return path
+  }
+
+  async #openSeen(dialogue: PunchDialogue) {
+    const seen = await openSeenPort(this.#context.stunServers(), this.#while(dialogue))
+    if (!seen) throw dialogue.decline('other', NO_SERVER)
+    return seen
+  }
+
+  #meeting(dialogue: PunchDialogue, secret: Uint8Array, decides: boolean, forMs: number): UdpMeeting {
+    const { peerId, offers, sealer, probes, clock, random } = this.#context
+    const keys = probeKeys(secret, offers ? 'smaller' : 'larger')
+    const { signal } = dialogue
+    return new UdpMeeting({ peer: peerId, decides, keys, forMs, sealer, budget: probes, clock, random, signal })
+  }
+
+  #while({ signal }: PunchDialogue): UdpSearchContext {
+    const { clock, random, probes, stunServers } = this.#context
+    return { clock, random, signal, budget: probes, stunServers: stunServers(), budgetEntries: probes.report.limit }
+  }
+}
+
+const NO_SERVER = 'no relay tells our outside UDP address'
+
+function sayWindow(dialogue: PunchDialogue, { address, window }: OutsideWindow): void {
+  dialogue.say({ kind: 'window', from: { address, port: window.first }, ports: window.count, first: false })
+}
