@@ -316,6 +316,8 @@ export class Peer {
   #mayStillCome(until: number): boolean {
     const { clock } = this.#context
     const rendezvous = this.#context.rendezvous()
+    // Many calls at once, as after an outage, pass.
+    if (this.lastError?.code === 'busy') return clock.now() < until
     // Just after the start no relay is connected yet; that is no answer about the peer.
     return this.lastError?.code === 'relay-unreachable' && rendezvous.connecting && clock.now() < until
   }

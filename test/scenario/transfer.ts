@@ -98,6 +98,11 @@ export class RunningTransfer {
     return this.#receivedBytes
   }
 
+  /** Rejects when the stream breaks, and resolves when it ends. */
+  get broken(): Promise<void> {
+    return this.#ended
+  }
+
   /** Resolves when so many more bytes have come back; rejects when the stream breaks before. */
   async more(bytes: number): Promise<void> {
     const until = this.#receivedBytes + bytes

@@ -1,0 +1,171 @@
+import { readFile } from 'node:fs/promises'
+import { setTimeout as wait } from 'node:timers/promises'
+import type { SiteOptions } from '../lab/lab-options.ts'
+import type { TestAgent } from './test-agent.ts'
+import { echoService, RunningTransfer } from './transfer.ts'
+import { World } from './world.ts'
+
+const LINE = { rateMbit: 5 } as const
+const SITES: Readonly<Record<string, SiteOptions>> = {
+  ann: { kind: 'eim-apdf', ...LINE },
+  ben: { kind: 'edm', ...LINE },
+  cat: { kind: 'eim-eif', upnp: true, ...LINE },
+  dan: { kind: 'none', ...LINE },
+  eve: { kind: 'carrier', ...LINE },
+  fay: { kind: 'udp-blocked', ...LINE },
+}
+const NAMES = Object.keys(SITES)
+const STREAMS = 50
+const IN_FLIGHT_BYTES = 32 * 1024
+/** Every so often a stream ends, its bytes are compared, and another one begins. */
+const STREAM_MS = 20_000
+const FLOW_MS = 60_000
+
+/** A random number from [0, 1), the same ones for the same seed (mulberry32). */
+export function seeded(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+export interface ChurnReport {
+  /** What went wrong with streams; empty when nothing did. */
+  readonly faults: readonly string[]
+  readonly streams: number
+  readonly bytes: number
+  readonly disturbances: number
+  /** Resident sets by agent, in MB, one every five seconds. */
+  readonly memory: ReadonlyMap<string, readonly number[]>
+  /** Lines of the agents' logs that no agent should write. */
+  readonly alarms: readonly string[]
+}
+
+type Strike = (world: World, site: string, random: () => number) => Promise<void>
+
+const STRIKES: readonly Strike[] = [
+  async (world, site, random) => {
+    await world.lab.site(site).cut()
+    await wait(1_000 + random() * 7_000)
+    await world.lab.site(site).restore()
+  },
+  (world, site) => world.lab.site(site).newAddress(),
+  (world, site) => world.lab.site(site).rebind(),
+  (world, site) => world.lab.site(site).reboot({ downMs: 1_000 }),
+  async (world, site) => {
+    await world.lab.site(site).blockUdp()
+    await wait(5_000)
+    await world.lab.site(site).unblockUdp()
+  },
+  async (world, site) => {
+    await world.lab.site(site).blockTcp()
+    await wait(5_000)
+    await world.lab.site(site).unblockTcp()
+  },
+  async (world, site) => {
+    await world.lab.site(site).fillTable()
+    await wait(3_000)
+    await world.lab.site(site).freeTable()
+  },
+  async world => {
+    await world.lab.relayHost.cut()
+    await wait(3_000)
+    await world.lab.relayHost.restore()
+  },
+  async world => {
+    await world.relay?.stop('SIGKILL')
+    await world.startRelay()
+  },
+]
+
+/** Six agents with fifty streams between them, and something that befalls one of them every few seconds. */
+export async function churn(durationMs: number, seed: number): Promise<ChurnReport> {
+  const random = seeded(seed)
+  const pick = <T>(all: readonly T[]): T => all[Math.floor(random() * all.length)] as T
+  await using world = await World.start({ lab: { sites: SITES }, agents: {} })
+  const target = await world.serve('echo', echoService)
+  for (const name of NAMES) await world.prepare(name)
+  const agents = await Promise.all(
+    NAMES.map(name => world.startAgent(name, { config: { services: { echo: { target } } } })),
+  )
+  await Promise.all(agents.map(agent => agent.waitForRelay()))
+
+  const endsAt = performance.now() + durationMs
+  const faults: string[] = []
+  let streams = 0
+  let bytes = 0
+  let disturbances = 0
+  const oneStream = async (from: TestAgent, to: string, lifeMs: number) => {
+    const { socket } = await from.client.connect(to, 'echo')
+    const transfer = new RunningTransfer(socket, IN_FLIGHT_BYTES)
+    await Promise.race([wait(lifeMs), transfer.broken])
+    const { sent, received } = await transfer.finish()
+    if (sent !== received) faults.push(`${from.name} to ${to}: the bytes came back changed`)
+    streams++
+    bytes += transfer.bytes
+  }
+  const lane = async () => {
+    while (performance.now() < endsAt) {
+      const from = pick(agents)
+      const to = pick(NAMES.filter(name => name !== from.name))
+      const lifeMs = Math.min(STREAM_MS * (0.5 + random()), endsAt - performance.now())
+      try {
+        await withinFlow(oneStream(from, to, lifeMs), `${from.name} to ${to}`)
+      } catch (thrown) {
+        const text = String(thrown)
+        // A stream that cannot be opened while its site is away is told so; one that is open must live.
+        if (!/no path|not connected|unreachable|timed-out|no TLS handshake|offline/.test(text))
+          faults.push(`${from.name} to ${to}: ${text}`)
+        await wait(500)
+      }
+    }
+  }
+  const trouble = async () => {
+    while (performance.now() < endsAt - 20_000) {
+      await pick(STRIKES)(world, pick(NAMES), random)
+      disturbances++
+      await wait(1_000 + random() * 4_000)
+    }
+  }
+  const memory = new Map<string, number[]>(NAMES.map(name => [name, []]))
+  const scales = async () => {
+    while (performance.now() < endsAt) {
+      for (const agent of agents) memory.get(agent.name)?.push(await residentMb(agent))
+      await wait(5_000)
+    }
+  }
+  await Promise.all([...Array.from({ length: STREAMS }, lane), trouble(), scales()])
+  const alarms = agents.flatMap(({ name, log }) =>
+    log
+      .split('\n')
+      .filter(line => /unhandled|uncaught|internal error|MaxListeners/i.test(line))
+      .map(line => `${name}: ${line}`),
+  )
+  return { faults, streams, bytes, disturbances, memory, alarms }
+}
+
+async function withinFlow(work: Promise<void>, what: string): Promise<void> {
+  const stuck = wait(FLOW_MS + STREAM_MS * 1.5).then(() => {
+    throw new Error(`${what}: stuck`)
+  })
+  await Promise.race([work, stuck])
+}
+
+async function residentMb({ process }: TestAgent): Promise<number> {
+  const status = await readFile(`/proc/${process?.pid}/status`, 'utf8')
+  return (Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024) / 1e6
+}
+
+/** MB an hour, of a straight line through the smallest values of each window: what is never given back. */
+export function slopeMbPerHour(samples: readonly number[], everyMs: number, window: number): number {
+  const floors: number[] = []
+  for (let n = 0; n + window <= samples.length; n += window) floors.push(Math.min(...samples.slice(n, n + window)))
+  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
+  const hours = floors.map((_, n) => (n * window * everyMs) / 3_600_000)
+  const [x, y] = [mean(hours), mean(floors)]
+  const top = floors.reduce((sum, floor, n) => sum + ((hours[n] ?? 0) - x) * (floor - y), 0)
+  return top / hours.reduce((sum, hour) => sum + (hour - x) ** 2, 0)
+}
