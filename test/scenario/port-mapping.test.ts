@@ -89,6 +89,25 @@ for (const [protocol, mapper] of Object.entries(PROTOCOLS)) {
   })
 }
 
+rootTest('where TCP finds no way, two hard NATs meet at the UDP port that one of them mapped', async t => {
+  await using world = await World.start({
+    lab: { sites: { alice: 'edm', bob: { kind: 'edm', pcp: true } } },
+    agents: {},
+  })
+  const { public4 } = world.lab.host('bob').addresses
+  const shut = ['oifname', 'wan', 'ip', 'daddr', public4 ?? '', 'meta', 'l4proto', 'tcp', 'drop']
+  await world.lab.site('alice').router.exec('nft', ['insert', 'rule', 'inet', 'lab', 'forward', ...shut])
+  for (const name of ['alice', 'bob']) await world.prepare(name)
+  const bob = await world.startAgent('bob')
+  const alice = await world.startAgent('alice')
+  await bob.waitFor('a mapped port', ({ nat }) => nat.portMapping.udp !== null)
+  await alice.waitForRelay()
+  await alice.client.ping('bob')
+  await alice.waitForPeer('bob', 'direct over UDP', ({ path }) => path?.kind === 'udp')
+  const { path } = await alice.peer('bob')
+  t.is(`${path?.how} ${path?.remote}`, `mapped ${public4}:${bob.ports.udp}`)
+})
+
 rootTest('IPv6 only: a pinhole by PCP lets a host in whose own firewall nobody can punch', async t => {
   await using world = await World.start({
     // Alice's router lets nothing out but TCP, and answers what nobody asked for with RST.
