@@ -108,6 +108,24 @@ rootTest('where TCP finds no way, two hard NATs meet at the UDP port that one of
   t.is(`${path?.how} ${path?.remote}`, `mapped ${public4}:${bob.ports.udp}`)
 })
 
+rootTest('IPv6 only: a router that starts again opens the pinhole again as soon as it says so', async t => {
+  t.timeout(60_000)
+  await using world = await World.start({
+    lab: { sites: { bob: { kind: 'eim-apdf', ipv6: 'only', pcp: true } } },
+    relay: false,
+    agents: { bob: {} },
+  })
+  await world.agent('bob').waitFor('a pinhole', ({ nat }) => nat.portMapping.tcp !== null)
+  // Announcements right after the router was found are not believed: they may be about the start that found it.
+  await new Promise(resolve => setTimeout(resolve, 10_000))
+  await world.lab.site('bob').reboot()
+  const startedAt = performance.now()
+  while ((await opened(world, 'bob')).length < 2) await new Promise(resolve => setTimeout(resolve, 100))
+  const tookMs = Math.round(performance.now() - startedAt)
+  t.log(`back after ${tookMs} ms`)
+  t.true(tookMs < 10_000)
+})
+
 rootTest('IPv6 only: a pinhole by PCP lets a host in whose own firewall nobody can punch', async t => {
   await using world = await World.start({
     // Alice's router lets nothing out but TCP, and answers what nobody asked for with RST.

@@ -1,7 +1,7 @@
+import { listenMulticast } from '../../../common/platform/multicast-listener.ts'
 import type { InterfaceAddress } from '../../../common/platform/network-interfaces.ts'
 import { addressScope } from '../../../common/wire/endpoint.ts'
 import type { DefaultGateway } from '../default-gateway.ts'
-import { homeLinks } from '../home-links.ts'
 import { isTunnelInterface, isVirtualInterface } from '../interface-kind.ts'
 import type {
   ExternalAnswer,
@@ -12,9 +12,13 @@ import type {
   PortMapper,
   PortMapping,
 } from '../port-mapper.ts'
+import { CONTROL_PORT } from './control-port.ts'
 import { PcpGateway } from './pcp-gateway.ts'
-import { listenForAnnouncements, type PortControlOptions } from './port-control-mapper.ts'
+import { readPcpAnswer } from './pcp-message.ts'
+import type { PortControlOptions } from './port-control-mapper.ts'
 
+/** RFC 6887 §14.1.2: all nodes of a link. */
+const ANNOUNCEMENTS = { address: 'ff02::1', port: 5350 } as const
 /** Ours: a machine has one stable and a few temporary addresses (RFC 8981), and each costs the router an entry. */
 const MAX_ADDRESSES = 4
 
@@ -38,11 +42,20 @@ export class PinholeMapper implements PortMapper {
     return undefined
   }
 
-  /** A router that began anew says so over IPv4 as well, where it is heard with one listener for both. */
+  /** It announces from an address of its own choice, so whoever it is on the link of a gateway gives a reason to look. */
   listen(gateways: readonly DefaultGateway[], onNews: (news: GatewayNews) => void): Disposable {
-    return listenForAnnouncements(homeLinks(this.#options.interfaces(), []), () => {
-      for (const { address } of gateways) onNews({ kind: 'announced', address, life: undefined })
+    const listener = listenMulticast({
+      group: ANNOUNCEMENTS,
+      interfaceAddresses: gateways.map(({ interfaceName }) => `::%${interfaceName}`),
+      onDatagram(bytes, from) {
+        if (from.port !== CONTROL_PORT || readPcpAnswer(bytes)?.kind !== 'announce') return
+        const [, zone] = from.address.split('%')
+        for (const { address, interfaceName } of gateways) {
+          if (zone === interfaceName) onNews({ kind: 'announced', address, life: undefined })
+        }
+      },
     })
+    return { [Symbol.dispose]: () => listener.close() }
   }
 }
 

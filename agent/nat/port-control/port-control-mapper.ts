@@ -66,7 +66,7 @@ export class PortControlMapper implements PortMapper {
 }
 
 /** Hears what gateways on these links announce; the words themselves are not believed, only a reason to look. */
-export function listenForAnnouncements(
+function listenForAnnouncements(
   links: readonly InterfaceAddress[],
   onAnnouncement: (address: string) => void,
 ): Disposable {
