@@ -92,7 +92,8 @@ export function startNat(options: NatOptions): Promise<Nat> {
     const found = mappings?.report() ?? NO_PORT_MAPPING
     const opened = pinholes?.report()
     // Where only IPv6 is to be had, what its firewall lets in is all there is to tell.
-    return found.protocol === 'none' && opened?.tcp ? { ...opened, externalAddress: found.externalAddress } : found
+    const absent = found.protocol === 'none' && found.problem !== undefined
+    return absent && opened?.tcp ? { ...opened, externalAddress: found.externalAddress } : found
   }
   const report = () => {
     return natReport(discovery.udp, discovery.tcp, mapped(), interfaces(), (transport, endpoint) => {
