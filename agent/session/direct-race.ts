@@ -233,11 +233,16 @@ export class DirectRace {
 
   /** The cheap ways at once; the search after them, unless it is known to be the one that finds a way. */
   async #beginAll(): Promise<void> {
-    const early = this.#context.searchChoice() === 'now'
-    const ways = [this.#udpWays(), this.#punching.run()]
-    if (early) ways.push(this.#searching.run())
-    await Promise.all(ways)
-    if (!early && this.#context.searchChoice() !== 'never') await this.#searching.run()
+    const [searched] = await Promise.all([this.#searchEarly(), this.#udpWays(), this.#punching.run()])
+    if (!searched && this.#context.searchChoice() !== 'never') await this.#searching.run()
+  }
+
+  /** What the peer tells of its network comes with its candidates. */
+  async #searchEarly(): Promise<boolean> {
+    if (!this.informed) await pause(this.#context.clock, CANDIDATES_MS, this.#informed.signal)
+    if (this.#context.searchChoice() !== 'now') return false
+    await this.#searching.run()
+    return true
   }
 
   async #dialAll(): Promise<void> {

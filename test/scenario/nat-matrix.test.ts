@@ -24,15 +24,15 @@ type Kind = (typeof KINDS)[number]
  *
  * none: whoever can open a TCP connection to any port reaches it. https-only: may reach nothing but ports 80 and 443.
  * Two sides that know their outside TCP addresses meet by simultaneous open, UDP blocked or not. A hard NAT (edm) has
- * another outside port for each destination: only a side that lets any port in (eim-eif, eim-adf, by UDP) meets it.
+ * another outside port for each destination: a side that has one for all searches it over UDP. Two of them never meet.
  */
 const EXPECTED: Readonly<Record<Kind, string>> = {
   none: 't t t t t t t t r',
-  firewall: '. t t t t r t t r',
+  firewall: '. t t t t u t t r',
   'eim-eif': '. . t t t u t t r',
   'eim-adf': '. . . t t u t t r',
-  'eim-apdf': '. . . . t r t t r',
-  edm: '. . . . . r r r r',
+  'eim-apdf': '. . . . t u t t r',
+  edm: '. . . . . r u r r',
   carrier: '. . . . . . t t r',
   'udp-blocked': '. . . . . . . t r',
   'https-only': '. . . . . . . . r',
@@ -70,7 +70,9 @@ rootTest('every pair of NAT kinds carries 8 MiB both ways, on the path that the 
       const peer = `${short(to)}b`
       const startedAt = performance.now()
       const { socket } = await a.client.connect(peer, 'echo')
-      const connected = a.waitForPeer(peer, `on ${want}`, ({ path }) => path?.kind === want, 10_000)
+      // A search that misses, as one in 250 does, is tried again.
+      const withinMs = want === 'udp' ? 45_000 : 10_000
+      const connected = a.waitForPeer(peer, `on ${want}`, ({ path }) => path?.kind === want, withinMs)
       const sealed = connected.then(() => performance.now() - startedAt)
       sealed.catch(() => undefined)
       const { sent, received, bytes } = await transferBothWays(socket, 8 * MIB)
