@@ -77,6 +77,7 @@ export class DirectKeeper {
       searchGate: context.searchGate,
       searchChoice: () => searchChoice(context.situation(), this.#theirSituation, context.memory.recall(peerId).hard),
       learnSearch: hard => context.memory.learn(peerId, { hard }),
+      place: () => JSON.stringify([context.situation(), this.#theirSituation]),
       attach,
       sendIce: (attempt, signal) => session.sendIce(attempt, signal),
       sendPunch: (attempt, signal) => session.sendPunch(attempt, signal),

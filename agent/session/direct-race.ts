@@ -82,6 +82,8 @@ export interface RaceContext {
   /** Whether a search over UDP is worth its packets, and when. */
   searchChoice(): 'now' | 'later' | 'never'
   learnSearch(found: SearchMemory): void
+  /** Names the networks that both sides are in. */
+  place(): string
 }
 
 /** The attempts to reach one peer directly: TCP to each of its candidates, and UDP by ICE. */
@@ -132,6 +134,7 @@ export class DirectRace {
       gate: context.searchGate,
       hardNat: () => context.hardUdpNat(),
       hasDirect: () => context.hasDirect(),
+      place: () => context.place(),
       learn: found => context.learnSearch(found),
       onOutcome: error => this.#outcome('udp/search', error),
     })

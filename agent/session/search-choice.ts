@@ -37,3 +37,11 @@ export function searchChoice(
   if (before === 'none') return sides.includes('easy') ? 'later' : 'never'
   return before === 'udp/window' || before === 'udp/aim' ? 'now' : 'later'
 }
+
+/** A search that found nothing, as one in 250 does by chance, is worth another one soon; and then less and less. */
+const AGAIN_MS = [10_000, 120_000, 600_000, 3_600_000] as const
+
+/** Milliseconds from the end of a search to the next one, after so many that found nothing between the same networks. */
+export function searchAgainMs(failures: number): number {
+  return failures <= 0 ? 0 : (AGAIN_MS[Math.min(failures, AGAIN_MS.length) - 1] ?? 3_600_000)
+}

@@ -37,7 +37,7 @@ const AIMED_MS = 1_500
 const AIMED_ROUNDS = 3
 /** A window over TCP is some ports wide; each costs a connection. */
 const MAX_WINDOW = 24
-/** What a NAT's ports follow does not change by itself; a change of the network begins with a new session or race. */
+/** What a NAT's ports follow does not change by itself, but the network that we are in may. */
 const FORGET_UNPREDICTABLE_MS = 600_000
 
 export interface PunchingContext {
@@ -76,8 +76,8 @@ export class TcpPunching {
 
   /** The offering side's attempts; on the other side it resolves at once. */
   async run(): Promise<void> {
-    const { offers, hasTcp, clock } = this.#context
-    if (!offers || this.#attempts.running || clock.now() < this.#unpredictableUntil) return
+    const { offers, hasTcp } = this.#context
+    if (!offers || this.#attempts.running || this.#knownUnpredictable()) return
     for (let rounds = AIMED_ROUNDS; rounds > 0 && !hasTcp(); rounds--) {
       if (!(await this.#attempts.begin(dialogue => this.#offer(dialogue)))) return
     }
@@ -103,6 +103,7 @@ export class TcpPunching {
   }
 
   async #answer(dialogue: PunchDialogue, words: Words<'offer' | 'ask'>): Promise<Path> {
+    if (this.#knownUnpredictable()) throw dialogue.decline('unpredictable', UNPREDICTABLE)
     if (this.#context.hardNat()) {
       return words.kind === 'offer' ? this.#reach(dialogue, words.outside) : this.#aim(dialogue, undefined)
     }
@@ -217,6 +218,11 @@ export class TcpPunching {
     const port = await openPunchPort(this.#context.stunServers(), this.#while(dialogue))
     if (!port) throw dialogue.decline('other', NO_SERVER)
     return { ...port, [Symbol.dispose]: () => port.release() }
+  }
+
+  #knownUnpredictable(): boolean {
+    const { hardNat, clock } = this.#context
+    return hardNat() && clock.now() < this.#unpredictableUntil
   }
 
   #unpredictable(dialogue: PunchDialogue, message = UNPREDICTABLE): CulvertError {

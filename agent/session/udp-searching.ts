@@ -32,7 +32,7 @@ import {
   type Words,
   whyDeclined,
 } from './punch-dialogue.ts'
-import type { SearchMemory } from './search-choice.ts'
+import { type SearchMemory, searchAgainMs } from './search-choice.ts'
 import type { SearchGate } from './search-gate.ts'
 
 /** 1,400 checks at 200 a second take seven; the hard side's flows begin within one or two. */
@@ -58,6 +58,8 @@ export interface SearchingContext {
   /** The router gives each destination another UDP port. */
   hardNat(): boolean
   hasDirect(): boolean
+  /** Names the networks that both sides are in, as far as that is known. */
+  place(): string
   attach(path: Path): void
   send(attempt: number, signal: PunchSignal): void
   /** What stopped a search; undefined when it made a path. */
@@ -69,24 +71,35 @@ export interface SearchingContext {
 export class UdpSearching {
   readonly #context: SearchingContext
   readonly #attempts: PunchAttempts
+  #place = ''
+  #failures = 0
+  #notBefore = Number.NEGATIVE_INFINITY
+  #lastError: CulvertError | undefined
 
   constructor(context: SearchingContext) {
     this.#context = context
-    this.#attempts = new PunchAttempts({ ...context, over: 'udp' })
+    const onOutcome = (error: CulvertError | undefined) => {
+      this.#lastError = error
+      context.onOutcome(error)
+    }
+    this.#attempts = new PunchAttempts({ ...context, over: 'udp', onOutcome })
   }
 
   /** The beginning side's search; on the other side it resolves at once. */
   async run(): Promise<void> {
     const { offers, hasDirect, gate, onOutcome } = this.#context
-    if (!offers || this.#attempts.running || hasDirect()) return
+    if (!offers || this.#attempts.running || hasDirect() || !this.#isDue()) return
     using entered = gate.enter()
     if (!entered) {
       onOutcome(new CulvertError('busy', 'a search for another peer is under way'))
       return
     }
+    this.#lastError = undefined
     for (let rounds = AIMED_ROUNDS; rounds > 0 && !hasDirect(); rounds--) {
-      if (!(await this.#attempts.begin(dialogue => this.#begin(dialogue)))) return
+      if (!(await this.#attempts.begin(dialogue => this.#begin(dialogue)))) break
     }
+    this.#failures = this.#lastError ? this.#failures + 1 : 0
+    this.#notBefore = this.#context.clock.now() + searchAgainMs(this.#failures)
   }
 
   receive(attempt: number, words: PunchWords): void {
@@ -94,6 +107,17 @@ export class UdpSearching {
     if (this.#attempts.receive(attempt, words) || offers || hasDirect()) return
     if (words.kind !== 'offer' && words.kind !== 'ask') return
     if (budget.takeSearchOffer()) void this.#attempts.join(attempt, dialogue => this.#enter(dialogue, words))
+  }
+
+  /** Each search fills a good part of a router's table, so one that finds nothing is not repeated at every try. */
+  #isDue(): boolean {
+    const place = this.#context.place()
+    if (place !== this.#place) {
+      this.#failures = 0
+      this.#notBefore = Number.NEGATIVE_INFINITY
+    }
+    this.#place = place
+    return this.#context.clock.now() >= this.#notBefore
   }
 
   async #begin(dialogue: PunchDialogue): Promise<Path> {
@@ -144,7 +168,6 @@ export class UdpSearching {
       checkMeetingPlace(from.address, outside.address)
       const window: OutsideWindow = { address: from.address, window: { first: from.port, count: ports } }
       void probeWindow(meeting, port, window, this.#while(dialogue))
-      // What the other side opens comes after a decline, too, if at all.
       return await this.#learnt(meeting.path, 'udp/window')
     } finally {
       meeting.close()

@@ -1,6 +1,6 @@
 import test from 'ava'
 import type { MappingBehaviour } from '../../../../agent/nat/behaviour.ts'
-import { searchChoice } from '../../../../agent/session/search-choice.ts'
+import { searchAgainMs, searchChoice } from '../../../../agent/session/search-choice.ts'
 import { SearchGate } from '../../../../agent/session/search-gate.ts'
 import type { Situation } from '../../../../common/wire/situation.ts'
 import { HOME } from '../../../vectors/situations.ts'
@@ -51,4 +51,8 @@ test('one search at a time', t => {
   t.truthy(second)
   first?.[Symbol.dispose]()
   t.true(gate.taken, 'leaving twice does not open it for a third')
+})
+
+test('a search that finds nothing is repeated soon once, and then less and less', t => {
+  t.deepEqual([0, 1, 2, 3, 4, 9].map(searchAgainMs), [0, 10_000, 120_000, 600_000, 3_600_000, 3_600_000])
 })
