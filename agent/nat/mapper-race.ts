@@ -154,6 +154,11 @@ class RacedGateway implements MappingGateway {
     return results.find(result => result === 'lost') ?? results.find(result => result === 'no-answer') ?? 'kept'
   }
 
+  doubt(): void {
+    this.#best.doubt()
+    for (const { gateway } of this.#held.values()) gateway.doubt()
+  }
+
   async #mapBy(gateway: MappingGateway, wish: MappingWish, signal: AbortSignal): Promise<MapOutcome> {
     const held = this.#held.get(wish.protocol)
     if (held && held.gateway.protocol !== gateway.protocol) {

@@ -55,7 +55,12 @@ export interface MappingGateway {
   unmap(mapping: PortMapping, signal: AbortSignal): Promise<boolean>
   /** Asks, as cheaply as the protocol allows, whether the router still knows these mappings. */
   check(mappings: readonly PortMapping[], signal: AbortSignal): Promise<'kept' | 'lost' | 'no-answer'>
+  /** The router said something that makes its mappings doubtful: the next check looks at each of them. */
+  doubt(): void
 }
+
+/** Ours: a clock or a boot id tells of a restart nearly always; each so many checks look at the mappings themselves. */
+export const CHECKS_PER_LOOK = 4
 
 /** What a gateway tells everybody without being asked. */
 export interface GatewayNews {

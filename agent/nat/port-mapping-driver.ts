@@ -124,7 +124,12 @@ export class PortMappingKeeper {
 
   async #find(signal: AbortSignal): Promise<void> {
     const { mapper, gateways, log } = this.#options
-    this.#listenTo(mapper.listen(gateways(), news => this.#on({ name: 'news', ...news })))
+    this.#listenTo(
+      mapper.listen(gateways(), news => {
+        if (news.kind === 'announced') this.#gateway?.doubt()
+        this.#on({ name: 'news', ...news })
+      }),
+    )
     try {
       const gateway = await mapper.find(gateways(), signal)
       const external = await gateway?.externalAddress(signal)

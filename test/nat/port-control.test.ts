@@ -1,6 +1,6 @@
 import test from 'ava'
 import { formatCandidate } from '../../common/wire/candidate.ts'
-import { NatHost } from './nat-host.ts'
+import { NatHost, type Said } from './nat-host.ts'
 import { labMissing, RouterLab, type RouterOptions } from './router-lab.ts'
 
 const labTest = labMissing() ? test.serial.skip : test.serial
@@ -116,8 +116,11 @@ labTest('a router that grants less than it is asked for is asked again at half o
   await lab.startDaemon()
   const host = new NatHost(lab, 'a', 40_001, 40_002)
   await host.mapped()
-  for (let renewals = 0; renewals < 4; renewals++) {
-    await host.until(({ log }) => log?.includes(`at=${OUTSIDE}:4000`) ?? false)
+  const renewed = ({ log }: Said) => log?.includes(`at=${OUTSIDE}:4000`) ?? false
+  for (let renewals = 0; renewals < 2; renewals++) {
+    // Both are due at the same time, and miniupnpd takes each rule out before it puts the new one in.
+    await host.until(renewed)
+    await host.until(renewed)
     t.deepEqual(lab.mappings(), BOTH)
   }
   await host.close()

@@ -1,5 +1,6 @@
 import { EpochWatch, isSameNatPmpEpoch } from '../gateway-epoch.ts'
 import {
+  CHECKS_PER_LOOK,
   type ExternalAnswer,
   MAPPING_ABORTED,
   type MapOutcome,
@@ -21,6 +22,7 @@ export class NatPmpGateway implements MappingGateway {
   readonly #doors: ControlDoors
   readonly #epoch = new EpochWatch(isSameNatPmpEpoch)
   #external: string | undefined
+  #checksUntilLook = CHECKS_PER_LOOK - 1
 
   constructor(ends: ControlEnds, doors: ControlDoors) {
     this.address = ends.gateway
@@ -55,18 +57,27 @@ export class NatPmpGateway implements MappingGateway {
     return (await this.#askMapping(request, protocol, internalPort, signal))?.kind === 'mapping'
   }
 
-  /** Renews: as many datagrams as a question would take, and what was lost is there again. */
+  /** Asks for the address and with it the router's clock; a look renews, so that what was lost is there again. */
   async check(mappings: readonly PortMapping[], signal: AbortSignal): Promise<'kept' | 'lost' | 'no-answer'> {
     const before = this.#external
     const external = await this.externalAddress(signal)
     if (external.kind === 'no-answer') return 'no-answer'
     if (this.#epoch.takeRestart() || this.#external !== before) return 'lost'
+    if (this.#checksUntilLook > 0) {
+      this.#checksUntilLook--
+      return 'kept'
+    }
     for (const mapping of mappings) {
       const outcome = await this.map({ ...mapping, description: '' }, signal)
       if (outcome.kind === 'no-answer') return 'no-answer'
       if (outcome.kind !== 'granted' || outcome.mapping.externalPort !== mapping.externalPort) return 'lost'
     }
+    this.#checksUntilLook = CHECKS_PER_LOOK - 1
     return this.#epoch.takeRestart() ? 'lost' : 'kept'
+  }
+
+  doubt(): void {
+    this.#checksUntilLook = 0
   }
 
   #askMapping(request: Uint8Array, protocol: 'tcp' | 'udp', internalPort: number, signal: AbortSignal) {

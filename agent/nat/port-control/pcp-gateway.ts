@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto'
 import { deadline } from '../../../common/platform/clock.ts'
 import { EpochWatch, isSamePcpEpoch } from '../gateway-epoch.ts'
 import {
+  CHECKS_PER_LOOK,
   type ExternalAnswer,
   MAPPING_ABORTED,
   type MapOutcome,
@@ -34,6 +35,7 @@ export class PcpGateway implements MappingGateway {
   readonly #doors: ControlDoors
   readonly #secret: Uint8Array
   readonly #epoch = new EpochWatch(isSamePcpEpoch)
+  #checksUntilLook = CHECKS_PER_LOOK - 1
 
   /** `secret` makes the nonces: the same after a restart, so that what a crash left behind is ours again. */
   constructor(ends: ControlEnds, doors: ControlDoors, secret: Uint8Array) {
@@ -75,9 +77,13 @@ export class PcpGateway implements MappingGateway {
     return answer?.kind === 'map'
   }
 
-  /** Renews: as many datagrams as a question would take, and what was lost is there again. */
+  /** Asks for the router's clock; a look renews, so that what was lost is there again. */
   async check(mappings: readonly PortMapping[], signal: AbortSignal): Promise<'kept' | 'lost' | 'no-answer'> {
-    if (mappings.length === 0 && (await this.announce(signal)) !== 'pcp') return 'no-answer'
+    if (mappings.length === 0 || !this.looksNext) {
+      this.#checksUntilLook = Math.max(0, this.#checksUntilLook - 1)
+      if ((await this.announce(signal)) !== 'pcp') return 'no-answer'
+      return this.#epoch.takeRestart() ? 'lost' : 'kept'
+    }
     for (const mapping of mappings) {
       const outcome = await this.map({ ...mapping, description: '' }, signal)
       if (outcome.kind === 'no-answer') return 'no-answer'
@@ -87,7 +93,17 @@ export class PcpGateway implements MappingGateway {
         outcome.mapping.externalAddress === mapping.externalAddress
       if (!same) return 'lost'
     }
+    this.#checksUntilLook = CHECKS_PER_LOOK - 1
     return this.#epoch.takeRestart() ? 'lost' : 'kept'
+  }
+
+  /** The next check looks at the mappings themselves. */
+  get looksNext(): boolean {
+    return this.#checksUntilLook === 0
+  }
+
+  doubt(): void {
+    this.#checksUntilLook = 0
   }
 
   /** Asks for the server's clock, which tells whether PCP is spoken there. */

@@ -98,9 +98,14 @@ class PinholeGateway implements MappingGateway {
 
   async check(mappings: readonly PortMapping[], signal: AbortSignal): Promise<'kept' | 'lost' | 'no-answer'> {
     const [first, ...others] = this.#doors
+    const looks = first.looksNext
     const result = await first.check(mappings, signal)
-    if (result !== 'no-answer') await Promise.all(others.map(door => this.#renew(door, mappings, signal)))
+    if (looks && result !== 'no-answer') await Promise.all(others.map(door => this.#renew(door, mappings, signal)))
     return result
+  }
+
+  doubt(): void {
+    this.#doors[0].doubt()
   }
 
   async #renew(door: PcpGateway, mappings: readonly PortMapping[], signal: AbortSignal): Promise<void> {

@@ -3,6 +3,7 @@ import { type Clock, deadline } from '../../../common/platform/clock.ts'
 import type { Random } from '../../../common/platform/random.ts'
 import { openUdpSocket } from '../../../common/platform/udp-socket.ts'
 import {
+  CHECKS_PER_LOOK,
   type ExternalAnswer,
   MAPPING_ABORTED,
   type MapOutcome,
@@ -21,11 +22,6 @@ const FIRST_SPARE_PORT = 20_000
 const SPARES = 4
 /** Ours: a gateway that answers searches sent to itself does so at once. */
 const PING_MS = 1000
-/**
- * Ours: a boot id is often the second of the start by the router's own clock, and a clock without a battery starts at
- * the same second each time. So the first of so many looks, and each one after them, is at the mapping itself.
- */
-const BOOT_IDS_PER_LOOK = 4
 const NO_SUCH_ENTRY = 714
 
 /** A UPnP gateway that answered. */
@@ -37,6 +33,10 @@ export class UpnpGateway implements MappingGateway {
   readonly #device: FoundDevice
   readonly #clock: Clock
   readonly #random: Random
+  /**
+   * A boot id is often the second of the start by the router's own clock, and a clock without a battery starts at the same
+   * second each time, so the first check looks at the mapping itself.
+   */
   #checksUntilLook = 0
 
   constructor(client: IgdClient, device: FoundDevice, doors: { readonly clock: Clock; readonly random: Random }) {
@@ -95,8 +95,12 @@ export class UpnpGateway implements MappingGateway {
     if (event.name === 'no-answer') return 'no-answer'
     const ours = event.name === 'entry' && event.client === this.#client.localAddress
     if (!ours && (event.name !== 'fault' || event.code === NO_SUCH_ENTRY)) return 'lost'
-    this.#checksUntilLook = BOOT_IDS_PER_LOOK - 1
+    this.#checksUntilLook = CHECKS_PER_LOOK - 1
     return 'kept'
+  }
+
+  doubt(): void {
+    this.#checksUntilLook = 0
   }
 
   #act(step: Exclude<MappingStep, { name: 'done' | 'failed' }>, signal: AbortSignal): Promise<MappingEvent> {

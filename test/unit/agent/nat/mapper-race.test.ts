@@ -58,6 +58,7 @@ class FakeMapper implements PortMapper {
         this.said.push('check')
         return Promise.resolve('kept')
       },
+      doubt: () => undefined,
     }
   }
 }
