@@ -91,9 +91,9 @@ export class Peer {
     return this.lastError ? 'offline' : 'idle'
   }
 
-  /** A relay carries it while somebody would have it direct: who uses it, or the config. */
+  /** A relay carries it. Who keeps such a session up may be the other side, so this is enough to want it direct. */
   get wantsDirect(): boolean {
-    return this.#session?.active?.kind === 'relay' && this.#wanted()
+    return this.#session?.active?.kind === 'relay'
   }
 
   get traffic(): Traffic {
