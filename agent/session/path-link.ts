@@ -163,7 +163,7 @@ export class PathLink implements PathView {
   /** To be called once, at first: what comes in is read from then on, since the answers to it have to follow our hello. */
   sayHello(hello: Hello): void {
     this.#dialled = hello.how !== undefined
-    this.#write(encodeHello(hello, this.path.kind === 'tcp' ? FULL_PACKET_BYTES : 0))
+    this.#write(encodeHello(hello, this.path.kind === 'relay' ? 0 : FULL_PACKET_BYTES))
     this.#beat = sent(this.#beat, this.#clock.now())
     this.#arm()
     this.#read()

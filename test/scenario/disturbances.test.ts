@@ -8,15 +8,16 @@ import { Lane, type PathKind } from './lane.ts'
 import { echoService } from './transfer.ts'
 import { World } from './world.ts'
 
-/** With CULVERT_FULL each disturbance strikes either side five times; else one side, once. */
+/** With CULVERT_FULL each disturbance strikes either side so many times (the issue asks for 5); else one side, once. */
 const FULL = process.env.CULVERT_FULL !== undefined
-const REPEATS = FULL ? 5 : 1
+const REPEATS = FULL ? Number(process.env.CULVERT_FULL) : 1
 /** Of the issue: bytes flow again so soon after the network allows it. */
 const BUDGET_MS = 3_000
 /** A machine that is busy with something else takes longer. */
 const SLACK = FULL ? 1 : 3
 const CALM_MS = 1_000
-const LINE = { rateMbit: 20 } as const
+/** Slow, for nine pairs share the machine, and it is not the machine that is looked at. */
+const LINE = { rateMbit: 6 } as const
 
 /** Sites between which each kind of path is the best: a hard NAT leaves UDP where the other side lets anybody in. */
 const SITES_OF: Readonly<Record<PathKind, readonly [SiteOptions, SiteOptions]>> = {

@@ -5,7 +5,7 @@ import { rootTest } from '../lab/root-test.ts'
 import { ROOT } from './built-bundle.ts'
 import { World } from './world.ts'
 
-/** With CULVERT_FULL more is sent, three times, and the budget must hold; else little, once, and it must arrive. */
+/** With CULVERT_FULL (any number) more is sent, three times, and the budget must hold; else little, once, and it must arrive. */
 const FULL = process.env.CULVERT_FULL !== undefined
 const REPEATS = FULL ? 3 : 1
 const GROW = FULL ? 8 : 1
