@@ -7,16 +7,9 @@ import { startNebula } from './carriers/nebula.ts'
 import { startSsh } from './carriers/ssh.ts'
 import { type Contender, contenderOf } from './contender.ts'
 import type { Ends } from './ends.ts'
-import { carrierOf, joinPair } from './pair.ts'
-import type { PathWish, Stage } from './stage.ts'
-
-/** Where two agents stand so that only this kind of path is left to them; `direct`: where they have the choice. */
-export const SITES = {
-  direct: ['none', 'none'],
-  tcp: ['udp-blocked', 'none'],
-  udp: ['edm', 'eim-eif'],
-  relay: ['edm', 'edm'],
-} as const satisfies Readonly<Record<PathWish, readonly [string, string]>>
+import { carrierOf } from './pair.ts'
+import { joinAt, type PlaceName } from './places.ts'
+import type { Stage } from './stage.ts'
 
 export const OURS = 'culvert'
 export const BARE_TLS = 'bare Node TLS over TCP'
@@ -29,20 +22,24 @@ export interface Entry {
   start(): Promise<Contender>
 }
 
+/** The places where agents stand in the comparison. */
+export const OUR_PLACES = ['public', 'tcp-only', 'udp', 'datachannel', 'relay'] as const satisfies readonly PlaceName[]
+
 /** All who carry bytes over one line. The others stand between the public hosts of `ends`. */
 export function entries(stage: Stage, ends: Ends): readonly Entry[] {
   const { near, far } = ends
-  const agents = async (path: PathWish) => contenderOf(carrierOf(await joinPair(stage, placesOf(path), { path })))
+  const agents = async (place: PlaceName) => contenderOf(carrierOf(await joinAt(stage, place)))
   return [
-    { name: OURS, turns: 3, start: () => agents('direct') },
+    { name: OURS, turns: 3, start: () => agents('public') },
     { name: BARE_TLS, turns: 3, start: async () => contenderOf(await startBareTls(ends)) },
     {
       name: BARE_UDX,
       turns: 3,
       start: async () => contenderOf(await startBareUdx(stage, near.machine, far.machine)),
     },
-    { name: `${OURS}, TCP only`, turns: 2, start: () => agents('tcp') },
+    { name: `${OURS}, TCP only`, turns: 2, start: () => agents('tcp-only') },
     { name: `${OURS}, UDP only`, turns: 2, start: () => agents('udp') },
+    { name: `${OURS}, data channel only`, turns: 1, start: () => agents('datachannel') },
     { name: `${OURS}, relay only`, turns: 2, start: () => agents('relay') },
     { name: 'ssh -L', turns: 2, start: async () => contenderOf(await startSsh(ends)) },
     { name: 'nebula', turns: 2, start: async () => contenderOf(await startNebula(ends)) },
@@ -59,9 +56,4 @@ export function entries(stage: Stage, ends: Ends): readonly Entry[] {
     { name: 'iperf3', turns: 2, start: () => startIperf3(ends) },
     { name: 'iperf3, CUBIC', turns: 1, start: () => startIperf3(ends, 'cubic') },
   ]
-}
-
-/** The names of a pair's sites. */
-export function placesOf(path: PathWish): readonly [string, string] {
-  return [`${path}-near`, `${path}-far`]
 }

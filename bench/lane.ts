@@ -1,16 +1,7 @@
-import type { LineOptions } from '../test/lab/lab-options.ts'
-import { type JoinedPair, joinPair } from './pair.ts'
+import { joinAt, type PlaceName } from './places.ts'
 import { fieldsOf, nothing, type Program } from './program.ts'
+import type { Silence } from './programs/paced-stream.ts'
 import type { Stage } from './stage.ts'
-
-/** Sites between which each kind of path is the best; a hard NAT leaves UDP where the other side lets anybody in. */
-const PATHS = {
-  public: { sites: ['none', 'none'], path: 'tcp' },
-  tcp: { sites: ['eim-apdf', 'eim-apdf'], path: 'tcp' },
-  udp: { sites: ['edm', 'eim-eif'], path: 'udp' },
-  relay: { sites: ['edm', 'edm'], path: 'relay' },
-} as const
-export type PathKind = keyof typeof PATHS
 
 const EVERY_MS = 10
 
@@ -20,35 +11,20 @@ export interface Lane {
   readonly near: Program
 }
 
-/** Sites for pairs of every kind, named `KIND-near` and `KIND-far`. */
-export function laneSites(kinds: readonly PathKind[], line: LineOptions = {}) {
-  return Object.fromEntries(
-    kinds.flatMap(kind =>
-      PATHS[kind].sites.map((site, i) => [`${kind}-${i === 0 ? 'near' : 'far'}`, { ...line, kind: site }] as const),
-    ),
-  )
-}
-
-export const pathOf = (kind: PathKind) => PATHS[kind].path
-
-export function joinLane(stage: Stage, kind: PathKind): Promise<JoinedPair> {
-  return joinPair(stage, [`${kind}-near`, `${kind}-far`], PATHS[kind])
-}
-
-/** A pair of agents over this kind of path, with a stream through it. */
-export async function startLane(stage: Stage, kind: PathKind): Promise<Lane> {
-  const { near, forwardPort } = await joinLane(stage, kind)
+/** A pair of agents with a stream through them. */
+export async function startLane(stage: Stage, place: PlaceName): Promise<Lane> {
+  const { near, forwardPort } = await joinAt(stage, place)
   await startPacing(near, { host: '127.0.0.1', port: forwardPort })
-  return { name: kind, near }
+  return { name: place, near }
 }
 
 export function startPacing(near: Program, target: Readonly<Record<string, unknown>>): Promise<void> {
   return near.ask('pace', { ...target, everyMs: EVERY_MS }, nothing)
 }
 
-export function look(near: Program, since: number) {
+export function look(near: Program, since: number): Promise<Silence> {
   return near.ask('look', { since }, answer => {
-    const { first, longestGap } = fieldsOf(answer)
-    return { first: first === null ? null : Number(first), longestGap: Number(longestGap) }
+    const { first, longestGap, until } = fieldsOf(answer)
+    return { first: first === null ? null : Number(first), longestGap: Number(longestGap), until: Number(until) }
   })
 }

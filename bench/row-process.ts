@@ -7,7 +7,7 @@ import type { Row } from './row.ts'
 
 const GRACE_MS = 5_000
 /** More than this is no row that is slow, but one that hangs. */
-const limitMs = ({ seconds }: Row) => (60 + 3 * seconds) * 1000
+const limitMs = ({ seconds }: Row) => (120 + 3 * seconds) * 1000
 
 /** Measures a row in a process of its own, so that one which throws, hangs or dies takes no other row with it. */
 export async function measureRow(row: Row): Promise<readonly Outcome[]> {

@@ -9,6 +9,13 @@ export interface PaceReport {
   readonly misplaced: number
 }
 
+/** Milliseconds of `monotonicMs`, and of a silence. */
+export interface Silence {
+  readonly first: number | null
+  readonly longestGap: number
+  readonly until: number
+}
+
 /** Sends a counter every few milliseconds through an echo, and notes when each came back. */
 export class PacedStream {
   readonly #socket: Socket
@@ -32,11 +39,15 @@ export class PacedStream {
     }, everyMs)
   }
 
-  /** When the first counter came back at or after `since`, and how long the longest silence after it lasted; ms. */
-  look(since: number): { readonly first: number | null; readonly longestGap: number } {
+  /** When the first counter came back at or after `since`; how long the longest silence after it was, and until when. */
+  look(since: number): Silence {
     const after = this.#arrivals.filter(at => at >= since)
-    const gaps = after.map((at, i) => at - (after[i - 1] ?? at))
-    return { first: after[0] ?? null, longestGap: Math.max(0, ...gaps) }
+    let [longestGap, until] = [0, after[0] ?? since]
+    for (const [i, at] of after.entries()) {
+      const gap = at - (after[i - 1] ?? at)
+      if (gap > longestGap) [longestGap, until] = [gap, at]
+    }
+    return { first: after[0] ?? null, longestGap, until }
   }
 
   /** Stops sending and waits for what is under way, at most for 20 s. */

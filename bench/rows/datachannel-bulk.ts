@@ -1,23 +1,27 @@
 import { startBareDatachannel } from '../carriers/bare-datachannel.ts'
-import { carrierOf, startPair } from '../pair.ts'
+import { carrierOf } from '../pair.ts'
+import { joinAt, siteNames, sitesOf } from '../places.ts'
 import { peakRss } from '../process-cost.ts'
 import { type Measured, measured, type NotMeasured } from '../result.ts'
 import type { Row } from '../row.ts'
+import { Stage } from '../stage.ts'
 import { takeTurns } from '../statistics.ts'
 import { measureRate, type Rate } from '../traffic.ts'
 
 const ROUNDS = 5
 
-/** Bulk bytes over a data channel between two home routers, against node-datachannel alone in the same place. */
+/** Bulk bytes over a data channel between two home routers, where UDX cannot be had, against node-datachannel alone in the same place. */
 export const datachannelBulk: Row = { name: 'datachannel-bulk', needsRoot: true, seconds: 60, run }
 
 async function run(): Promise<readonly (Measured | NotMeasured)[]> {
-  await using pair = await startPair({ site: 'edm', farSite: 'eim-eif', path: 'udp' })
+  await using stage = await Stage.start(sitesOf(['datachannel']))
+  await stage.startRelay()
+  const pair = await joinAt(stage, 'datachannel')
   const { agents, near, far } = pair
-  const transport = (await agents.near.peer('far'))?.path?.transport
+  const transport = (await agents.near.peer(siteNames('datachannel')[1]))?.path?.transport
   if (transport !== 'datachannel') return [{ skipped: `the agents took ${transport} instead` }]
   const ours = carrierOf(pair)
-  const bare = await startBareDatachannel(pair.stage, near.machine, far.machine)
+  const bare = await startBareDatachannel(stage, near.machine, far.machine)
   const results: Measured[] = []
   for (const streams of [1, 8]) {
     const rates = await takeTurns<'agents' | 'bare', Rate>(ROUNDS, {

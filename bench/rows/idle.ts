@@ -7,12 +7,12 @@ import type { Row } from '../row.ts'
 import { Stage } from '../stage.ts'
 import { pause } from '../traffic.ts'
 
-const WINDOW_S = 120
+const WINDOW_S = 90
 const REAL_PEERS = ['attic', 'cabin', 'office'] as const
 const OTHER_PEERS = ['p4', 'p5', 'p6', 'p7', 'p8', 'p9', 'p10'] as const
 
 /** An agent that knows ten peers and has nothing to do: three of them are there and were used, seven are not. */
-export const idle: Row = { name: 'idle', needsRoot: false, seconds: 150, run }
+export const idle: Row = { name: 'idle', needsRoot: false, seconds: 115, run }
 
 async function run(): Promise<readonly Measured[]> {
   await using stage = await Stage.start({

@@ -1,13 +1,12 @@
-import type { SiteOptions } from '../../test/lab/lab-options.ts'
-import { BARE_TLS, BARE_UDX, entries, OURS, placesOf, SITES } from '../contenders.ts'
+import { BARE_TLS, BARE_UDX, entries, OUR_PLACES, OURS } from '../contenders.ts'
 import { contest, type Rules, type Standing } from '../contest.ts'
 import { halfOf, type Line } from '../lines.ts'
 import { startEnds } from '../pair.ts'
+import { siteNames, sitesOf } from '../places.ts'
 import { type Measured, measured, type NotMeasured, type Point, type Unit } from '../result.ts'
 import type { Row } from '../row.ts'
-import { type PathWish, Stage } from '../stage.ts'
+import { Stage } from '../stage.ts'
 
-const KINDS = ['direct', 'tcp', 'udp', 'relay'] as const satisfies readonly PathWish[]
 const LOSSY_BUDGET = 0.8
 
 /** What everybody carries over one kind of line: culvert by each kind of path, what it is made of, and its peers. */
@@ -16,13 +15,9 @@ export function lineRow(line: Line): Row {
 }
 
 async function run(line: Line): Promise<readonly (Measured | NotMeasured)[]> {
-  const site = (kind: SiteOptions['kind']): SiteOptions => ({ kind, ...halfOf(line) })
-  const sites = KINDS.flatMap(path =>
-    placesOf(path).map((name, i) => [name, site(SITES[path][i === 0 ? 0 : 1])] as const),
-  )
-  await using stage = await Stage.start(Object.fromEntries(sites))
+  await using stage = await Stage.start(sitesOf(OUR_PLACES, halfOf(line)))
   await stage.startRelay()
-  const ends = await startEnds(stage, ...placesOf('direct'))
+  const ends = await startEnds(stage, ...siteNames('public'))
   const standings = await contest(entries(stage, ends), rulesFor(line))
   return [...standings.flatMap(standing => figuresOf(line, standing)), ...againstTheBest(line, standings)]
 }

@@ -1,7 +1,8 @@
 import { startNebula } from '../carriers/nebula.ts'
-import { type Lane, laneSites, look, type PathKind, startLane, startPacing } from '../lane.ts'
+import { type Lane, look, startLane, startPacing } from '../lane.ts'
 import { optional } from '../optional.ts'
 import { startEnds } from '../pair.ts'
+import { type PlaceName, sitesOf } from '../places.ts'
 import { fieldsOf } from '../program.ts'
 import { monotonicMs, type PaceReport } from '../programs/paced-stream.ts'
 import { type Measured, measured, type NotMeasured } from '../result.ts'
@@ -15,7 +16,7 @@ const CUT_MS = 5_000
 const CALM_MS = 3_500
 const NEVER_MS = 30_000
 
-const KINDS = ['tcp', 'udp', 'relay'] as const satisfies readonly PathKind[]
+const PLACES = ['tcp', 'udp', 'datachannel', 'relay'] as const satisfies readonly PlaceName[]
 const NEBULA = ['nebula-near', 'nebula-far'] as const
 /** What may befall the near site of every lane. */
 const DISTURBANCES = {
@@ -33,9 +34,9 @@ type LabSite = ReturnType<NonNullable<Stage['lab']>['site']>
 export const recovery: Row = { name: 'recovery', needsRoot: true, seconds: 105, run }
 
 async function run(): Promise<readonly (Measured | NotMeasured)[]> {
-  await using stage = await Stage.start({ ...laneSites(KINDS), [NEBULA[0]]: 'eim-apdf', [NEBULA[1]]: 'none' })
+  await using stage = await Stage.start({ ...sitesOf(PLACES), [NEBULA[0]]: 'eim-apdf', [NEBULA[1]]: 'none' })
   await stage.startRelay()
-  const lanes = await Promise.all(KINDS.map(kind => startLane(stage, kind)))
+  const lanes = await Promise.all(PLACES.map(place => startLane(stage, place)))
   const { value: other, missing } = await optional('nebula', () => nebulaLane(stage))
   await pause(1_000)
 
@@ -81,11 +82,10 @@ async function disturb(stage: Stage, lanes: readonly Lane[], befall: (site: LabS
   await pause(CALM_MS)
   const silences: (readonly [Lane, number])[] = []
   for (const [i, lane] of lanes.entries()) {
-    const { longestGap } = await look(lane.near, startedAt)
-    const disturbedMs = (wellAt[i] ?? startedAt) - startedAt
-    // A byte that was under way just then must not pass for a path that works again.
-    const seconds = first[i] === Number.POSITIVE_INFINITY ? first[i] : Math.max(0, longestGap - disturbedMs) / 1000
-    silences.push([lane, seconds])
+    // Not up to the first byte: one that was under way just then must not pass for a path that works again.
+    const { longestGap, until } = await look(lane.near, startedAt)
+    const silentMs = Math.max(0, Math.min(longestGap, until - (wellAt[i] ?? startedAt)))
+    silences.push([lane, first[i] === Number.POSITIVE_INFINITY ? Number.POSITIVE_INFINITY : silentMs / 1000])
   }
   return silences
 }

@@ -1,7 +1,8 @@
 import { startBareUdx } from '../carriers/bare-udx.ts'
 import { startHyperdht } from '../carriers/hyperdht.ts'
 import { optional } from '../optional.ts'
-import { carrierOf, joinPair } from '../pair.ts'
+import { carrierOf } from '../pair.ts'
+import { joinAt, siteNames, sitesOf } from '../places.ts'
 import { peakRss } from '../process-cost.ts'
 import { type Measured, measured, type NotMeasured } from '../result.ts'
 import type { Row } from '../row.ts'
@@ -15,11 +16,11 @@ const ROUNDS = 5
 export const udxBulk: Row = { name: 'udx-bulk', needsRoot: true, seconds: 75, run }
 
 async function run(): Promise<readonly (Measured | NotMeasured)[]> {
-  await using stage = await Stage.start({ near: 'edm', far: 'eim-eif', left: 'none', right: 'none' })
+  await using stage = await Stage.start({ ...sitesOf(['udp']), left: 'none', right: 'none' })
   await stage.startRelay()
-  const pair = await joinPair(stage, ['near', 'far'], { path: 'udp' })
+  const pair = await joinAt(stage, 'udp')
   const { near, far } = pair.agents
-  const transport = (await near.peer('far'))?.path?.transport
+  const transport = (await near.peer(siteNames('udp')[1]))?.path?.transport
   if (transport !== 'udx') return [{ skipped: `the agents took ${transport} instead` }]
   const [left, right] = [stage.machine('left'), stage.machine('right')]
   const ours = carrierOf(pair)
