@@ -9,6 +9,8 @@ export interface Contender {
   bulk(timing: Timing): Promise<Rate>
   /** Milliseconds of an idle round trip of 64 bytes, p50 of so many. */
   roundTrip(count: number): Promise<number>
+  /** The path that it takes now, if it has the choice. */
+  path?(): Promise<string | undefined>
   /** The most memory that one of its processes ever had, in MB. */
   peakMemory(): number
 }

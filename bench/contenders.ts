@@ -8,7 +8,7 @@ import { startSsh } from './carriers/ssh.ts'
 import { type Contender, contenderOf } from './contender.ts'
 import type { Ends } from './ends.ts'
 import { carrierOf } from './pair.ts'
-import { joinAt, type PlaceName } from './places.ts'
+import { joinAt, type PlaceName, siteNames } from './places.ts'
 import type { Stage } from './stage.ts'
 
 export const OURS = 'culvert'
@@ -28,7 +28,11 @@ export const OUR_PLACES = ['public', 'tcp-only', 'udp', 'datachannel', 'relay'] 
 /** All who carry bytes over one line. The others stand between the public hosts of `ends`. */
 export function entries(stage: Stage, ends: Ends): readonly Entry[] {
   const { near, far } = ends
-  const agents = async (place: PlaceName) => contenderOf(carrierOf(await joinAt(stage, place)))
+  const agents = async (place: PlaceName): Promise<Contender> => {
+    const pair = await joinAt(stage, place)
+    const path = async () => (await pair.agents.near.peer(siteNames(place)[1]))?.path?.transport
+    return { ...contenderOf(carrierOf(pair)), path }
+  }
   return [
     { name: OURS, turns: 3, start: () => agents('public') },
     { name: BARE_TLS, turns: 3, start: async () => contenderOf(await startBareTls(ends)) },

@@ -5,12 +5,15 @@ import type { Rate, Timing } from './traffic.ts'
 import { within } from './within.ts'
 
 const ROUNDS = 3
+const STARTS_AT_ONCE = 3
 const START_MS = 30_000
 const TURN_MS = 30_000
 
 export interface Turn {
   readonly rate: Rate
   readonly roundTripMs: number
+  /** The path that it took, where there are several. */
+  readonly path: string | undefined
 }
 
 /** What became of one entry; `failed` says why there are no (more) turns of it. */
@@ -31,7 +34,9 @@ export interface Rules {
 /** Lets all entries take turns; one that fails, or takes too long, is out and disturbs nobody else's figures. */
 export async function contest(entries: readonly Entry[], rules: Rules): Promise<readonly Standing[]> {
   const all = entries.map(entry => new Competitor(entry))
-  for (const one of all) await one.start()
+  for (let i = 0; i < all.length; i += STARTS_AT_ONCE) {
+    await Promise.all(all.slice(i, i + STARTS_AT_ONCE).map(one => one.start()))
+  }
   await all[0]?.learn(rules)
   for (let round = 0; round < ROUNDS; round++) {
     for (const one of nextOrder(all, round)) await one.take(round, rules)
@@ -69,7 +74,8 @@ class Competitor {
     if (!contender || this.#failed !== undefined || !isMine) return
     await this.#try(TURN_MS, async () => {
       const roundTripMs = await contender.roundTrip(echoes)
-      this.#turns.push({ roundTripMs, rate: await contender.bulk(timing) })
+      const rate = await contender.bulk(timing)
+      this.#turns.push({ roundTripMs, rate, path: await contender.path?.() })
     })
   }
 

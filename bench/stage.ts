@@ -44,6 +44,7 @@ export class Stage implements AsyncDisposable {
   readonly directory: string
   readonly #local = new ProcessTable()
   readonly #ids = new Map<string, PeerId>()
+  readonly #given = new Set<number>()
   #relayPort = 443
   relay: LabProcess | undefined
 
@@ -131,9 +132,14 @@ export class Stage implements AsyncDisposable {
     return new BenchAgent(this.machine(name).spawn(options.node ?? process.execPath, args), socket)
   }
 
-  /** A port that is free on every machine of the stage. */
-  freePort(): Promise<number> {
-    return freePort()
+  /** A port that is free on every machine of the stage, and given only once. */
+  async freePort(): Promise<number> {
+    for (;;) {
+      const port = await freePort()
+      if (this.#given.has(port)) continue
+      this.#given.add(port)
+      return port
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

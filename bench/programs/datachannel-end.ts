@@ -7,7 +7,7 @@ import { monotonicMs } from './paced-stream.ts'
 
 const MESSAGE = Buffer.alloc(65_536, 7)
 const LINE = Buffer.from('a line of sixty-four bytes, about what a terminal program sends\n')
-const HIGH_BYTES = 1024 * 1024
+const HIGH_BYTES = 256 * 1024
 const ECHO = 'echo'
 
 const [hostname = '', port] = process.argv.slice(2)

@@ -34,7 +34,7 @@ const OUTCOMES: readonly Outcome[] = [
       budget: { of: 'ratio', atLeast: 1.1 },
     }),
   },
-  { row: 'other', skipped: 'failed: exit 1' },
+  { row: 'other', skipped: 'failed: exit 1\na | b' },
   rate('40 ms', 'culvert', 600),
   rate('40 ms', 'ssh <-L>', 300),
   rate('80 ms', 'culvert', Number.NaN),
@@ -58,7 +58,7 @@ test('a text without a place for a record is refused', t => {
 test('what misses its budget, what was not measured and what has no figure can be seen', t => {
   const text = formatOutcomes(OUTCOMES)
   t.regex(text, /^\| bulk .* 100 Mbit\/s .* 1\.00 .* ratio >= 1\.1 .* NO \|$/m)
-  t.regex(text, /^\| other .* skipped: failed: exit 1 /m)
+  t.regex(text, /^\| other .* skipped: failed: exit 1 +\|/m)
   t.regex(text, /^\| culvert +\| 600 +\| - +\|$/m)
   t.regex(text, /^\| ssh <-L> +\| 300 +\| - +\|$/m)
 })
