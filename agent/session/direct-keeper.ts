@@ -9,12 +9,14 @@ import type { Situation } from '../../common/wire/situation.ts'
 import type { Path } from '../path/path.ts'
 import { isDirect } from '../path/path-choice.ts'
 import type { AttemptBudget } from './attempt-budget.ts'
+import { BulkWatch } from './bulk-watch.ts'
 import { DirectRace } from './direct-race.ts'
 import { directRetryMs, upgradeRetryMs } from './direct-schedule.ts'
 import type { PathLink } from './path-link.ts'
 import type { PeerContext } from './peer-context.ts'
 import { searchChoice } from './search-choice.ts'
 import type { Session } from './session.ts'
+import type { CandidatesWish } from './session-events.ts'
 
 /** A relay that comes and goes must not make us try without pause. */
 const RELAY_RETRY_MS = 5_000
@@ -45,6 +47,7 @@ export class DirectKeeper {
   #theirSituation: Situation | undefined
   #graceTimer: Timer | undefined
   #retryTimer: Timer | undefined
+  readonly #bulk: BulkWatch
   #closed = false
 
   constructor(
@@ -85,6 +88,14 @@ export class DirectKeeper {
       hasDirect: () => this.#hasDirect(),
       rttMs: () => session.rttMs(),
     })
+    this.#bulk = new BulkWatch({
+      peerId,
+      session,
+      clock: context.clock,
+      memory: context.memory,
+      wantUdx: () => void this.#wantUdx(),
+    })
+    this.#bulk.onBusy(session.streamCount > 0)
     if (context.ownId > peerId || !context.ports) return
     this.#probeSecret = context.random.bytes(PROBE_SECRET_BYTES)
     this.#race.probeSecret = this.#probeSecret
@@ -133,7 +144,7 @@ export class DirectKeeper {
     if (this.#hasTcp()) this.#upgrades = 0
     // A NAT may have drawn another port: what was told is probed at once, before a relay can be asked.
     else if (active?.suspect && !this.#race.running) this.#try()
-    else if (!this.#race.running && !this.#retryTimer) this.#upgradeLater()
+    else if (this.#onUdp() && !this.#race.running && !this.#retryTimer) this.#upgradeLater()
   }
 
   /** The path in use is a relay's. */
@@ -160,6 +171,7 @@ export class DirectKeeper {
   }
 
   onBusy(busy: boolean): void {
+    this.#bulk.onBusy(busy)
     if (!busy || !this.#retryTimer) return
     if (this.#onUdp()) this.#upgradeLater()
     else this.#retryLater()
@@ -186,12 +198,13 @@ export class DirectKeeper {
     if (!this.#hasTcp()) this.#try()
   }
 
-  onCandidates(candidates: readonly Candidate[], tryNow: boolean): void {
+  onCandidates(candidates: readonly Candidate[], wish: CandidatesWish | undefined): void {
     const before = JSON.stringify(this.#race.remote)
     this.#race.remote = reachable(candidates, this.#context.candidates())
+    if (wish === 'udx-beside' && this.#hasTcp()) this.#probeBeside()
     if (this.#hasTcp()) return
     if (this.#announced === '') this.#announce(false)
-    if (tryNow || JSON.stringify(this.#race.remote) !== before) this.#try()
+    if (wish !== undefined || JSON.stringify(this.#race.remote) !== before) this.#try()
   }
 
   onSituation(situation: Situation): void {
@@ -215,9 +228,26 @@ export class DirectKeeper {
   close(): void {
     this.#closed = true
     this.#stop.abort()
+    this.#bulk.close()
     this.#graceTimer?.cancel()
     this.#retryTimer?.cancel()
     this.#race.close()
+  }
+
+  /** For a long stream over TCP, which may go faster over UDX. */
+  async #wantUdx(): Promise<void> {
+    const { ports, stunServers, candidates } = this.#context
+    if (!ports) return
+    await ports.learnOutside(stunServers(), this.#stop.signal)
+    if (this.#closed || !this.#session.active) return
+    if (this.#probeSecret) this.#session.sendProbeSecret(this.#probeSecret)
+    this.#session.sendCandidates(candidates(), 'udx-beside')
+    this.#probeBeside()
+  }
+
+  #probeBeside(): void {
+    void this.#tellOutside()
+    this.#race.probeBeside()
   }
 
   #tellSituation(): void {
@@ -236,7 +266,7 @@ export class DirectKeeper {
     // Before the candidates, which set off probes.
     if (this.#announced === '' && this.#probeSecret) this.#session.sendProbeSecret(this.#probeSecret)
     this.#announced = told
-    this.#session.sendCandidates(candidates, tryNow)
+    this.#session.sendCandidates(candidates, tryNow ? 'try-now' : undefined)
   }
 
   /** Where our UDP port is seen from outside is found out only when it is needed. */
@@ -294,7 +324,7 @@ export class DirectKeeper {
   }
 
   #onUdp(): boolean {
-    return this.#session.active?.kind === 'udp' && !this.#hasTcp()
+    return this.#session.active?.kind === 'udp' && !this.#hasTcp() && this.#session.preferred !== 'udx'
   }
 
   #retryLater(): void {

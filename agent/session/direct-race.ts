@@ -187,6 +187,11 @@ export class DirectRace {
     return run
   }
 
+  /** Makes a path over UDX although there is one over TCP. */
+  probeBeside(): void {
+    if (!this.#stop.signal.aborted) void this.#probing?.run(true)
+  }
+
   /** A signal for a UDP attempt came from the peer. */
   receiveIce(number: number, signal: IceSignal): void {
     if (this.#attempt?.number === number) {

@@ -98,6 +98,7 @@ export class PathLink implements PathView {
   #sendSeq: number | undefined
   /** The next batch to write here; kept by the session. */
   cursor = 0
+  #usedAt = Number.NEGATIVE_INFINITY
   bytesIn = 0
   bytesOut = 0
 
@@ -147,6 +148,11 @@ export class PathLink implements PathView {
     return this.#down
   }
 
+  /** Milliseconds since user bytes went over it, either way. */
+  get unusedMs(): number {
+    return this.#clock.now() - this.#usedAt
+  }
+
   get rttMs(): number | undefined {
     return this.#rttMs
   }
@@ -174,6 +180,7 @@ export class PathLink implements PathView {
     if (this.#sendSeq !== batch.firstSeq) this.#write(encodeCount(FRAME.resume, batch.firstSeq))
     this.#sendSeq = batch.firstSeq + batch.frames
     this.bytesOut += batch.dataBytes
+    if (batch.dataBytes > 0) this.#usedAt = this.#clock.now()
     this.#writeBytesOf(batch)
     if (this.#beat.awaitingSince === undefined || this.#beat.unansweredSince === undefined) {
       this.#beat = sent(this.#beat, this.#clock.now())
@@ -303,7 +310,10 @@ export class PathLink implements PathView {
     }
     if (frame.type & SEQUENCED_BIT) {
       if (this.#receiveSeq === undefined) throw new CulvertError('wire-malformed', 'a frame came before its resume')
-      if (frame.type === FRAME.data) this.bytesIn += frame.payload.length
+      if (frame.type === FRAME.data) {
+        this.bytesIn += frame.payload.length
+        this.#usedAt = this.#clock.now()
+      }
       this.#events.onSequenced(this, this.#receiveSeq++, frame.type === FRAME.data ? this.#keep(frame) : frame)
       return
     }

@@ -23,6 +23,8 @@ const IDLE_MS = 10 * 60_000
 const SUSPENDED_MS = 120_000
 /** How long a better path must have been sound before the others are closed. */
 const SETTLE_MS = 5_000
+/** A path that the peer, or a trial of ours, sent user bytes on so lately is still wanted. */
+const UNUSED_MS = 8_000
 /** A path that broke earlier than this counts like a call that failed. */
 const SOUND_MS = 2_000
 /** How long a stream waits for a path before its opener is told that there is none. */
@@ -193,7 +195,7 @@ export class Peer {
       budget,
       events: {
         onStream: stream => onStream(this.id, stream),
-        onCandidates: (candidates, tryNow) => this.#direct?.onCandidates(candidates, tryNow),
+        onCandidates: (candidates, wish) => this.#direct?.onCandidates(candidates, wish),
         onSituation: situation => this.#direct?.onSituation(situation),
         onProbeSecret: secret => this.#direct?.onProbeSecret(secret),
         onIce: (attempt, signal) => this.#direct?.onIce(attempt, signal),
@@ -230,10 +232,7 @@ export class Peer {
     this.#suspendTimer = undefined
     this.#connectedAt ??= this.#context.clock.now()
     this.#logPath(`${active.kind}/${active.how}`)
-    this.#settleTimer ??= this.#context.clock.after(SETTLE_MS, () => {
-      this.#settleTimer = undefined
-      if (session.active) session.drop(superfluousPaths(session.links, session.active))
-    })
+    this.#settleLater(session)
     if (isDirect(active)) this.#direct?.onDirect()
     else this.#direct?.onRelayed()
     if (active.suspect) {
@@ -242,6 +241,18 @@ export class Peer {
     }
     this.#wake()
     this.#context.onChange()
+  }
+
+  /** Closes what a better path makes superfluous, as soon as nobody has used it for a while. */
+  #settleLater(session: Session): void {
+    if (this.#settleTimer || session.links.length < 2) return
+    this.#settleTimer = this.#context.clock.after(SETTLE_MS, () => {
+      this.#settleTimer = undefined
+      if (!session.active || this.#session !== session) return
+      const unused = superfluousPaths(session.links, session.active).filter(link => link.unusedMs >= UNUSED_MS)
+      session.drop(unused)
+      if (session.preferred !== 'udx') this.#settleLater(session)
+    })
   }
 
   #onPathless(session: Session, lost: LostPath | undefined): void {

@@ -37,6 +37,11 @@ export class Sender {
     return this.#bytesOut
   }
 
+  /** Sent, and not known to have arrived. */
+  get unacknowledgedBytes(): number {
+    return this.#queue.bytes
+  }
+
   get controlCount(): number {
     return this.#outbox.controlCount
   }

@@ -10,6 +10,9 @@ import type { PathLink } from './path-link.ts'
 import type { SessionStream } from './stream.ts'
 import type { WindowBudget } from './window.ts'
 
+/** Please try every direct way to these now; or: make a path over UDX beside the one over TCP. */
+export type CandidatesWish = 'try-now' | 'udx-beside'
+
 /** A path that ended by itself, and why. */
 export interface LostPath {
   readonly link: PathLink
@@ -19,7 +22,7 @@ export interface LostPath {
 export interface SessionEvents {
   /** The peer opens a stream; the service layer accepts or resets it. */
   onStream(stream: SessionStream): void
-  onCandidates(candidates: readonly Candidate[], tryNow: boolean): void
+  onCandidates(candidates: readonly Candidate[], wish: CandidatesWish | undefined): void
   onSituation(situation: Situation): void
   /** What probes between the two are sealed with; from the peer with the smaller id. */
   onProbeSecret(secret: Uint8Array): void

@@ -24,7 +24,7 @@ import {
   type StreamKind,
 } from '../../common/wire/session-frame.ts'
 import { decodeSituation, encodeSituation, type Situation } from '../../common/wire/situation.ts'
-import type { Path } from '../path/path.ts'
+import type { Path, PathTransport } from '../path/path.ts'
 import { choosePath } from '../path/path-choice.ts'
 import { Acknowledger } from './acknowledger.ts'
 import { emptyBuffers } from './buffers.ts'
@@ -32,7 +32,7 @@ import { Datagrams } from './datagrams.ts'
 import { PathLink } from './path-link.ts'
 import { remoteCode } from './remote-code.ts'
 import { Sender } from './sender.ts'
-import type { LostPath, SessionOptions } from './session-events.ts'
+import type { CandidatesWish, LostPath, SessionOptions } from './session-events.ts'
 import { SessionStream, type StreamHost } from './stream.ts'
 import { MAX_STREAMS, StreamTable } from './stream-table.ts'
 import { addTraffic, NO_TRAFFIC, relayTraffic, type Traffic } from './traffic.ts'
@@ -47,8 +47,8 @@ const MAX_LINKS = 12
 /** Frames whose stream field names a stream that is open. */
 const STREAM_FRAMES: ReadonlySet<number> = new Set([FRAME.data, FRAME.credit, FRAME.accept, FRAME.end, FRAME.reset])
 
-/** Flag of a candidates frame: please try to reach these now. */
-const TRY_NOW = 1
+/** Flags of a candidates frame. */
+const WISHES: Readonly<Record<CandidatesWish, number>> = { 'try-now': 1, 'udx-beside': 2 }
 
 /**
  * What two peers share: streams in numbered frames, over one path at a time, outliving paths.
@@ -65,6 +65,7 @@ export class Session implements StreamHost {
   #links: readonly PathLink[] = []
   readonly #acknowledger: Acknowledger
   readonly #sender: Sender
+  #preferred: PathTransport | undefined
   readonly #streams: StreamTable
   readonly #datagrams = new Datagrams()
   /** How far both sides are in ending this session for want of streams. */
@@ -163,8 +164,24 @@ export class Session implements StreamHost {
     return stream
   }
 
-  sendCandidates(candidates: readonly Candidate[], tryNow: boolean): void {
-    this.#control(encodeFrame(FRAME.candidates, 0, encodeCandidates(candidates), tryNow ? TRY_NOW : 0))
+  /** Sends on paths of this transport from now on, where there is a sound one. */
+  prefer(transport: PathTransport): void {
+    if (this.#preferred === transport) return
+    this.#preferred = transport
+    this.#choose()
+  }
+
+  get preferred(): PathTransport | undefined {
+    return this.#preferred
+  }
+
+  /** How far what we send has come. */
+  get sending(): { readonly bytesOut: number; readonly unacknowledgedBytes: number } {
+    return this.#sender
+  }
+
+  sendCandidates(candidates: readonly Candidate[], wish?: CandidatesWish): void {
+    this.#control(encodeFrame(FRAME.candidates, 0, encodeCandidates(candidates), wish ? WISHES[wish] : 0))
   }
 
   sendSituation(situation: Situation): void {
@@ -354,7 +371,7 @@ export class Session implements StreamHost {
         return
       }
       case FRAME.candidates:
-        events.onCandidates(decodeCandidates(frame.payload), (frame.flags & TRY_NOW) !== 0)
+        events.onCandidates(decodeCandidates(frame.payload), wishOf(frame.flags))
         return
       case FRAME.situation:
         events.onSituation(decodeSituation(frame.payload))
@@ -427,7 +444,7 @@ export class Session implements StreamHost {
   /** Sends on the best path from now on; after a change, what the peer has not acknowledged goes again. */
   #choose(lost?: LostPath): void {
     if (this.#closed) return
-    const best = choosePath(this.#links)
+    const best = choosePath(this.#links, this.#preferred)
     if (best !== this.active) {
       this.#sender.use(best)
       if (best) this.#acknowledger.repeat()
@@ -450,6 +467,11 @@ export class Session implements StreamHost {
   #endStreams(reason: CulvertError): void {
     for (const stream of this.#streams.all()) stream.receiveReset(reason.code, reason.message)
   }
+}
+
+function wishOf(flags: number): CandidatesWish | undefined {
+  if (flags & WISHES['try-now']) return 'try-now'
+  return flags & WISHES['udx-beside'] ? 'udx-beside' : undefined
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

@@ -75,6 +75,7 @@ export class UdxProbing {
   readonly #checks = new Map<string, { readonly to: Endpoint; readonly sentAt: number }>()
   readonly #nomination: UdxNomination
   #nominating = false
+  #beside = false
 
   constructor(context: ProbingContext) {
     this.#context = context
@@ -95,10 +96,14 @@ export class UdxProbing {
     )
   }
 
-  /** Looks for a way; resolves when there is a path or none was found. While it runs, a call adds new candidates. */
-  run(): Promise<void> {
-    const { signal, clock, remote, hasTcp } = this.#context
-    if (signal.aborted || hasTcp()) return Promise.resolve()
+  /**
+   * Looks for a way; resolves when there is a path or none was found. While it runs, a call adds new candidates. `beside`:
+   * also where TCP is in use.
+   */
+  run(beside = false): Promise<void> {
+    const { signal, clock, remote } = this.#context
+    this.#beside ||= beside
+    if (signal.aborted || this.#needless()) return Promise.resolve()
     const now = clock.now()
     if (this.#run && this.#running) {
       this.#run = addCandidates(this.#run, remote(), now)
@@ -119,10 +124,10 @@ export class UdxProbing {
 
   #step(): void {
     this.#timer?.cancel()
-    const { clock, leads, hasTcp, signal } = this.#context
+    const { clock, leads, signal } = this.#context
     const now = clock.now()
     if (!this.#run || this.#nominating) return
-    if (signal.aborted || hasTcp()) {
+    if (signal.aborted || this.#needless()) {
       this.#finish()
       return
     }
@@ -188,11 +193,11 @@ export class UdxProbing {
   }
 
   #onCheck(transaction: Uint8Array, from: Endpoint, port: UdpPort): void {
-    const { budget, clock, hasTcp } = this.#context
+    const { budget, clock } = this.#context
     if (!budget.takeProbeAnswer()) return
     const { cookie } = this.#nomination
     this.#send({ kind: 'answer', transaction, cookie, seen: from }, from, port)
-    if (hasTcp()) return
+    if (this.#needless()) return
     if (!this.#run) {
       if (!budget.takeProbeRun()) return
       void this.run()
@@ -264,9 +269,15 @@ export class UdxProbing {
     else attach(path, leads)
   }
 
+  /** TCP carries the session already, and nobody wants UDX beside it. */
+  #needless(): boolean {
+    return !this.#beside && this.#context.hasTcp()
+  }
+
   #finish(error?: CulvertError): void {
     this.#timer?.cancel()
     this.#run = undefined
+    this.#beside = false
     this.#checks.clear()
     this.#running?.resolve()
     this.#running = undefined
