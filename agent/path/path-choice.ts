@@ -41,6 +41,14 @@ export function isDirect(path: { readonly kind: PathKind }): boolean {
 }
 
 /**
+ * Of paths over UDX, which come in the order in which they were made, all but the newest: another one is made only when a
+ * side misses answers on the last, and the other side may still hear it there and never notice.
+ */
+export function replacedPaths<P extends PathView>(paths: readonly P[]): readonly P[] {
+  return paths.filter(path => path.ready && path.transport === 'udx').slice(0, -1)
+}
+
+/**
  * Paths that a better, sound one makes superfluous. A direct path makes all others so; a relay path only other relay
  * paths, since a direct one that is suspect now may recover.
  */

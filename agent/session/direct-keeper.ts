@@ -143,7 +143,7 @@ export class DirectKeeper {
     }
     if (this.#hasTcp()) this.#upgrades = 0
     // A NAT may have drawn another port: what was told is probed at once, before a relay can be asked.
-    else if (active?.suspect && !this.#race.running) this.#try()
+    else if (active?.suspect) this.#tryAnew()
     else if (this.#onUdp() && !this.#race.running && !this.#retryTimer) this.#upgradeLater()
   }
 
@@ -247,7 +247,7 @@ export class DirectKeeper {
 
   #probeBeside(): void {
     void this.#tellOutside()
-    this.#race.probeBeside()
+    this.#race.probe(true)
   }
 
   #tellSituation(): void {
@@ -274,6 +274,16 @@ export class DirectKeeper {
     const { ports, stunServers } = this.#context
     const outside = await ports?.learnOutside(stunServers(), this.#stop.signal)
     if (outside && !this.#closed && this.#session.active) this.#announce(false)
+  }
+
+  /** A race may be waiting for its slowest way, while UDP is what would help now. */
+  #tryAnew(): void {
+    if (!this.#race.running) {
+      this.#try()
+      return
+    }
+    void this.#tellOutside()
+    this.#race.probe(false)
   }
 
   #try(): void {

@@ -187,9 +187,9 @@ export class DirectRace {
     return run
   }
 
-  /** Makes a path over UDX although there is one over TCP. */
-  probeBeside(): void {
-    if (!this.#stop.signal.aborted) void this.#probing?.run(true)
+  /** Makes a path over UDX at once, whatever else is being tried; `beside`: although there is one over TCP. */
+  probe(beside: boolean): void {
+    if (!this.#stop.signal.aborted) void this.#probing?.run(beside)
   }
 
   /** A signal for a UDP attempt came from the peer. */

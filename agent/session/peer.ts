@@ -3,7 +3,7 @@ import type { Timer } from '../../common/platform/clock.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
 import type { StreamKind } from '../../common/wire/session-frame.ts'
 import type { Path } from '../path/path.ts'
-import { isDirect, superfluousPaths } from '../path/path-choice.ts'
+import { isDirect, replacedPaths, superfluousPaths } from '../path/path-choice.ts'
 import type { IncomingCall } from '../rendezvous/rendezvous.ts'
 import { AttemptBudget } from './attempt-budget.ts'
 import { Caller } from './caller.ts'
@@ -222,6 +222,11 @@ export class Peer {
     const session = this.#session
     if (!session) return
     if (lost) this.#logLost(lost)
+    const replaced = replacedPaths(session.links)
+    if (replaced.length > 0) {
+      session.drop(replaced)
+      return
+    }
     const { active } = session
     if (!active) {
       this.#onPathless(session, lost)

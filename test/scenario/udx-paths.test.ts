@@ -9,6 +9,17 @@ const MIB = 1024 * 1024
 
 const overUdx = ({ path }: PeerStatus) => path?.transport === 'udx'
 
+/** Makes an agent's machine one that udx-native is not built for. */
+const WITHOUT_UDX = `--import=data:text/javascript,${encodeURIComponent(`
+  import { registerHooks } from 'node:module'
+  registerHooks({
+    resolve(specifier, context, next) {
+      if (specifier.startsWith('udx-native')) throw new Error('not built for this machine')
+      return next(specifier, context)
+    },
+  })
+`)}`
+
 /** Two homes between which only UDP is direct: one has random outside ports, so no TCP connection can be aimed at it. */
 async function startHomes(line: Partial<SiteOptions> = {}, kinds: { readonly alice?: SiteKind } = {}) {
   const world = await World.start({
@@ -84,4 +95,26 @@ rootTest('a session on UDX moves up to TCP when that gets through', async t => {
   await transfer.more(MIB)
   const { sent, received } = await transfer.finish()
   t.is(received, sent)
+})
+
+rootTest('a peer on a machine without UDX is reached by a data channel, whichever side that is', async t => {
+  t.timeout(60_000)
+  await using world = await World.start({
+    lab: { sites: { alice: 'eim-adf', bob: 'edm', carol: 'eim-adf' } },
+    agents: {},
+  })
+  const target = await world.serve('echo', echoService)
+  const config = { services: { echo: { target } } }
+  for (const name of ['alice', 'bob', 'carol']) await world.prepare(name)
+  const alice = await world.startAgent('alice', { config })
+  const carol = await world.startAgent('carol', { config, environment: { NODE_OPTIONS: WITHOUT_UDX } })
+  const bob = await world.startAgent('bob', { config, environment: { NODE_OPTIONS: WITHOUT_UDX } })
+  await Promise.all([alice.waitForRelay(), bob.waitForRelay(), carol.waitForRelay()])
+  for (const agent of [alice, carol]) {
+    const { socket } = await agent.client.connect('bob', 'echo')
+    await agent.waitForPeer('bob', 'over a data channel', ({ path }) => path?.transport === 'datachannel')
+    const { sent, received } = await transferBothWays(socket, MIB)
+    t.is(received, sent)
+  }
+  t.is(bob.logged('no direct paths over UDX').length, 1)
 })

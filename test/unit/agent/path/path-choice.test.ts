@@ -5,6 +5,7 @@ import {
   comparePaths,
   isDirect,
   type PathView,
+  replacedPaths,
   superfluousPaths,
 } from '../../../../agent/path/path-choice.ts'
 
@@ -51,6 +52,13 @@ test('a path that is not ready is never chosen, a suspect one only when nothing 
   t.is(choosePath([path({ suspect: true }), sound]), sound)
   const best = path({ suspect: true })
   t.is(choosePath([relay({ suspect: true }), best]), best)
+})
+
+test('a newer path over UDX replaces those before it, as soon as it is ready', t => {
+  const [first, second] = [udp({ transport: 'udx' }), udp({ transport: 'udx', suspect: true })]
+  const coming = udp({ transport: 'udx', ready: false })
+  t.deepEqual(replacedPaths([first, relay(), coming]), [])
+  t.deepEqual(replacedPaths([first, path(), second, coming]), [first])
 })
 
 test('a sound path of the transport that was measured to be faster is chosen before all others', t => {
