@@ -57,8 +57,9 @@ export async function askAroundUdp(
 ): Promise<UdpPortSamples | undefined> {
   const ipv4 = ipv4Servers(servers)
   if (ipv4.length === 0) return undefined
-  const ports = await Promise.all(Array.from({ length: count }, () => UdpPort.open({ family: 4 })))
+  const ports: UdpPort[] = []
   try {
+    while (ports.length < count) ports.push(await UdpPort.open({ family: 4 }))
     const ask = (port: UdpPort, i: number) => {
       const server = ipv4[i % ipv4.length] ?? port.local
       context.budget.take(port.local.port, server)

@@ -91,8 +91,7 @@ export async function openMany(
   sockets: number,
   context: UdpSearchContext,
 ): Promise<void> {
-  const ports = await Promise.all(Array.from({ length: sockets }, () => UdpPort.open({ family: 4 })))
-  for (const port of ports) meeting.add(port)
+  const ports = await openPorts(meeting, sockets)
   await sendFrom(meeting, ports.slice(0, sockets / 2), remote, context)
   void sendFrom(meeting, ports.slice(sockets / 2), remote, context).then(() => {
     keepOpen(meeting, ports, remote, REOPEN_MS, context)
@@ -107,10 +106,20 @@ export async function prepareAim(context: UdpSearchContext): Promise<Endpoint | 
 }
 
 export async function aimAt(meeting: UdpMeeting, target: Endpoint, context: UdpSearchContext): Promise<void> {
-  const ports = await Promise.all(Array.from({ length: AIMED_SOCKETS }, () => UdpPort.open({ family: 4 })))
-  for (const port of ports) meeting.add(port)
+  const ports = await openPorts(meeting, AIMED_SOCKETS)
   await sendFrom(meeting, ports, target, context)
   keepOpen(meeting, ports, target, AIM_AGAIN_MS, context)
+}
+
+/** One by one, so that each is the meeting's to close when the system gives no more. */
+async function openPorts(meeting: UdpMeeting, count: number): Promise<readonly UdpPort[]> {
+  const ports: UdpPort[] = []
+  while (ports.length < count && !meeting.over.aborted) {
+    const port = await UdpPort.open({ family: 4 })
+    meeting.add(port)
+    ports.push(port)
+  }
+  return ports
 }
 
 async function sendFrom(
