@@ -56,7 +56,7 @@ export async function openRelaySocket(
     const fail = (thrown: unknown) => {
       hanging--
       if (done.signal.aborted) return
-      if (dialled < addresses.length) {
+      if (dialled % addresses.length !== 0) {
         dial()
       } else if (hanging === 0) {
         finish()
@@ -68,7 +68,7 @@ export async function openRelaySocket(
       dialled++
       hanging++
       timer?.cancel()
-      timer = clock.after(dialled < addresses.length ? NEXT_ADDRESS_MS : DIAL_AGAIN_MS, dial)
+      timer = clock.after(dialled % addresses.length === 0 ? DIAL_AGAIN_MS : NEXT_ADDRESS_MS, dial)
       dialTcp({ address, port }, { signal: done.signal }).then(socket => succeed(socket, address), fail)
     }
     signal.addEventListener('abort', abort, { once: true })

@@ -46,6 +46,11 @@ export class CallRace {
     if (this.#options.clock.now() - this.#placedAt >= MIN_APART_MS) this.#place()
   }
 
+  /** No call is needed any more. */
+  end(): void {
+    this.#end(undefined)
+  }
+
   #place(): void {
     const { clock, place, patienceMs, waiting } = this.#options
     if (this.#over.signal.aborted) return

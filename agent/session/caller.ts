@@ -68,6 +68,8 @@ export class Caller {
   succeeded(): void {
     this.#lastError = undefined
     this.#recall?.cancel()
+    // A call of the peer may have been quicker.
+    if (this.#options.sound()) this.#calling?.end()
   }
 
   /** The path that ended now had held for a while. */
@@ -93,19 +95,19 @@ export class Caller {
     }
     this.#askedAnew = false
     this.#recall?.cancel()
-    const { context, signal, waiting } = this.#options
-    if (waiting()) context.rendezvous().hurry()
+    const { context, signal, waiting, sound } = this.#options
     const race = new CallRace(
       {
         clock: context.clock,
         place: async stop => {
+          if (waiting()) context.rendezvous().hurry()
           const error = await this.#callOnce(stop)
           // Also of one that is not the last word: somebody may run out of patience before that comes.
           if (error && error.code !== 'aborted') this.#lastError = error
           return error
         },
         patienceMs: calls => hangingMs(context.rendezvous().rttMs, calls),
-        waiting,
+        waiting: () => waiting() && !sound(),
       },
       signal,
     )

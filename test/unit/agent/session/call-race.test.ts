@@ -75,6 +75,16 @@ test('a change for the better is a reason for another call, but not ten times at
   t.is(calls.length, 2)
 })
 
+test('what is not needed any more ends every call', async t => {
+  const { clock, calls, race } = scene()
+  clock.advance(1_000)
+  race.end()
+  t.is(await race.result, undefined)
+  t.true(calls.every(({ signal }) => signal.aborted))
+  clock.advance(10_000)
+  t.is(calls.length, 2)
+})
+
 test('an abort from outside ends it with what the call says then', async t => {
   const { calls, race, stop } = scene()
   stop.abort()
