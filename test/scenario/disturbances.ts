@@ -115,5 +115,4 @@ export const FURTHER_OUT: readonly Disturbance[] = [
   },
   move('cell', 'Wi-Fi to cellular'),
   move('v6', 'IPv4 line to IPv6-only line'),
-  blackHole(1124),
 ]
