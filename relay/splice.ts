@@ -31,8 +31,11 @@ export interface Splice {
 
 /** Large read buffers of all splices together, in bytes. Without room, buffers stay at their least size. */
 const MAX_LARGE_BUFFER_BYTES = 128 * 1024 * 1024
-/** A side that takes nothing for this long after the other one has gone is given up. */
-const LINGER_MS = 60_000
+/**
+ * A side that is silent for this long after the other one has ended is given up: it may have moved to another network
+ * without a word, and its pipe would count towards its quota for a quarter of an hour.
+ */
+const LINGER_MS = 10_000
 const EMPTY = Buffer.alloc(0)
 
 let largeBufferBytes = 0
@@ -56,9 +59,14 @@ export function splice(a: SpliceEnd, b: SpliceEnd, mode: SpliceMode, done: (outc
   const fromB = move(b, a.socket, cut)
   const watch = (from: Socket, to: Socket) => {
     from.on('error', cause => cut(cause.message))
+    const linger = () => {
+      if (!to.destroyed)
+        to.setTimeout(LINGER_MS, () => cut(`silent for ${LINGER_MS} ms after the end of the other side`))
+    }
+    from.once('end', linger)
     const closed = () => {
       if (!from.readableEnded && reason === undefined) cut('closed without an end')
-      else if (!to.destroyed) to.setTimeout(LINGER_MS, () => cut(`nothing taken for ${LINGER_MS} ms after the end`))
+      else linger()
       if (--open > 0) return
       fromA.close()
       fromB.close()
