@@ -52,10 +52,16 @@ export function heldBytes(): number {
  */
 export function giveBackMemory(): void {
   collect ??= collector()
-  if (typeof collect === 'function') Reflect.apply(collect, undefined, [{ type: 'major', flavor: 'last-resort' }])
+  if (typeof collect !== 'function') return
+  // What ran at start only is compiled again in case it is called.
+  setFlagsFromString(`${COLLECTIONS_UNTIL_OLD}=1`)
+  Reflect.apply(collect, undefined, [{ type: 'major', flavor: 'last-resort' }])
+  setFlagsFromString(`${COLLECTIONS_UNTIL_OLD}=6`)
 }
 
 let collect: unknown
+/** Collections that the code of a function outlives without a call; V8's own choice is six. */
+const COLLECTIONS_UNTIL_OLD = '--bytecode-old-age'
 
 /** V8 offers its collector to new contexts only, and only with this flag. */
 function collector(): unknown {
