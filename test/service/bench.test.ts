@@ -35,12 +35,15 @@ function startSession(own: typeof ALICE, peer: typeof ALICE, onStream: (stream: 
   return new Session({ ownId: own.id, peerId: peer.id, clock: systemClock, random: systemRandom, budget, events })
 }
 
-/** Alice's session with Bob, who measures for her as long as `serves` says so. */
-async function startScene(t: ExecutionContext, isRelayed = () => false) {
+/** Alice's session with Bob, who measures for her. */
+async function startScene(t: ExecutionContext, isRelayed = () => false, onStream: () => void = () => undefined) {
   const loopback = await openLoopback()
   const bench = new BenchService({ clock: systemClock, random: systemRandom, isRelayed })
   const near = startSession(ALICE, BOB, stream => stream.reset('service-unknown', 'no service'))
-  const far = startSession(BOB, ALICE, stream => void bench.serve(ALICE.id, stream))
+  const far = startSession(BOB, ALICE, stream => {
+    void bench.serve(ALICE.id, stream)
+    onStream()
+  })
   const sides = [ALICE, BOB].map(key => ({ id: key.id, sealer: createSealer(key, systemClock) }))
   const [alice, bob] = sides
   if (!alice || !bob) throw new RangeError('two sides')
@@ -99,15 +102,18 @@ test('one measurement per peer at a time, and twenty in a minute', async t => {
 })
 
 test('a measurement that is stopped leaves nothing behind', async t => {
-  const session = await startScene(t)
   const stop = new AbortController()
+  const session = await startScene(
+    t,
+    () => false,
+    () => stop.abort(),
+  )
   const running = measure(
     session,
     { sender: 'opener', durationMs: 30_000, maxBytes: 0 },
     { ...doors, signal: stop.signal },
   )
   const stopped = t.throwsAsync(running, { code: 'aborted' })
-  setTimeout(() => stop.abort(), 500)
   await stopped
   t.is(session.streamCount, 0)
 })
