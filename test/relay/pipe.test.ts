@@ -200,10 +200,11 @@ test('a ticket that is not used in time is worth nothing, and its pipe is closed
 
 test('who tries many wrong tickets gets no more answers', async t => {
   const { relay } = await testRelay(t)
-  const statuses: number[] = []
-  for (let i = 0; i < 25; i++) statuses.push((await attach(relay.http, Buffer.alloc(16, i))).status)
-  t.is(statuses[0], 404)
-  t.is(statuses.at(-1), 0)
+  // All at once, because one more is answered each second.
+  const tries = Array.from({ length: 32 }, (_, i) => attach(relay.http, Buffer.alloc(16, i)))
+  const statuses = (await Promise.all(tries)).map(({ status }) => status)
+  t.true(statuses.includes(404))
+  t.true(statuses.includes(0))
 })
 
 test('a stopping relay lets a pipe finish, and cuts one that does not', async t => {
