@@ -14,6 +14,7 @@ import { DirectRace } from './direct-race.ts'
 import { directRetryMs, upgradeRetryMs } from './direct-schedule.ts'
 import type { PathLink } from './path-link.ts'
 import type { PeerContext } from './peer-context.ts'
+import { RetryWait } from './retry-wait.ts'
 import { searchChoice } from './search-choice.ts'
 import type { Session } from './session.ts'
 import type { CandidatesWish } from './session-events.ts'
@@ -46,7 +47,7 @@ export class DirectKeeper {
   readonly #stop = new AbortController()
   #theirSituation: Situation | undefined
   #graceTimer: Timer | undefined
-  #retryTimer: Timer | undefined
+  readonly #retry: RetryWait
   readonly #bulk: BulkWatch
   #closed = false
 
@@ -60,6 +61,7 @@ export class DirectKeeper {
     this.#peerId = peerId
     this.#context = context
     this.#session = session
+    this.#retry = new RetryWait(context.clock)
     this.#hopeless = this.#knownHopeless()
     this.#race = new DirectRace({
       ownId: context.ownId,
@@ -138,18 +140,22 @@ export class DirectKeeper {
     const { active } = this.#session
     if (active !== this.#improving) {
       this.#improving = active
-      this.#retryTimer?.cancel()
-      this.#retryTimer = undefined
+      this.#retry.cancel()
     }
     if (this.#hasTcp()) this.#upgrades = 0
     // A NAT may have drawn another port: what was told is probed at once, before a relay can be asked.
     else if (active?.suspect) this.#tryAnew()
-    else if (this.#onUdp() && !this.#race.running && !this.#retryTimer) this.#upgradeLater()
+    else if (this.#onUdp() && !this.#race.running && !this.#retry.waiting) this.#retryLater()
   }
 
   /** The path in use is a relay's. */
   onRelayed(): void {
-    if (this.#race.running || this.#retryTimer) return
+    if (this.#improving) {
+      // What waited to improve a direct path has none any more.
+      this.#improving = undefined
+      this.#retry.cancel()
+    }
+    if (this.#race.running || this.#retry.waiting) return
     const graceMs = this.#context.graceMs()
     if (!this.#begun && !this.#hopeless && graceMs > 0) {
       this.#session.hold = true
@@ -172,9 +178,7 @@ export class DirectKeeper {
 
   onBusy(busy: boolean): void {
     this.#bulk.onBusy(busy)
-    if (!busy || !this.#retryTimer) return
-    if (this.#onUdp()) this.#upgradeLater()
-    else this.#retryLater()
+    if (busy) this.#retry.adjust(this.#retryMs())
   }
 
   /** A relay line came up, over which what failed before may be arranged now. */
@@ -230,7 +234,7 @@ export class DirectKeeper {
     this.#stop.abort()
     this.#bulk.close()
     this.#graceTimer?.cancel()
-    this.#retryTimer?.cancel()
+    this.#retry.cancel()
     this.#race.close()
   }
 
@@ -288,8 +292,7 @@ export class DirectKeeper {
 
   #try(): void {
     this.#triedAt = this.#context.clock.now()
-    this.#retryTimer?.cancel()
-    this.#retryTimer = undefined
+    this.#retry.cancel()
     void this.#tellOutside()
     void this.#race.run().then(() => {
       if (!this.#race.running) this.#afterRace()
@@ -297,10 +300,10 @@ export class DirectKeeper {
   }
 
   #afterRace(): void {
-    if (this.#closed || !this.#session.active || this.#retryTimer) return
+    if (this.#closed || !this.#session.active || this.#retry.waiting) return
     // One that waits for the peer's hello counts: it becomes ready in a moment, or its end is told by `onPaths`.
     if (this.#session.links.some(isDirect)) {
-      if (this.#onUdp()) this.#upgradeLater()
+      if (this.#onUdp()) this.#retryLater()
       return
     }
     if (!this.#race.informed) {
@@ -320,32 +323,24 @@ export class DirectKeeper {
     this.#context.onChange()
   }
 
-  /** TCP carries more for less, so it is tried for again while UDP is in use. */
-  #upgradeLater(): void {
-    this.#retryTimer?.cancel()
-    const delay = upgradeRetryMs(this.#upgrades, this.#session.streamCount > 0)
-    this.#retryTimer = this.#context.clock.after(delay, () => {
-      this.#retryTimer = undefined
-      if (this.#closed || !this.#onUdp()) return
-      this.#upgrades++
-      this.#announce(true)
-      this.#try()
-    })
-  }
-
   #onUdp(): boolean {
     return this.#session.active?.kind === 'udp' && !this.#hasTcp() && this.#session.preferred !== 'udx'
   }
 
   #retryLater(): void {
-    this.#retryTimer?.cancel()
-    const delay = directRetryMs(this.#failures, this.#session.streamCount > 0)
-    this.#retryTimer = this.#context.clock.after(delay, () => {
-      this.#retryTimer = undefined
-      if (this.#closed || !this.#session.active || this.#hasDirect()) return
+    this.#retry.begin(this.#retryMs(), () => {
+      if (this.#closed || !this.#session.active) return
+      if (this.#onUdp()) this.#upgrades++
+      else if (this.#hasDirect()) return
       this.#announce(true)
       this.#try()
     })
+  }
+
+  /** TCP carries more for less, so it is tried for again also while UDP is in use. */
+  #retryMs(): number {
+    const busy = this.#session.streamCount > 0
+    return this.#onUdp() ? upgradeRetryMs(this.#upgrades, busy) : directRetryMs(this.#failures, busy)
   }
 
   /** In this network, no way to this peer was found the last time. */

@@ -1,9 +1,13 @@
+import { once } from 'node:events'
 import test from 'ava'
+import { createSealer } from '../../agent/path/seal.ts'
 import type { SessionStream } from '../../agent/session/stream.ts'
 import { CulvertError } from '../../common/errors.ts'
+import { systemClock } from '../../common/platform/clock.ts'
 import { generateKeyPair } from '../../common/platform/ed25519.ts'
 import { transferBothWays } from '../scenario/transfer.ts'
-import { type LoopbackPeerOptions, startLoopbackPeer, startLoopbackRelay } from './loopback-peers.ts'
+import { type LoopbackPeer, type LoopbackPeerOptions, startLoopbackPeer, startLoopbackRelay } from './loopback-peers.ts'
+import { openLoopback, type Side, sealPair } from './sealed-pair.ts'
 
 const never = new AbortController().signal
 
@@ -62,6 +66,28 @@ test('with time to wait, no user byte goes over the relay when a direct path can
   t.is(received, sent)
   t.is(peer.traffic.relayBytesIn + peer.traffic.relayBytesOut, 0)
   t.is(peer.traffic.bytesOut, 1 << 20)
+})
+
+test('where a path over UDP broke and a relay took over, direct ways are looked for at once', async t => {
+  const loopback = await openLoopback()
+  t.teardown(() => loopback.close())
+  await using pair = await startPair()
+  const [smaller, larger] = pair.a.key.id < pair.b.key.id ? [pair.a, pair.b] : [pair.b, pair.a]
+  const sockets = await loopback.connect()
+  const side = ({ key }: LoopbackPeer): Side => ({ id: key.id, sealer: createSealer(key, systemClock) })
+  const [here, there] = await sealPair(sockets, side(smaller), side(larger))
+  const overUdp = { kind: 'udp', transport: 'udx', how: 'punched' } as const
+  larger.peers.attach({ ...there, ...overUdp })
+  smaller.peers.attach({ ...here, ...overUdp })
+  const peer = smaller.peer(larger.key.id)
+  await smaller.until(() => peer.session?.active?.kind === 'udp')
+  const stream = await peer.openStream('echo', never)
+  stream.write('here')
+  await once(stream, 'data')
+  t.is(peer.direct?.faults.size, 0, 'nothing was tried yet: what improves a path over UDP waits')
+  for (const socket of sockets) socket.destroy()
+  await smaller.until(() => peer.session?.active?.kind === 'relay' && (peer.direct?.faults.size ?? 0) > 0)
+  t.true(peer.direct?.faults.has('tcp/punched'))
 })
 
 test('a peer that nobody knows is refused, and shows in the log once', async t => {
