@@ -29,6 +29,7 @@ export class PunchAttempts {
   #next: number
   #dialogue: PunchDialogue | undefined
   #stop: AbortController | undefined
+  #ended: Promise<void> = Promise.resolve()
 
   constructor(options: PunchAttemptsOptions) {
     this.#options = options
@@ -56,12 +57,18 @@ export class PunchAttempts {
   async join(number: number, talk: (dialogue: PunchDialogue) => Promise<Path>): Promise<boolean> {
     const { over, clock, signal, send, attach, onOutcome } = this.#options
     this.#stop?.abort()
+    const before = this.#ended
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#ended = promise
     const stop = new AbortController()
     const either = AbortSignal.any([signal, stop.signal])
     const dialogue = new PunchDialogue(number, clock, either, words => send(number, { over, ...words }))
     this.#dialogue = dialogue
     this.#stop = stop
     try {
+      // What the one before holds, as its place in the search gate, is free only when it has ended.
+      await before
+      if (either.aborted) throw new CulvertError('aborted', 'the attempt was aborted')
       const path = await talk(dialogue)
       if (signal.aborted) path.stream.destroy()
       else attach(path)
@@ -72,6 +79,7 @@ export class PunchAttempts {
       return thrown instanceof Missed && !signal.aborted
     } finally {
       stop.abort()
+      resolve()
       if (this.#dialogue === dialogue) this.#dialogue = undefined
     }
   }

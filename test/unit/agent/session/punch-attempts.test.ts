@@ -1,0 +1,81 @@
+import test from 'ava'
+import { Missed, PunchAttempts } from '../../../../agent/session/punch-attempts.ts'
+import type { PunchDialogue } from '../../../../agent/session/punch-dialogue.ts'
+import { SearchGate } from '../../../../agent/session/search-gate.ts'
+import { CulvertError } from '../../../../common/errors.ts'
+import { systemRandom } from '../../../../common/platform/random.ts'
+import { FakeClock } from '../../fake-clock.ts'
+
+function scene() {
+  const stop = new AbortController()
+  const outcomes: (string | undefined)[] = []
+  const attempts = new PunchAttempts({
+    over: 'udp',
+    clock: new FakeClock(),
+    random: systemRandom,
+    signal: stop.signal,
+    attach: () => undefined,
+    send: () => undefined,
+    onOutcome: error => outcomes.push(error?.code),
+  })
+  return { attempts, outcomes, stop }
+}
+
+/** Talk that waits for the peer's next words, which do not come. */
+async function silence(dialogue: PunchDialogue): Promise<never> {
+  await dialogue.next(['answer'], why => why)
+  throw new CulvertError('internal', 'nobody has answered')
+}
+
+test('an attempt that takes the place of another finds the search gate free', async t => {
+  const { attempts, outcomes } = scene()
+  const gate = new SearchGate()
+  const first = attempts.join(1, async dialogue => {
+    using entered = gate.enter()
+    t.truthy(entered)
+    return await silence(dialogue)
+  })
+  await Promise.resolve()
+  t.true(gate.taken)
+  const second = attempts.join(2, () => {
+    t.false(gate.taken)
+    throw new CulvertError('timed-out', 'nobody came')
+  })
+  t.false(await first)
+  t.false(await second)
+  t.deepEqual(outcomes, ['timed-out'], 'one that was replaced has no outcome')
+})
+
+test('words that come while the attempt before it still ends are kept for the next one', async t => {
+  const { attempts } = scene()
+  const first = attempts.join(1, silence)
+  const second = attempts.join(2, async dialogue => {
+    t.is((await dialogue.next(['go'], why => why)).kind, 'go')
+    throw new CulvertError('timed-out', 'nobody came')
+  })
+  t.false(attempts.receive(1, { kind: 'go' }))
+  t.true(attempts.receive(2, { kind: 'go' }))
+  await Promise.all([first, second])
+  t.false(attempts.running)
+})
+
+test('an attempt that is replaced before it began does not begin', async t => {
+  const { attempts, outcomes } = scene()
+  const begun: number[] = []
+  const talk = (number: number) => () => {
+    begun.push(number)
+    return Promise.reject(new CulvertError('timed-out', 'nobody came'))
+  }
+  await Promise.all([attempts.join(1, silence), attempts.join(2, talk(2)), attempts.join(3, talk(3))])
+  t.deepEqual(begun, [3])
+  t.deepEqual(outcomes, ['timed-out'])
+})
+
+test('only foretold ports that missed are worth another attempt at once, and none is after the end', async t => {
+  const { attempts, stop } = scene()
+  const missed = () => Promise.reject(new Missed(new CulvertError('timed-out', 'nobody came')))
+  t.true(await attempts.begin(missed))
+  t.false(await attempts.begin(() => Promise.reject(new CulvertError('timed-out', 'nobody came'))))
+  stop.abort()
+  t.false(await attempts.begin(missed))
+})
