@@ -34,6 +34,7 @@ export class UdpPorts implements AsyncDisposable {
   readonly #receivers = new Map<string, ProbeReceiver>()
   #outside: { readonly endpoint: Endpoint; readonly seenAt: number } | undefined
   #asking: Promise<Endpoint | undefined> | undefined
+  readonly #stop = new AbortController()
 
   /** Binds them; `port-in-use` when it is taken for IPv4. */
   static async open(options: UdpPortsOptions): Promise<UdpPorts> {
@@ -82,17 +83,18 @@ export class UdpPorts implements AsyncDisposable {
     return fresh ? this.#outside?.endpoint : undefined
   }
 
-  /** Asks for it, as a NAT may have drawn another since; undefined when nobody answers. */
-  async learnOutside(servers: readonly Endpoint[], signal: AbortSignal): Promise<Endpoint | undefined> {
+  /** Asks for it, as a NAT may have drawn another since; undefined when nobody answers. One question serves all peers. */
+  async learnOutside(servers: readonly Endpoint[]): Promise<Endpoint | undefined> {
     const { clock } = this.#options
     if (this.#outside && clock.now() - this.#outside.seenAt < ASK_AGAIN_MS) return this.#outside.endpoint
-    this.#asking ??= this.#ask(servers, signal).finally(() => {
+    this.#asking ??= this.#ask(servers).finally(() => {
       this.#asking = undefined
     })
     return this.#asking
   }
 
   async close(): Promise<void> {
+    this.#stop.abort()
     this.#receivers.clear()
     await Promise.all([this.#v4.close(), this.#v6?.close()])
   }
@@ -101,12 +103,12 @@ export class UdpPorts implements AsyncDisposable {
     return this.close()
   }
 
-  async #ask(servers: readonly Endpoint[], signal: AbortSignal): Promise<Endpoint | undefined> {
+  async #ask(servers: readonly Endpoint[]): Promise<Endpoint | undefined> {
     const { clock, random } = this.#options
     const stop = new AbortController()
     const asked = servers.filter(({ address }) => !address.includes(':')).slice(0, MAX_SERVERS)
     const requests = asked.map(async server => {
-      const options = { clock, random, signal: AbortSignal.any([signal, stop.signal]) }
+      const options = { clock, random, signal: AbortSignal.any([this.#stop.signal, stop.signal]) }
       const outcome = await stunRequest(this.#v4.stun, server, { ...options, retransmission: QUICK_RETRANSMISSION })
       if (outcome.kind !== 'answered') throw new CulvertError('relay-unreachable', `no STUN answer: ${outcome.kind}`)
       return outcome.outside

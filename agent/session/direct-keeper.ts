@@ -44,7 +44,6 @@ export class DirectKeeper {
   #toldSituation = ''
   /** What probes are sealed with; drawn by the peer with the smaller id. */
   readonly #probeSecret: Uint8Array | undefined
-  readonly #stop = new AbortController()
   #theirSituation: Situation | undefined
   #graceTimer: Timer | undefined
   readonly #retry: RetryWait
@@ -231,7 +230,6 @@ export class DirectKeeper {
 
   close(): void {
     this.#closed = true
-    this.#stop.abort()
     this.#bulk.close()
     this.#graceTimer?.cancel()
     this.#retry.cancel()
@@ -242,7 +240,7 @@ export class DirectKeeper {
   async #wantUdx(): Promise<void> {
     const { ports, stunServers, candidates } = this.#context
     if (!ports) return
-    await ports.learnOutside(stunServers(), this.#stop.signal)
+    await ports.learnOutside(stunServers())
     if (this.#closed || !this.#session.active) return
     if (this.#probeSecret) this.#session.sendProbeSecret(this.#probeSecret)
     this.#session.sendCandidates(candidates(), 'udx-beside')
@@ -276,7 +274,7 @@ export class DirectKeeper {
   /** Where our UDP port is seen from outside is found out only when it is needed. */
   async #tellOutside(): Promise<void> {
     const { ports, stunServers } = this.#context
-    const outside = await ports?.learnOutside(stunServers(), this.#stop.signal)
+    const outside = await ports?.learnOutside(stunServers())
     if (outside && !this.#closed && this.#session.active) this.#announce(false)
   }
 
