@@ -183,7 +183,7 @@ export const configSchema = group('The configuration of a culvert agent.', {
   ),
   nat: z.prefault(
     group('Getting through routers.', {
-      portMapping: z._default(flag('Ask the router to open a port, by UPnP.'), true),
+      portMapping: z._default(flag('Ask the router to open the ports, by PCP, NAT-PMP or UPnP.'), true),
       probeBudget: z.prefault(
         group('What looking for a way through routers may cost them.', {
           entries: z._default(

@@ -2,7 +2,7 @@
  * Whether TCP or UDX carries a long stream faster, found by trying, as a pure function of samples. TCP costs an eighth
  * of the processor time and is quicker where the line is clean; on long and lossy lines UDX carries twice as much.
  *
- *   calm ──backlog──▶ flowing ──3 s──▶ asking ──the other is there──▶ trying ──2 s──▶ calm, on the faster one
+ *   calm ──backlog──▶ flowing ──3 s──▶ asking ──the other is there──▶ trying ──3 s──▶ calm, on the faster one
  */
 export type BulkTransport = 'tcp' | 'udx'
 

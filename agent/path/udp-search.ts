@@ -12,9 +12,9 @@ const SAMPLES = 8
 const AIM_SAMPLES = 3
 /** Many routers forget a mapping without an answer after 30 s, some after 10. */
 const REOPEN_MS = 5_000
-/** A single flow may be repeated more often: its packet may be the lost one. */
 /** A packet was lost, or the NAT began its range again just then. */
 const SANDWICH_TRIES = 3
+/** A single flow may be repeated more often: its packet may be the lost one. */
 const SANDWICH_AGAIN_MS = 300
 const SMALL_WINDOW_AGAIN_MS = 250
 const AIM_AGAIN_MS = 150

@@ -54,8 +54,7 @@ export interface RaceContext {
   readonly random: Random
   readonly log: Log
   readonly budget: AttemptBudget
-  /** Our fixed UDP port and the address outside that the router maps to it. */
-  /** Undefined when this machine makes no UDP paths. */
+  /** For data channels; undefined when this machine makes none. */
   udp(): UdpSituation | undefined
   /** Our own UDP port; undefined where UDX cannot be had. */
   readonly ports: UdpPorts | undefined
@@ -86,7 +85,7 @@ export interface RaceContext {
   place(): string
 }
 
-/** The attempts to reach one peer directly: TCP to each of its candidates, and UDP by ICE. */
+/** The attempts to reach one peer directly, every way at once, with the search through hard NATs after them. */
 export class DirectRace {
   readonly #context: RaceContext
   readonly #stop = new AbortController()
