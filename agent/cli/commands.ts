@@ -6,6 +6,7 @@ const config: OptionSpec = {
   summary: 'the config file (else CULVERT_CONFIG, else /etc/culvert/agent.json)',
 }
 const json: OptionSpec = { summary: 'print one JSON document, also for an error' }
+const watch: OptionSpec = { summary: 'show it again after every change; with --json one document per line' }
 /** Options of every command that talks to a running agent. */
 const toAgent = {
   socket: {
@@ -65,18 +66,14 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: 'peers',
     operands: [],
     summary: 'list the peers and how they are reached',
-    options: { json, ...toAgent },
+    options: { json, watch, ...toAgent },
     load: () => import('./peers.ts'),
   },
   {
     name: 'status',
     operands: [],
     summary: 'show the agent: relays, NAT, peers, services, forwards',
-    options: {
-      json,
-      watch: { summary: 'show it again after every change; with --json one document per line' },
-      ...toAgent,
-    },
+    options: { json, watch, ...toAgent },
     load: () => import('./status.ts'),
   },
   {

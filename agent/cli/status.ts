@@ -1,37 +1,7 @@
 import { formatStatus } from '../control/format-status.ts'
-import type { AgentStatus } from '../control/status.ts'
 import type { Arguments, CommandIo } from './command.ts'
-import { EXIT_DONE } from './exit-code.ts'
-import { printJson } from './output.ts'
-import { pageStyle } from './page-style.ts'
-import { agentOf } from './running-agent.ts'
+import { showPage } from './live-page.ts'
 
-/** To the first corner of the terminal; the rest of a line; all below (ECMA-48 CUP, EL, ED): no line is blank meanwhile. */
-const TO_CORNER = '\u001b[H'
-const CLEAR_LINE = '\u001b[K'
-const CLEAR_BELOW = '\u001b[J'
-
-export async function run(args: Arguments, io: CommandIo): Promise<number> {
-  const agent = await agentOf(args, io)
-  const show = (status: AgentStatus, inPlace = false) => {
-    if (args.flag('json')) {
-      printJson(io, status)
-      return
-    }
-    const page = formatStatus(status, pageStyle(io))
-    io.out(inPlace ? redrawn(page, process.stdout.rows) : page)
-  }
-  if (!args.flag('watch')) {
-    show(await agent.status(io.signal))
-    return EXIT_DONE
-  }
-  for await (const status of agent.watchStatus(io.signal)) show(status, process.stdout.isTTY)
-  return EXIT_DONE
-}
-
-/** The page over the last one; what is longer than the terminal is cut, for it would scroll. */
-function redrawn(page: string, rows: number): string {
-  const lines = page.trimEnd().split('\n')
-  const shown = rows > 1 ? lines.slice(0, rows - 1) : lines
-  return `${TO_CORNER}${shown.map(line => `${line}${CLEAR_LINE}\n`).join('')}${CLEAR_BELOW}`
+export function run(args: Arguments, io: CommandIo): Promise<number> {
+  return showPage({ words: formatStatus, json: status => status }, args, io)
 }

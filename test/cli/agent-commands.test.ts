@@ -71,21 +71,35 @@ test.serial('bench tells both directions and the round trips, and is short over 
   t.is((await culvert(['bench', 'tv'], env)).code, 3)
 })
 
-test.serial('status --watch --json prints one line per change, and ends well on SIGTERM', async t => {
-  const { socketPath, driver } = await createScene(t)
-  const child = startCulvert(['status', '--watch', '--json', '--socket', socketPath])
-  const seen: number[] = []
+/** What `--watch --json` prints until it was told one change, and its exit code. */
+async function watched(command: string, { socketPath, driver }: Awaited<ReturnType<typeof createScene>>) {
+  const child = startCulvert([command, '--watch', '--json', '--socket', socketPath])
+  const seen: unknown[] = []
   let rest = ''
   for await (const chunk of child.stdout) {
     const lines = (rest + chunk).split('\n')
     rest = lines.pop() ?? ''
-    for (const line of lines) seen.push(JSON.parse(line).uptimeS)
+    for (const line of lines) seen.push(JSON.parse(line))
     if (seen.length === 1) driver.change()
     else child.kill('SIGTERM')
   }
   if (child.exitCode === null) await once(child, 'close')
-  t.deepEqual(seen, [0, 1])
-  t.is(child.exitCode, 0)
+  return { seen, exitCode: child.exitCode }
+}
+
+test.serial('status --watch --json prints one line per change, and ends well on SIGTERM', async t => {
+  const { seen, exitCode } = await watched('status', await createScene(t))
+  t.like(seen, [{ uptimeS: 0 }, { uptimeS: 1 }])
+  t.is(seen.length, 2)
+  t.is(exitCode, 0)
+})
+
+test.serial('peers --watch --json prints the peers alone, one line per change', async t => {
+  const scene = await createScene(t)
+  const { seen, exitCode } = await watched('peers', scene)
+  const { out } = await culvert(['peers', '--json'], { CULVERT_SOCKET: scene.socketPath })
+  t.deepEqual(seen, [JSON.parse(out), JSON.parse(out)])
+  t.is(exitCode, 0)
 })
 
 test.serial('exit codes tell why a peer cannot be had', async t => {
