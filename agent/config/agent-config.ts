@@ -15,7 +15,5 @@ export type AgentConfig = DeepReadonly<
   Omit<Written, '$schema' | 'name' | 'controlSocket'> & { name: string; controlSocket: string }
 >
 
-export type RelayOption = AgentConfig['relays'][number]
 export type PeerOption = AgentConfig['peers'][string]
-export type ServiceOption = AgentConfig['services'][string]
 export type ForwardOption = AgentConfig['forwards'][number]

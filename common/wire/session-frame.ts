@@ -37,8 +37,6 @@ export const FRAME = {
   secret: 0x51,
 } as const
 
-export type FrameType = (typeof FRAME)[keyof typeof FRAME]
-
 export const SEQUENCED_BIT = 0x40
 
 /** One frame as it came off a path; the payload may be a view into a larger buffer. */
