@@ -1,5 +1,6 @@
 import type { Clock } from '../common/platform/clock.ts'
 import type { Log } from '../common/platform/log.ts'
+import { sameBytes } from '../common/wire/bytes.ts'
 import { type PeerId, shortPeerId } from '../common/wire/peer-id.ts'
 import type { AgentMessage, CallFailure, RelayMessage } from '../common/wire/relay-message.ts'
 import type { Counters, RefusalLabel } from './counters.ts'
@@ -58,7 +59,7 @@ export class Switchboard<L extends SwitchLine> {
     if (peer === undefined || instance === undefined) return
     const older = this.directory.join(peer, line)
     if (older === undefined || older === line) return
-    const sameInstance = older.instance !== undefined && Buffer.compare(older.instance, instance) === 0
+    const sameInstance = older.instance !== undefined && sameBytes(older.instance, instance)
     this.#counters.replaced++
     if (!sameInstance) {
       this.#counters.clones++

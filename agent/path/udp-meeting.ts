@@ -2,6 +2,7 @@ import { asCulvertError, CulvertError } from '../../common/errors.ts'
 import { type Clock, deadline } from '../../common/platform/clock.ts'
 import type { Random } from '../../common/platform/random.ts'
 import type { UdxStream } from '../../common/platform/udx-stream.ts'
+import { sameBytes } from '../../common/wire/bytes.ts'
 import { type Endpoint, sameEndpoint } from '../../common/wire/endpoint.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
 import {
@@ -225,8 +226,4 @@ export class UdpMeeting {
     const { keys, random } = this.#options
     port.send(sealProbe(keys.send, random.bytes(PROBE_NONCE_BYTES), message), remote)
   }
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return Buffer.compare(a, b) === 0
 }

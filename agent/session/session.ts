@@ -1,6 +1,7 @@
 import { CulvertError, type ErrorCode } from '../../common/errors.ts'
 import type { Clock } from '../../common/platform/clock.ts'
 import { noteTraffic } from '../../common/platform/engine.ts'
+import { sameBytes } from '../../common/wire/bytes.ts'
 import { type Candidate, decodeCandidates, encodeCandidates } from '../../common/wire/candidate.ts'
 import { decodeProbeSecret } from '../../common/wire/probe.ts'
 import { decodePunch, encodePunch, type PunchSignal } from '../../common/wire/punch-signal.ts'
@@ -472,8 +473,4 @@ export class Session implements StreamHost {
 function wishOf(flags: number): CandidatesWish | undefined {
   if (flags & WISHES['try-now']) return 'try-now'
   return flags & WISHES['udx-beside'] ? 'udx-beside' : undefined
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return Buffer.compare(a, b) === 0
 }

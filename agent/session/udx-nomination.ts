@@ -2,6 +2,7 @@ import { CulvertError } from '../../common/errors.ts'
 import { type Clock, pause } from '../../common/platform/clock.ts'
 import type { Random } from '../../common/platform/random.ts'
 import type { UdxStream } from '../../common/platform/udx-stream.ts'
+import { sameBytes } from '../../common/wire/bytes.ts'
 import { type Endpoint, formatEndpoint, sameEndpoint } from '../../common/wire/endpoint.ts'
 import { PROBE_ID_BYTES, type ProbeMessage } from '../../common/wire/probe.ts'
 import type { UdpPort } from '../nat/udp-port.ts'
@@ -84,19 +85,19 @@ export class UdxNomination {
   answered(message: Nominated, from: Endpoint): void {
     const waiting = this.#waiting
     if (!waiting || !sameEndpoint(waiting.from, from)) return
-    if (Buffer.compare(waiting.transaction, message.transaction) === 0) waiting.settle(message)
+    if (sameBytes(waiting.transaction, message.transaction)) waiting.settle(message)
   }
 
   /** The other side: takes the pair, and gives our end of the stream; undefined for one that is taken or worth nothing. */
   accept(message: Nominate, from: Endpoint, port: UdpPort): UdxStream | undefined {
     const { random, budget } = this.#context
-    const again = this.#taken && Buffer.compare(this.#taken.nominate.transaction, message.transaction) === 0
+    const again = this.#taken && sameBytes(this.#taken.nominate.transaction, message.transaction)
     if (again && this.#taken && !sameEndpoint(this.#taken.from, from)) return undefined
     if (again && this.#taken?.nominate.small === message.small) {
       this.#answer(message, this.#taken.stream, from, port)
       return undefined
     }
-    if (!again && Buffer.compare(message.cookie, this.#cookie) !== 0) return undefined
+    if (!again && !sameBytes(message.cookie, this.#cookie)) return undefined
     if (!budget.takeUdpOffer()) return undefined
     // Our answer of full size was lost, so both ends take small packets.
     if (again) this.#taken?.stream.destroy()

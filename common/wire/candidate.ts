@@ -1,7 +1,7 @@
 import { CulvertError } from '../errors.ts'
-import { addressFromBytes, addressToBytes } from './address-bytes.ts'
 import { ByteReader, ByteWriter } from './bytes.ts'
 import { type Endpoint, formatEndpoint } from './endpoint.ts'
+import { MAX_ENDPOINT_BYTES, readAnyEndpoint, writeEndpoint } from './endpoint-bytes.ts'
 
 /** How a direct path is made; the words of `status`. */
 export type DirectHow = 'lan' | 'public' | 'ipv6' | 'mapped' | 'punched'
@@ -20,20 +20,16 @@ const KINDS = ['tcp', 'udp'] as const
 const HOWS = ['lan', 'public', 'ipv6', 'mapped', 'punched'] as const
 
 /**
- * Layout, per candidate: kind u8 (0 tcp, 1 udp), how u8 (0 lan, 1 public, 2 ipv6, 3 mapped, 4 punched), family u8
- * (4 or 6), port u16, address (4 or 16 bytes). A count u8 stands before them.
+ * Layout, per candidate: kind u8 (0 tcp, 1 udp), how u8 (0 lan, 1 public, 2 ipv6, 3 mapped, 4 punched), endpoint. A
+ * count u8 stands before them.
  */
 export function encodeCandidates(candidates: readonly Candidate[]): Uint8Array {
-  const writer = new ByteWriter(1 + MAX_CANDIDATES * 21)
+  const writer = new ByteWriter(1 + MAX_CANDIDATES * (2 + MAX_ENDPOINT_BYTES))
   const sent = candidates.slice(0, MAX_CANDIDATES)
   writer.u8(sent.length)
   for (const { kind, how, endpoint } of sent) {
-    const address = addressToBytes(endpoint.address)
-    writer.u8(KINDS.indexOf(kind))
-    writer.u8(HOWS.indexOf(how))
-    writer.u8(address.length === 4 ? 4 : 6)
-    writer.u16(endpoint.port)
-    writer.bytes(address)
+    writer.u8(KINDS.indexOf(kind)).u8(HOWS.indexOf(how))
+    writeEndpoint(writer, endpoint)
   }
   return writer.finish()
 }
@@ -47,11 +43,8 @@ export function decodeCandidates(bytes: Uint8Array): readonly Candidate[] {
   for (let i = 0; i < count; i++) {
     const kind = KINDS[reader.u8()]
     const how = HOWS[reader.u8()]
-    const family = reader.u8()
-    if (family !== 4 && family !== 6) throw new CulvertError('wire-malformed', `address family ${family}`)
-    const port = reader.u16()
-    const address = addressFromBytes(reader.bytes(family === 4 ? 4 : 16))
-    if (kind && how && port > 0) candidates.push({ kind, how, endpoint: { address, port } })
+    const endpoint = readAnyEndpoint(reader)
+    if (kind && how && endpoint.port > 0) candidates.push({ kind, how, endpoint })
   }
   return candidates
 }

@@ -6,3 +6,10 @@ const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\
 export function plainText(text: string): string {
   return text.replace(UNPRINTABLE, ' ')
 }
+
+/** At most so many bytes of UTF-8. */
+export function cutText(text: string, maxBytes: number): string {
+  const bytes = Buffer.from(text, 'utf8')
+  // A character torn at the cut comes out as a replacement character, which takes up to two bytes more than its rest.
+  return bytes.length <= maxBytes ? text : bytes.subarray(0, maxBytes - 2).toString('utf8')
+}

@@ -1,8 +1,7 @@
 import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto'
-import { CulvertError } from '../errors.ts'
-import { addressFromBytes, addressToBytes } from './address-bytes.ts'
 import { ByteReader, ByteWriter } from './bytes.ts'
 import type { Endpoint } from './endpoint.ts'
+import { MAX_ENDPOINT_BYTES, readEndpoint, writeEndpoint } from './endpoint-bytes.ts'
 import { PROBE_BYTE } from './udp-packet.ts'
 
 /** What one of two peers sends the other to find a way through NATs; see PROTOCOL.md §6. */
@@ -94,16 +93,14 @@ export function openProbe({ key }: ProbeKey, packet: Buffer): ProbeMessage | und
 }
 
 function encode(message: ProbeMessage): Buffer {
-  const writer = new ByteWriter(1 + 2 * PROBE_ID_BYTES + 19)
+  const writer = new ByteWriter(1 + 2 * PROBE_ID_BYTES + MAX_ENDPOINT_BYTES)
   writer.u8(KINDS.indexOf(message.kind)).bytes(message.transaction)
   switch (message.kind) {
     case 'check':
       return writer.u16(message.aimedAt).finish()
-    case 'answer': {
-      const address = addressToBytes(message.seen.address)
-      writer.bytes(message.cookie).u8(address.length === 4 ? 4 : 6)
-      return writer.u16(message.seen.port).bytes(address).finish()
-    }
+    case 'answer':
+      writeEndpoint(writer.bytes(message.cookie), message.seen)
+      return writer.finish()
     case 'nominate':
       return writer
         .bytes(message.cookie)
@@ -126,19 +123,8 @@ export function decodeProbe(plain: Uint8Array): ProbeMessage | undefined {
   switch (kind) {
     case 'check':
       return { kind, transaction, aimedAt: reader.u16() }
-    case 'answer': {
-      const cookie = reader.bytes(PROBE_ID_BYTES)
-      const family = reader.u8()
-      if (family !== 4 && family !== 6) throw new CulvertError('wire-malformed', `address family ${family}`)
-      const port = reader.u16()
-      if (port === 0) throw new CulvertError('wire-malformed', 'port 0')
-      return {
-        kind,
-        transaction,
-        cookie,
-        seen: { address: addressFromBytes(reader.bytes(family === 4 ? 4 : 16)), port },
-      }
-    }
+    case 'answer':
+      return { kind, transaction, cookie: reader.bytes(PROBE_ID_BYTES), seen: readEndpoint(reader) }
     case 'nominate': {
       const cookie = reader.bytes(PROBE_ID_BYTES)
       return { kind, transaction, cookie, stream: reader.u32(), small: (reader.u8() & SMALL) !== 0 }

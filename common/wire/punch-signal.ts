@@ -1,7 +1,7 @@
 import { CulvertError } from '../errors.ts'
-import { addressFromBytes, addressToBytes } from './address-bytes.ts'
 import { ByteReader, ByteWriter } from './bytes.ts'
 import type { Endpoint } from './endpoint.ts'
+import { MAX_ENDPOINT_BYTES, readEndpoint, writeEndpoint } from './endpoint-bytes.ts'
 import { PROBE_SECRET_BYTES } from './probe.ts'
 import { encodeFrame, FRAME, type Frame } from './session-frame.ts'
 
@@ -41,14 +41,13 @@ interface Meeting<Kind> {
 }
 
 const KINDS = ['offer', 'answer', 'decline', 'ask', 'window', 'aim', 'go'] as const
-const ENDPOINT_BYTES = 19
 const KIND_BITS = 0x0f
 const UDP_BIT = 0x80
 const FIRST_BIT = 0x01
 
 /** Flags: the kind, and bit 7 for UDP. */
 export function encodePunch(attempt: number, signal: PunchSignal): Buffer {
-  const writer = new ByteWriter(2 * ENDPOINT_BYTES + PROBE_SECRET_BYTES)
+  const writer = new ByteWriter(2 * MAX_ENDPOINT_BYTES + PROBE_SECRET_BYTES)
   switch (signal.kind) {
     case 'offer':
       writeEndpoint(writer, signal.outside)
@@ -121,21 +120,4 @@ function decodeWords(
 
 function readBetween(reader: ByteReader): { readonly between?: Endpoint } {
   return reader.left > 0 ? { between: readEndpoint(reader) } : {}
-}
-
-/** family u8 (4 or 6), port u16, address. */
-function writeEndpoint(writer: ByteWriter, { address, port }: Endpoint): void {
-  const bytes = addressToBytes(address)
-  writer
-    .u8(bytes.length === 4 ? 4 : 6)
-    .u16(port)
-    .bytes(bytes)
-}
-
-function readEndpoint(reader: ByteReader): Endpoint {
-  const family = reader.u8()
-  if (family !== 4 && family !== 6) throw new CulvertError('wire-malformed', `address family ${family}`)
-  const port = reader.u16()
-  if (port === 0) throw new CulvertError('wire-malformed', 'port 0')
-  return { address: addressFromBytes(reader.bytes(family === 4 ? 4 : 16)), port }
 }

@@ -1,6 +1,6 @@
 import { CulvertError, type ErrorCode } from '../errors.ts'
 import { ByteReader, ByteWriter } from './bytes.ts'
-import { plainText } from './plain-text.ts'
+import { cutText, plainText } from './plain-text.ts'
 
 /** The session protocol's versions that we speak. */
 export const SESSION_VERSION = 1
@@ -175,17 +175,12 @@ export function decodeCredit(payload: Uint8Array): number {
   return new ByteReader(payload).u32()
 }
 
-/** `reset`: a code of ours by name, and a sentence, cut to 300 bytes. */
+/** `reset`: a code of ours by name, and a sentence, cut to 300 bytes: a longer one would cost us the path. */
 export function encodeReset(stream: number, code: ErrorCode, reason: string): Buffer {
-  const writer = new ByteWriter(4 + MAX_CODE_BYTES + MAX_REASON_BYTES).text(code).text(cut(reason))
+  const writer = new ByteWriter(4 + MAX_CODE_BYTES + MAX_REASON_BYTES)
+    .text(code)
+    .text(cutText(reason, MAX_REASON_BYTES))
   return encodeFrame(FRAME.reset, stream, writer.finish())
-}
-
-/** At most 300 bytes of UTF-8: a longer text would cost us the path. */
-function cut(text: string): string {
-  const bytes = Buffer.from(text, 'utf8')
-  // A character torn at the cut comes out as a replacement character, which takes up to two bytes more than its rest.
-  return bytes.length <= MAX_REASON_BYTES ? text : bytes.subarray(0, MAX_REASON_BYTES - 2).toString('utf8')
 }
 
 export function decodeReset(payload: Uint8Array): { readonly code: string; readonly reason: string } {
@@ -210,7 +205,7 @@ export function encodeIce(attempt: number, signal: IceSignal): Buffer {
       writer.text(fitting(signal.mid, MAX_ICE_MID_BYTES)).text(fitting(signal.line, MAX_ICE_LINE_BYTES))
       break
     case 'failed':
-      writer.text(cut(signal.reason))
+      writer.text(cutText(signal.reason, MAX_REASON_BYTES))
       break
     default:
       signal satisfies never

@@ -1,7 +1,7 @@
-import { CulvertError } from '../errors.ts'
-import { addressFromBytes, addressToBytes } from './address-bytes.ts'
+import { addressToBytes } from './address-bytes.ts'
 import { ByteReader, ByteWriter } from './bytes.ts'
-import { plainText } from './plain-text.ts'
+import { familyOf, readAddress } from './endpoint-bytes.ts'
+import { cutText, plainText } from './plain-text.ts'
 
 /** What a NAT does, in the words of RFC 4787; as a filtering, `none` lets everybody in. */
 const BEHAVIOURS = [
@@ -50,9 +50,9 @@ export function encodeSituation(situation: Situation): Uint8Array {
     .u8(situation.carrierNat ? CARRIER_NAT : 0)
     .u16(ports.tcp)
     .u16(ports.udp)
-    .u8(address.length === 0 ? 0 : address.length === 4 ? 4 : 6)
+    .u8(lanAddress === undefined ? 0 : familyOf(address))
     .bytes(address)
-    .text(cut(situation.problem))
+    .text(cutText(situation.problem, MAX_PROBLEM_BYTES))
     .finish()
 }
 
@@ -66,8 +66,7 @@ export function decodeSituation(bytes: Uint8Array): Situation {
   const flags = reader.u8()
   const ports = { tcp: reader.u16(), udp: reader.u16() }
   const family = reader.u8()
-  if (family !== 0 && family !== 4 && family !== 6) throw new CulvertError('wire-malformed', `address family ${family}`)
-  const lanAddress = family === 0 ? undefined : addressFromBytes(reader.bytes(family === 4 ? 4 : 16))
+  const lanAddress = family === 0 ? undefined : readAddress(reader, family)
   return {
     udp: { mapping, filtering },
     tcp: { mapping: tcpMapping },
@@ -81,10 +80,4 @@ export function decodeSituation(bytes: Uint8Array): Situation {
 
 function behaviourOf(value: number): Behaviour {
   return BEHAVIOURS[value] ?? 'unknown'
-}
-
-function cut(text: string): string {
-  const bytes = Buffer.from(text, 'utf8')
-  // A character torn at the cut comes out as a replacement character, which takes up to two bytes more than its rest.
-  return bytes.length <= MAX_PROBLEM_BYTES ? text : bytes.subarray(0, MAX_PROBLEM_BYTES - 2).toString('utf8')
 }

@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto'
 import { deadline } from '../../../common/platform/clock.ts'
+import { sameBytes } from '../../../common/wire/bytes.ts'
 import { EpochWatch, isSamePcpEpoch } from '../gateway-epoch.ts'
 import {
   CHECKS_PER_LOOK,
@@ -132,7 +133,7 @@ export class PcpGateway implements MappingGateway {
       const answer = readPcpAnswer(bytes)
       if (!answer || answer.kind === 'announce') return undefined
       // §11.4: the answer to another request, or to somebody else.
-      if (answer.nonce && Buffer.compare(answer.nonce, nonce) !== 0) return undefined
+      if (answer.nonce && !sameBytes(answer.nonce, nonce)) return undefined
       if (answer.kind === 'refused') return answer.opcode === MAP ? answer : undefined
       return answer.protocol === wish.protocol && answer.internalPort === wish.internalPort ? answer : undefined
     }
