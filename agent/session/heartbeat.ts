@@ -9,6 +9,8 @@ export interface Heartbeat {
   readonly awaitingSince: number | undefined
   /** When the oldest thing was sent since the last answer, be it that other things are heard. */
   readonly unansweredSince: number | undefined
+  /** What was heard since then. */
+  readonly unansweredBytes: number
   readonly pingedAt: number
 }
 
@@ -22,17 +24,19 @@ const SUSPECT_MAX_MS = 2_500
 export const DEAD_MS = 5_000
 /**
  * The peer is heard, but nothing of ours gets an answer: a line that swallows full packets carries its pings and not our
- * data. An answer may also wait in a queue behind what the peer sends, so this takes longer.
+ * data. An answer may also wait in a queue behind what the peer sends; where much comes, this takes longer.
  */
 export const STALLED_MS = 4_000
+/** Pings, acknowledgements of others and short messages: no queue to wait in. */
+export const QUEUE_BYTES = 16 * 1024
 export const STALLED_DEAD_MS = 20_000
 
 export function startHeartbeat(now: number): Heartbeat {
-  return { heardAt: now, awaitingSince: undefined, unansweredSince: undefined, pingedAt: now }
+  return { heardAt: now, awaitingSince: undefined, unansweredSince: undefined, unansweredBytes: 0, pingedAt: now }
 }
 
-export function heard(beat: Heartbeat, now: number): Heartbeat {
-  return { ...beat, heardAt: now, awaitingSince: undefined }
+export function heard(beat: Heartbeat, now: number, bytes = 0): Heartbeat {
+  return { ...beat, heardAt: now, awaitingSince: undefined, unansweredBytes: beat.unansweredBytes + bytes }
 }
 
 /** What was heard is the answer to something of ours: an acknowledgement or a pong. */
@@ -43,7 +47,8 @@ export function answered(beat: Heartbeat): Heartbeat {
 /** Something was sent that the peer must answer: data (by an acknowledgement) or a ping. */
 export function sent(beat: Heartbeat, now: number): Heartbeat {
   const { awaitingSince = now, unansweredSince = now } = beat
-  return { ...beat, awaitingSince, unansweredSince }
+  const unansweredBytes = beat.unansweredSince === undefined ? 0 : beat.unansweredBytes
+  return { ...beat, awaitingSince, unansweredSince, unansweredBytes }
 }
 
 export function pinged(beat: Heartbeat, now: number): Heartbeat {
@@ -60,10 +65,16 @@ export function vitalOf(beat: Heartbeat, rttMs: number, now: number): Vital {
   const silent = now - (beat.awaitingSince ?? now)
   const stalled = now - (beat.unansweredSince ?? now)
   if (silent >= DEAD_MS || stalled >= STALLED_DEAD_MS) return 'dead'
-  return silent >= suspectAfterMs(rttMs) || stalled >= stalledAfterMs(rttMs) ? 'suspect' : 'sound'
+  return silent >= suspectAfterMs(rttMs) || stalled >= stalledAfterMs(beat, rttMs) ? 'suspect' : 'sound'
 }
 
-function stalledAfterMs(rttMs: number): number {
+/** A suspect path is sound again only by an answer to what was sent before: a line may carry small packets only. */
+export function isRelieved(beat: Heartbeat, suspectAt: number): boolean {
+  return beat.unansweredSince === undefined || beat.unansweredSince > suspectAt
+}
+
+function stalledAfterMs({ unansweredBytes }: Heartbeat, rttMs: number): number {
+  if (unansweredBytes < QUEUE_BYTES) return suspectAfterMs(rttMs)
   return Math.min(Math.max(STALLED_MS, 8 * rttMs), STALLED_DEAD_MS)
 }
 
@@ -77,7 +88,7 @@ export function nextCheckMs(beat: Heartbeat, busy: boolean, rttMs: number, now: 
   const period = busy ? BUSY_PING_MS : IDLE_PING_MS
   const ping = Math.max(beat.pingedAt, busy ? 0 : beat.heardAt) + period - now
   const silence = untilMs(beat.awaitingSince, suspectAfterMs(rttMs), DEAD_MS, now)
-  const stall = untilMs(beat.unansweredSince, stalledAfterMs(rttMs), STALLED_DEAD_MS, now)
+  const stall = untilMs(beat.unansweredSince, stalledAfterMs(beat, rttMs), STALLED_DEAD_MS, now)
   return Math.max(Math.min(ping, silence, stall), 20)
 }
 

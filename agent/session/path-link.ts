@@ -25,6 +25,7 @@ import {
   answered,
   type Heartbeat,
   heard,
+  isRelieved,
   nextCheckMs,
   pingDue,
   pinged,
@@ -85,7 +86,7 @@ export class PathLink implements PathView {
   #dialled = false
   #how: PathHow
   #ready = false
-  #suspect = false
+  #suspectAt: number | undefined
   #down = false
   #beat: Heartbeat
   #rttMs: number | undefined
@@ -141,7 +142,7 @@ export class PathLink implements PathView {
   }
 
   get suspect(): boolean {
-    return this.#suspect
+    return this.#suspectAt !== undefined
   }
 
   get down(): boolean {
@@ -182,10 +183,14 @@ export class PathLink implements PathView {
     this.bytesOut += batch.dataBytes
     if (batch.dataBytes > 0) this.#usedAt = this.#clock.now()
     this.#writeBytesOf(batch)
-    if (this.#beat.awaitingSince === undefined || this.#beat.unansweredSince === undefined) {
-      this.#beat = sent(this.#beat, this.#clock.now())
-      this.#arm()
-    }
+    this.awaitAnswer()
+  }
+
+  /** More of what went over it is to be answered yet. */
+  awaitAnswer(): void {
+    if (this.#beat.awaitingSince !== undefined && this.#beat.unansweredSince !== undefined) return
+    this.#beat = sent(this.#beat, this.#clock.now())
+    this.#arm()
   }
 
   /** Nobody answers to these, so they say nothing about the path. */
@@ -283,14 +288,15 @@ export class PathLink implements PathView {
   #take(chunk: Buffer): void {
     if (this.#down) return
     const now = this.#clock.now()
-    this.#beat = heard(this.#beat, now)
+    this.#beat = heard(this.#beat, now, chunk.length)
     try {
       this.#parser.push(chunk)
     } catch (thrown) {
       this.fail(asCulvertError(thrown, 'wire-malformed', 'the peer sent what we cannot read'))
     }
-    if (this.#down || !this.#suspect || vitalOf(this.#beat, this.#rttMs ?? 0, now) !== 'sound') return
-    this.#suspect = false
+    if (this.#down || this.#suspectAt === undefined || !isRelieved(this.#beat, this.#suspectAt)) return
+    if (vitalOf(this.#beat, this.#rttMs ?? 0, now) !== 'sound') return
+    this.#suspectAt = undefined
     this.#events.onVital(this)
   }
 
@@ -431,8 +437,8 @@ export class PathLink implements PathView {
       this.fail(new CulvertError('peer-unreachable', `no answer for ${Math.round(now - this.#beat.heardAt)} ms`))
       return
     }
-    if (vital === 'suspect' && !this.#suspect) {
-      this.#suspect = true
+    if (vital === 'suspect' && this.#suspectAt === undefined) {
+      this.#suspectAt = now
       this.#events.onVital(this)
     }
     if (this.#ready && pingDue(this.#beat, this.#busy(), now)) this.#sendPing(() => undefined)

@@ -122,7 +122,7 @@ export class Session implements StreamHost {
       {
         onHello: (from, hello) => this.#onHello(from, hello),
         onSequenced: (_from, seq, frame) => this.#onSequenced(seq, frame),
-        onAck: (_from, received) => this.#onAck(received),
+        onAck: (from, received) => this.#onAck(from, received),
         onDatagram: (_from, frame) => this.#onDatagram(frame),
         onWritable: from => {
           if (from === this.active) this.#sender.pump()
@@ -297,6 +297,8 @@ export class Session implements StreamHost {
     // A peer that greets another epoch of ours, or none, has nothing of what we sent.
     const received = sameBytes(hello.peerEpoch, this.#epoch) ? hello.received : 0
     this.#sender.acknowledge(received)
+    // The peer may have made it because it misses answers on the others.
+    for (const other of this.#links) if (other !== link && other.ready) void other.ping()
     this.#choose()
   }
 
@@ -315,8 +317,9 @@ export class Session implements StreamHost {
     this.#options.events.onRestart()
   }
 
-  #onAck(received: number): void {
+  #onAck(link: PathLink, received: number): void {
     this.#sender.acknowledge(received)
+    if (link === this.active && this.#sender.unacknowledgedBytes > 0) link.awaitAnswer()
   }
 
   #onDatagram(frame: Frame): void {

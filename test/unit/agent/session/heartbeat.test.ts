@@ -7,9 +7,11 @@ import {
   type Heartbeat,
   heard,
   IDLE_PING_MS,
+  isRelieved,
   nextCheckMs,
   pingDue,
   pinged,
+  QUEUE_BYTES,
   STALLED_DEAD_MS,
   STALLED_MS,
   sent,
@@ -36,8 +38,25 @@ for (const [rttMs, suspectMs] of [
   })
 }
 
-test('a path that is heard but never answers is suspect after 4 s or 8 round trips, and dead after 20 s', t => {
-  const beat = heard(sent(startHeartbeat(0), 100), 3_900)
+test('a path on which little is heard and nothing answers is suspect as soon as a silent one', t => {
+  const beat = heard(sent(startHeartbeat(0), 100), 900, QUEUE_BYTES - 1)
+  t.is(vitalOf(beat, 20, 1_099), 'sound')
+  t.is(vitalOf(beat, 20, 1_100), 'suspect')
+  t.is(vitalOf(heard(beat, 1_000, 1), 20, 1_100), 'sound')
+  // What is sent after an answer waits anew, and with an empty queue.
+  t.is(vitalOf(sent(answered(heard(beat, 1_000, 1)), 1_000), 20, 2_000), 'suspect')
+})
+
+test('a suspect path is relieved by an answer to what was sent before, not by what is merely heard', t => {
+  const beat = sent(startHeartbeat(0), 100)
+  t.false(isRelieved(heard(beat, 2_000), 1_100))
+  t.false(isRelieved(pinged(heard(beat, 2_000), 2_100), 1_100))
+  t.true(isRelieved(answered(beat), 1_100))
+  t.true(isRelieved(sent(answered(beat), 2_000), 1_100))
+})
+
+test('a path that is heard much but never answers is suspect after 4 s or 8 round trips, and dead after 20 s', t => {
+  const beat = heard(sent(startHeartbeat(0), 100), 3_900, QUEUE_BYTES)
   t.is(vitalOf(beat, 20, 100 + STALLED_MS - 1), 'sound')
   t.is(vitalOf(beat, 20, 100 + STALLED_MS), 'suspect')
   t.is(vitalOf(beat, 600, 100 + STALLED_MS), 'sound')
