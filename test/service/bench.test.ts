@@ -3,13 +3,13 @@ import { createSealer } from '../../agent/path/seal.ts'
 import { measure } from '../../agent/service/bench.ts'
 import { BenchService } from '../../agent/service/bench-service.ts'
 import { Session } from '../../agent/session/session.ts'
-import type { SessionEvents } from '../../agent/session/session-events.ts'
 import type { SessionStream } from '../../agent/session/stream.ts'
 import { WindowBudget } from '../../agent/session/window.ts'
 import { CulvertError } from '../../common/errors.ts'
 import { systemClock } from '../../common/platform/clock.ts'
 import { systemRandom } from '../../common/platform/random.ts'
 import { BENCH_SERVICE, encodeBenchRequest } from '../../common/wire/bench-message.ts'
+import { QUIET } from '../session/quiet-events.ts'
 import { openLoopback, sealPair } from '../session/sealed-pair.ts'
 import { ALICE, BOB } from '../vectors/keys.ts'
 
@@ -18,19 +18,7 @@ const doors = { clock: systemClock, random: systemRandom, signal: new AbortContr
 const MIB = 2 ** 20
 
 function startSession(own: typeof ALICE, peer: typeof ALICE, onStream: (stream: SessionStream) => void): Session {
-  const nothing = () => undefined
-  const events: SessionEvents = {
-    onStream,
-    onCandidates: nothing,
-    onSituation: nothing,
-    onProbeSecret: () => undefined,
-    onIce: nothing,
-    onPunch: nothing,
-    onPaths: nothing,
-    onBusy: nothing,
-    onRestart: nothing,
-    onBye: nothing,
-  }
+  const events = { ...QUIET, onStream }
   const budget = new WindowBudget(64 * MIB)
   return new Session({ ownId: own.id, peerId: peer.id, clock: systemClock, random: systemRandom, budget, events })
 }

@@ -5,13 +5,13 @@ import test from 'ava'
 import { createSealer } from '../../agent/path/seal.ts'
 import { join } from '../../agent/service/join.ts'
 import { Session } from '../../agent/session/session.ts'
-import type { SessionEvents } from '../../agent/session/session-events.ts'
 import type { SessionStream } from '../../agent/session/stream.ts'
 import { WindowBudget } from '../../agent/session/window.ts'
 import { CulvertError } from '../../common/errors.ts'
 import { systemClock } from '../../common/platform/clock.ts'
 import { generateKeyPair } from '../../common/platform/ed25519.ts'
 import { systemRandom } from '../../common/platform/random.ts'
+import { QUIET } from './quiet-events.ts'
 import { openLoopback, type Side, sealPair } from './sealed-pair.ts'
 
 const STREAMS = 12
@@ -57,19 +57,7 @@ test('bytes of many streams at once come through unchanged, whatever their piece
   }))
   const [near, far] = sides as [Side, Side]
   const start = (own: Side, other: Side, onStream: (stream: SessionStream) => void) => {
-    const nothing = () => undefined
-    const events: SessionEvents = {
-      onStream,
-      onCandidates: nothing,
-      onSituation: () => undefined,
-      onProbeSecret: () => undefined,
-      onIce: nothing,
-      onPunch: nothing,
-      onPaths: nothing,
-      onBusy: nothing,
-      onRestart: nothing,
-      onBye: nothing,
-    }
+    const events = { ...QUIET, onStream }
     const budget = new WindowBudget(64 << 20)
     return new Session({ ownId: own.id, peerId: other.id, clock: systemClock, random: systemRandom, budget, events })
   }

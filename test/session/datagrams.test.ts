@@ -9,6 +9,7 @@ import { CulvertError } from '../../common/errors.ts'
 import { systemClock } from '../../common/platform/clock.ts'
 import { generateKeyPair } from '../../common/platform/ed25519.ts'
 import { systemRandom } from '../../common/platform/random.ts'
+import { QUIET } from './quiet-events.ts'
 import { openLoopback, sealPair } from './sealed-pair.ts'
 
 const keys = [generateKeyPair(), generateKeyPair()] as const
@@ -16,25 +17,13 @@ const sides = keys.map(key => ({ id: key.id, sealer: createSealer(key, systemClo
 const over = new CulvertError('session-closed', 'the test is over')
 
 function startSession(own: 0 | 1, onStream: (stream: SessionStream) => void): Session {
-  const nothing = () => undefined
   return new Session({
     ownId: keys[own].id,
     peerId: keys[own === 0 ? 1 : 0].id,
     clock: systemClock,
     random: systemRandom,
     budget: new WindowBudget(64 << 20),
-    events: {
-      onStream,
-      onCandidates: nothing,
-      onProbeSecret: () => undefined,
-      onIce: nothing,
-      onPunch: nothing,
-      onSituation: nothing,
-      onPaths: nothing,
-      onBusy: nothing,
-      onRestart: nothing,
-      onBye: nothing,
-    },
+    events: { ...QUIET, onStream },
   })
 }
 

@@ -23,6 +23,7 @@ import {
   MAX_FRAME_PAYLOAD,
 } from '../../common/wire/session-frame.ts'
 import { ALICE, BOB } from '../vectors/keys.ts'
+import { QUIET } from './quiet-events.ts'
 import { openLoopback, sealPair } from './sealed-pair.ts'
 
 const VICTIM = { id: ALICE.id, sealer: createSealer(ALICE, systemClock) }
@@ -42,7 +43,6 @@ interface Victim {
 function startVictim(): Victim {
   const streams: SessionStream[] = []
   const waiting = new Map<string, (stream: SessionStream) => void>()
-  const nothing = () => undefined
   const session = new Session({
     ownId: VICTIM.id,
     peerId: ATTACKER.id,
@@ -50,19 +50,11 @@ function startVictim(): Victim {
     random: systemRandom,
     budget: new WindowBudget(1 << 20),
     events: {
+      ...QUIET,
       onStream(stream) {
         streams.push(stream)
         waiting.get(stream.service)?.(stream)
       },
-      onCandidates: nothing,
-      onSituation: () => undefined,
-      onProbeSecret: () => undefined,
-      onIce: nothing,
-      onPunch: nothing,
-      onPaths: nothing,
-      onBusy: nothing,
-      onRestart: nothing,
-      onBye: nothing,
     },
   })
   return { session, streams, opened: service => new Promise(resolve => waiting.set(service, resolve)) }

@@ -27,6 +27,7 @@ import { type Draw, mutateBytes, randomBytes, seededDraw } from '../unit/mutate.
 import { ALICE, BOB } from '../vectors/keys.ts'
 import { CANDIDATES, datagramFrames } from '../vectors/session-frames.ts'
 import { HOME } from '../vectors/situations.ts'
+import { QUIET } from './quiet-events.ts'
 import { openLoopback, sealPair } from './sealed-pair.ts'
 
 const SEED = 71_003
@@ -185,24 +186,13 @@ function serve(stream: SessionStream): void {
 }
 
 function startVictim(budget: WindowBudget): Session {
-  const nothing = () => undefined
-  const events = {
-    onCandidates: nothing,
-    onSituation: () => undefined,
-    onProbeSecret: () => undefined,
-    onIce: nothing,
-    onPunch: nothing,
-    onPaths: nothing,
-    onBusy: nothing,
-    onRestart: nothing,
-  }
   const session = new Session({
     ownId: VICTIM.id,
     peerId: ATTACKER.id,
     clock: systemClock,
     random: systemRandom,
     budget,
-    events: { ...events, onStream: serve, onBye: nothing },
+    events: { ...QUIET, onStream: serve },
   })
   // Streams of its own, so that acknowledgements, credit and resets for them have something to hit.
   for (const size of [10, 100_000, 300_000]) {

@@ -10,6 +10,7 @@ import { systemClock } from '../../common/platform/clock.ts'
 import { generateKeyPair } from '../../common/platform/ed25519.ts'
 import { systemRandom } from '../../common/platform/random.ts'
 import { type Draw, mutateBytes, seededDraw } from '../unit/mutate.ts'
+import { QUIET } from './quiet-events.ts'
 import { openLoopback, sealPair } from './sealed-pair.ts'
 
 const keys = [generateKeyPair(), generateKeyPair()] as const
@@ -49,25 +50,13 @@ class Line implements DatagramChannel {
 }
 
 function startSession(own: 0 | 1, onStream: (stream: SessionStream) => void): Session {
-  const nothing = () => undefined
   return new Session({
     ownId: keys[own].id,
     peerId: keys[own === 0 ? 1 : 0].id,
     clock: systemClock,
     random: systemRandom,
     budget: new WindowBudget(64 << 20),
-    events: {
-      onStream,
-      onCandidates: nothing,
-      onIce: nothing,
-      onProbeSecret: nothing,
-      onPunch: nothing,
-      onSituation: nothing,
-      onPaths: nothing,
-      onBusy: nothing,
-      onRestart: nothing,
-      onBye: nothing,
-    },
+    events: { ...QUIET, onStream },
   })
 }
 

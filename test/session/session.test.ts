@@ -15,6 +15,7 @@ import { CulvertError } from '../../common/errors.ts'
 import { systemClock } from '../../common/platform/clock.ts'
 import { generateKeyPair } from '../../common/platform/ed25519.ts'
 import { systemRandom } from '../../common/platform/random.ts'
+import { QUIET } from './quiet-events.ts'
 
 const keys = [generateKeyPair(), generateKeyPair()] as const
 const sealers = keys.map(key => createSealer(key, systemClock))
@@ -50,26 +51,13 @@ async function sealedPair(kind: 'tcp' | 'relay' = 'tcp'): Promise<{ paths: [Path
 }
 
 function startSession(own: 0 | 1, events: Partial<SessionEvents> = {}, budgetBytes = 64 << 20): Session {
-  const nothing = () => undefined
   return new Session({
     ownId: keys[own].id,
     peerId: keys[own === 0 ? 1 : 0].id,
     clock: systemClock,
     random: systemRandom,
     budget: new WindowBudget(budgetBytes),
-    events: {
-      onStream: stream => stream.reset('service-unknown', 'no service'),
-      onCandidates: nothing,
-      onSituation: () => undefined,
-      onProbeSecret: () => undefined,
-      onIce: nothing,
-      onPunch: nothing,
-      onPaths: nothing,
-      onBusy: nothing,
-      onRestart: nothing,
-      onBye: nothing,
-      ...events,
-    },
+    events: { ...QUIET, ...events },
   })
 }
 
