@@ -6,9 +6,9 @@ import type { Random } from '../../common/platform/random.ts'
 import { type Endpoint, formatEndpoint } from '../../common/wire/endpoint.ts'
 import type { MappingResult } from './behaviour.ts'
 import { isComplete, rediscoveryDelay, serversToAsk } from './discovery-schedule.ts'
-import { ReachProbe } from './reach-probe.ts'
 import { discoverTcpBehaviour, UNKNOWN_TCP } from './tcp-behaviour.ts'
 import { discoverUdpBehaviour, type UdpBehaviour, UNKNOWN_UDP } from './udp-behaviour.ts'
+import { UdpReturn } from './udp-return.ts'
 
 const DOUBT_MS = 60_000
 
@@ -32,12 +32,12 @@ export class NatDiscovery {
   #running: AbortController | undefined
   #timer: Timer | undefined
 
-  readonly #probe: ReachProbe
+  readonly #udpReturn: UdpReturn
   #doubtedAt = Number.NEGATIVE_INFINITY
 
   constructor(options: DiscoveryOptions) {
     this.#options = options
-    this.#probe = new ReachProbe({
+    this.#udpReturn = new UdpReturn({
       ...options,
       servers: () => serversToAsk(this.#servers, options.interfaces()),
       onAnswer: () => this.refresh(0),
@@ -77,7 +77,7 @@ export class NatDiscovery {
 
   close(): void {
     this.#timer?.cancel()
-    this.#probe.stop()
+    this.#udpReturn.stop()
     this.#running?.abort()
     this.#servers = []
   }
@@ -121,8 +121,8 @@ export class NatDiscovery {
     }
     if (this.#running !== stop) return
     this.#running = undefined
-    if (this.#udp.mapping === 'blocked') this.#probe.start()
-    else this.#probe.stop()
+    if (this.#udp.mapping === 'blocked') this.#udpReturn.start()
+    else this.#udpReturn.stop()
     this.#schedule(rediscoveryDelay(this.#failures))
   }
 

@@ -15,11 +15,11 @@ const RARELY_MS = 60_000
 const ANSWER_MS = 1_500
 
 /** Milliseconds until the next question, after so many without an answer. */
-export function probeDelayMs(tries: number): number {
+export function questionDelayMs(tries: number): number {
   return tries < OFTEN_TRIES ? OFTEN_MS : RARELY_MS
 }
 
-export interface ReachProbeOptions {
+export interface UdpReturnOptions {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
@@ -30,14 +30,14 @@ export interface ReachProbeOptions {
   readonly onAnswer: () => void
 }
 
-/** While no UDP comes through: one small question now and then, whose answer is the sign to look at everything again. */
-export class ReachProbe {
-  readonly #options: ReachProbeOptions
+/** Waits for UDP to come through again: one small question now and then, whose answer is the sign to look at everything. */
+export class UdpReturn {
+  readonly #options: UdpReturnOptions
   #timer: Timer | undefined
   #tries = 0
   #stop: AbortController | undefined
 
-  constructor(options: ReachProbeOptions) {
+  constructor(options: UdpReturnOptions) {
     this.#options = options
   }
 
@@ -55,7 +55,7 @@ export class ReachProbe {
   }
 
   #later(): void {
-    this.#timer = this.#options.clock.after(probeDelayMs(this.#tries), () => void this.#ask())
+    this.#timer = this.#options.clock.after(questionDelayMs(this.#tries), () => void this.#ask())
   }
 
   async #ask(): Promise<void> {
