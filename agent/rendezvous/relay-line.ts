@@ -19,16 +19,14 @@ import {
   type RelayMessage,
 } from '../../common/wire/relay-message.ts'
 import { agentProof, NONCE_BYTES, relayNameOf, relayProof } from '../../common/wire/relay-proof.ts'
+import { CallRequests, type PlacedCall } from './call-requests.ts'
 import { ReachRequests } from './reach-requests.ts'
 import { afterFailure, afterWelcome, hurriedPongMs, hurryMs, initialReconnect, reconnectDelayMs } from './reconnect.ts'
 import { dialRelay, type RelayAddress } from './relay-dial.ts'
 
 const WELCOME_MS = 10_000
-const CALL_MS = 10_000
 /** A relay that does not answer a ping for this long is dead, whatever its socket says. */
 const PONG_MS = 8_000
-/** A call stays until the callee can no longer refuse it, so a hub that restarts has one for each of its peers. */
-const MAX_CALLS = 1_024
 /** A relay that lets this much wait for it asks and does not read the answers. */
 const MAX_UNSENT_BYTES = 256 * 1024
 /** How long a machine that was pushed off by its clone leaves it the line. */
@@ -37,22 +35,6 @@ const CLONE_WAIT_MS = 30_000
 const MAX_STUN_SERVERS = 4
 /** The longest a relay can keep us away by its word alone. */
 const MAX_RETRY_AFTER_MS = 60_000
-/** The callee's answer to a ring takes a round trip, and a slow device a moment. */
-const REFUSAL_MS = 10_000
-
-/** A call that the relay put through. */
-export interface PlacedCall {
-  /** Of our end of the pipe. */
-  readonly ticket: Uint8Array
-  /** Aborts, with the reason, when the callee refuses after all. */
-  readonly failure: AbortSignal
-}
-
-interface Call {
-  answer(ticket: Uint8Array): void
-  fail(error: CulvertError): void
-}
-
 export type RelayState = 'connecting' | 'connected' | 'refused'
 
 export interface RelayLineOptions {
@@ -78,7 +60,7 @@ export class RelayLine {
   readonly relay: RelayAddress
   readonly #options: RelayLineOptions
   readonly #closing = new AbortController()
-  readonly #calls = new Map<number, Call>()
+  readonly #calls: CallRequests
   readonly #online = new Map<PeerId, boolean>()
   #watched: readonly PeerId[] = []
   #socket: WebSocket | undefined
@@ -101,7 +83,6 @@ export class RelayLine {
   #notBefore = 0
   /** When the last attempt to connect began. */
   #triedAt = 0
-  #nextCall = 1
   #nextPing = 1
   readonly #mayLog: (key: string) => boolean
   readonly #reach: ReachRequests
@@ -109,8 +90,10 @@ export class RelayLine {
   constructor(options: RelayLineOptions) {
     this.#options = options
     this.#mayLog = createRateGate(options.clock, 60_000)
-    this.#reach = new ReachRequests(options.clock, message => this.#send(message))
     this.relay = options.relay
+    const send = (message: AgentMessage) => this.#send(message)
+    this.#reach = new ReachRequests(options.clock, send)
+    this.#calls = new CallRequests(options.clock, options.relay.url.host, send)
     void this.#connect()
   }
 
@@ -148,36 +131,7 @@ export class RelayLine {
     if (this.#state !== 'connected') {
       return Promise.reject(new CulvertError('relay-unreachable', `relay ${this.relay.url.host} is not connected`))
     }
-    if (this.#calls.size >= MAX_CALLS) {
-      return Promise.reject(new CulvertError('busy', `${MAX_CALLS} calls over ${this.relay.url.host} are under way`))
-    }
-    const call = this.#nextCall++
-    const { clock } = this.#options
-    return new Promise((resolve, reject) => {
-      const failure = new AbortController()
-      const end = () => {
-        this.#calls.delete(call)
-        timer.cancel()
-        signal.removeEventListener('abort', abort)
-      }
-      const fail = (error: CulvertError) => {
-        end()
-        failure.abort(error)
-        reject(error)
-      }
-      const abort = () => fail(new CulvertError('aborted', 'the call was aborted', { cause: signal.reason }))
-      let timer = clock.after(CALL_MS, () =>
-        fail(new CulvertError('relay-unreachable', `relay ${this.relay.url.host} did not answer a call`)),
-      )
-      const answer = (ticket: Uint8Array) => {
-        timer.cancel()
-        timer = clock.after(REFUSAL_MS, end)
-        resolve({ ticket, failure: failure.signal })
-      }
-      signal.addEventListener('abort', abort, { once: true })
-      this.#calls.set(call, { answer, fail })
-      this.#send({ type: 'call', call, to })
-    })
+    return this.#calls.place(to, signal)
   }
 
   refuse(ticket: Uint8Array, reason: CallFailure): void {
@@ -361,10 +315,10 @@ export class RelayLine {
     this.#armKeepAlive()
     switch (message.type) {
       case 'ticket':
-        this.#calls.get(message.call)?.answer(message.ticket)
+        this.#calls.answer(message.call, message.ticket)
         return
       case 'call-failed':
-        this.#calls.get(message.call)?.fail(callFailure(message.reason))
+        this.#calls.fail(message.call, message.reason)
         return
       case 'ring':
         events.onRing(this, message.from, message.ticket)
@@ -447,8 +401,7 @@ export class RelayLine {
     this.#socket = undefined
     // A socket that is still connecting reports the abort as an error; its listener above takes it.
     socket?.terminate()
-    const gone = error ?? new CulvertError('aborted', 'the agent stops')
-    for (const call of [...this.#calls.values()]) call.fail(gone)
+    this.#calls.failAll(error ?? new CulvertError('aborted', 'the agent stops'))
     this.#reach.failAll()
   }
 
@@ -471,22 +424,4 @@ function usableStun(told: readonly Endpoint[], relayAddress: string | undefined)
     return scope === 'public' || (scope === own && scope !== 'unusable')
   })
   return usable.slice(0, MAX_STUN_SERVERS)
-}
-
-function callFailure(reason: CallFailure): CulvertError {
-  switch (reason) {
-    case 'offline':
-      return new CulvertError('peer-offline', 'the peer is not connected to the relay')
-    case 'refused':
-      return new CulvertError(
-        'peer-refused',
-        'the peer refused: this device is not in its peers; add the id of this device (culvert id) there',
-      )
-    case 'busy':
-      return new CulvertError('busy', 'the peer or the relay is busy; try again')
-    case 'over-quota':
-      return new CulvertError('over-quota', 'the relay has no quota left for this device')
-    default:
-      return reason satisfies never
-  }
 }
