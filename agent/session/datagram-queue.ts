@@ -44,6 +44,9 @@ export class DatagramQueue {
   readonly #flows = new Map<number, FlowQueue>()
   #cost = 0
   #dropped = 0
+  #held = false
+  /** When datagrams were last held. */
+  #heldUntil = Number.NEGATIVE_INFINITY
   #lastMessage = 0
 
   get empty(): boolean {
@@ -74,7 +77,10 @@ export class DatagramQueue {
 
   /** The next datagrams, flow by flow; those that waited too long are left out. */
   next(now: number, held: boolean): DatagramWrite | undefined {
-    this.#dropStale(now - (held ? HELD_WAIT_MS : WAIT_MS))
+    // Also at the first look after a hold: what waited for that comes right behind it.
+    if (held || this.#held) this.#heldUntil = now
+    this.#held = held
+    this.#dropStale(now)
     if (held || this.empty) return undefined
     const chosen: Array<readonly [flow: number, bytes: Buffer]> = []
     let size = 0
@@ -111,7 +117,8 @@ export class DatagramQueue {
     return { frames: frames.subarray(0, at), datagrams: chosen.length, dataBytes }
   }
 
-  #dropStale(before: number): void {
+  #dropStale(now: number): void {
+    const before = now - (now - this.#heldUntil < WAIT_MS ? HELD_WAIT_MS : WAIT_MS)
     for (const [flow, queue] of this.#flows) {
       while (queue.entries[0] && queue.entries[0].at < before) {
         this.#shift(flow, queue)

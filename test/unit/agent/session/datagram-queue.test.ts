@@ -77,3 +77,17 @@ test('a flow that ends takes its datagrams with it', t => {
   t.deepEqual(next(queue)?.datagrams, ['7:1'])
   t.is(queue.cost, 0)
 })
+
+test('what was held goes when the hold ends, and is dropped when the path then takes nothing', t => {
+  const queue = new DatagramQueue()
+  queue.push(5, Buffer.of(1), 0)
+  t.is(next(queue, 10, true), undefined)
+  t.deepEqual(next(queue, 1_700)?.datagrams, ['5:1'])
+  queue.push(5, Buffer.of(2), 1_700)
+  t.is(next(queue, 1_700, true), undefined)
+  queue.push(7, Buffer.of(3), 3_000)
+  t.deepEqual(next(queue, 3_000)?.datagrams, ['5:2', '7:3'])
+  queue.push(5, Buffer.of(4), 3_000)
+  t.is(next(queue, 3_251), undefined)
+  t.is(queue.dropped, 1)
+})
