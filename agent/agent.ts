@@ -1,3 +1,4 @@
+import { isIPv4 } from 'node:net'
 import { CulvertError, reasonOf } from '../common/errors.ts'
 import { systemClock } from '../common/platform/clock.ts'
 import { giveBackMemory, heldBytes } from '../common/platform/engine.ts'
@@ -115,7 +116,9 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     log,
     network: () => {
       const { udp, tcp } = nat.report()
-      return networkFingerprint(readDefaultGateways(), readArpTable(), (udp.address ?? tcp.address)?.address)
+      // Just after the start no STUN server has answered yet, but a relay told where it sees us.
+      const outside = (udp.address ?? tcp.address)?.address ?? [...agent.rendezvous.observed().values()].find(isIPv4)
+      return networkFingerprint(readDefaultGateways(), readArpTable(), outside)
     },
   })
   cleanup.defer(() => paths.close())

@@ -160,6 +160,8 @@ export class DirectKeeper {
       this.#session.hold = true
       this.#graceTimer ??= this.#context.clock.after(graceMs, () => {
         this.#hopeless = true
+        // The race goes on, but an agent that ends before it does would wait as long the next time.
+        this.#context.memory.learn(this.#peerId, { way: 'none' })
         this.#release()
         this.#context.onChange()
       })
@@ -193,6 +195,8 @@ export class DirectKeeper {
   /** Something about our own network changed. */
   onNetworkChange(): void {
     this.#hopeless = this.#knownHopeless()
+    // Just after the start this may be when the network gets its name.
+    if (this.#hopeless) this.#release()
     this.#failures = 0
     this.#upgrades = 0
     if (!this.#session.active) return

@@ -5,7 +5,7 @@ import type { PathHow, PathTransport } from '../path/path.ts'
 
 /** What one peer taught us in one network; what is absent is not known. */
 export interface Remembered {
-  /** The best way there was; `none`: every way was tried, and none works. */
+  /** The best way there was; `none`: no way worked, or none while user bytes waited for it. */
   readonly way?: RememberedWay | 'none'
   /** The search that got through a hard NAT; `none`: every search was tried, and none did. */
   readonly hard?: string

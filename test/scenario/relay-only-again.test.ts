@@ -1,0 +1,40 @@
+import { rootTest } from '../lab/root-test.ts'
+import type { TestAgent } from './test-agent.ts'
+import { echoService } from './transfer.ts'
+import { World } from './world.ts'
+
+const GRACE_MS = 4_000
+
+/** Milliseconds until a first byte came back. */
+async function firstByteMs(from: TestAgent, to: string): Promise<number> {
+  const since = performance.now()
+  const { socket } = await from.client.connect(to, 'echo')
+  const answered = new Promise(resolve => socket.once('data', resolve))
+  socket.write('x')
+  await answered
+  socket.destroy()
+  return Math.round(performance.now() - since)
+}
+
+rootTest('a pair that waited for a direct path in vain does not again, whichever agent starts anew', async t => {
+  t.timeout(120_000)
+  const line = { kind: 'edm', delayMs: 20 } as const
+  await using world = await World.start({ lab: { sites: { alice: line, bob: line } }, agents: {} })
+  const target = await world.serve('echo', echoService)
+  for (const name of ['alice', 'bob']) await world.prepare(name)
+  const config = { relay: { graceMs: GRACE_MS }, services: { echo: { target } } }
+  const [alice, bob] = await Promise.all([world.startAgent('alice', { config }), world.startAgent('bob', { config })])
+  await Promise.all([alice.waitForRelay(), bob.waitForRelay()])
+  const firstMs = await firstByteMs(alice, 'bob')
+  t.true(firstMs >= GRACE_MS, `${firstMs} ms`)
+  t.log(`at first ${firstMs} ms`)
+  for (const anew of [[alice], [bob], [alice, bob], [alice], [bob], [alice, bob]]) {
+    await Promise.all(anew.map(agent => agent.stop()))
+    // Alice is asked at once after her start, when no STUN server has answered yet.
+    await Promise.all(anew.map(agent => agent.start()))
+    if (anew.includes(bob)) await bob.waitForRelay()
+    const ms = await firstByteMs(alice, 'bob')
+    t.true(ms < GRACE_MS / 2, `${anew.map(({ name }) => name).join(' and ')} anew: ${ms} ms`)
+    t.log(`${anew.map(({ name }) => name).join(' and ')} anew: ${ms} ms`)
+  }
+})
