@@ -97,6 +97,8 @@ class RacedGateway implements MappingGateway {
   readonly #best: MappingGateway
   readonly #all: () => Promise<readonly MappingGateway[]>
   readonly #held: Map<'tcp' | 'udp', Held>
+  /** Which of them opened what, since this router was found. */
+  readonly #holders = new Map<'tcp' | 'udp', MappingGateway>()
   readonly #clock: Clock
 
   constructor(
@@ -123,6 +125,12 @@ class RacedGateway implements MappingGateway {
   }
 
   async map(wish: MappingWish, signal: AbortSignal): Promise<MapOutcome> {
+    // Renewed by who granted it: to ask the best again, it would have to be taken back first, each time.
+    const holder = this.#holders.get(wish.protocol)
+    if (holder && holder === this.#held.get(wish.protocol)?.gateway) {
+      const renewed = await this.#mapBy(holder, wish, signal)
+      if (renewed.kind !== 'refused') return renewed
+    }
     const first = await this.#mapBy(this.#best, wish, signal)
     if (first.kind !== 'refused') return first
     const refusals: MappingRefusal[] = [first]
@@ -168,7 +176,10 @@ class RacedGateway implements MappingGateway {
       this.#held.delete(wish.protocol)
     }
     const outcome = await gateway.map(wish, signal)
-    if (outcome.kind === 'granted') this.#held.set(wish.protocol, { gateway, mapping: outcome.mapping })
+    if (outcome.kind === 'granted') {
+      this.#held.set(wish.protocol, { gateway, mapping: outcome.mapping })
+      this.#holders.set(wish.protocol, gateway)
+    }
     return outcome
   }
 }

@@ -150,6 +150,22 @@ test('a mapping is looked after by the protocol that holds it', async t => {
   t.is(upnp.said.at(-1), 'check')
 })
 
+test('a mapping is renewed by the protocol that granted it, which need not take it back; what that refuses, the others are asked', async t => {
+  const { clock, pcp, upnp, find } = race(10, 10)
+  pcp.grants = false
+  const gateway = await find()
+  if (!gateway) return t.fail()
+  await played(clock, gateway.map(WISH, NEVER))
+  t.is((await played(clock, gateway.map(WISH, NEVER))).kind, 'granted')
+  t.deepEqual(pcp.said, ['find', 'map'])
+  t.deepEqual(upnp.said, ['find', 'map', 'map'])
+  upnp.grants = false
+  pcp.grants = true
+  t.is((await played(clock, gateway.map(WISH, NEVER))).kind, 'granted')
+  t.is(gateway.protocol, 'pcp')
+  t.deepEqual(upnp.said, ['find', 'map', 'map', 'map', 'unmap'])
+})
+
 function mappingOf(outcome: MapOutcome): PortMapping {
   if (outcome.kind !== 'granted') throw new Error(outcome.kind)
   return outcome.mapping
