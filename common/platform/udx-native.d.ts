@@ -6,6 +6,9 @@ declare module 'udx-native' {
   export interface RawUdxSocket extends EventEmitter {
     readonly closing: boolean
     readonly _handle: Buffer
+    /** Requests to send that were ever made, and those of them that wait for nothing. */
+    readonly _reqs: readonly unknown[]
+    readonly _free: readonly unknown[]
     bind(port: number, host: string): void
     address(): { readonly host: string; readonly port: number }
     trySend(bytes: Uint8Array, port: number, host: string): void

@@ -30,6 +30,12 @@ const PLACE_MASK = 0xfff
 /** The first byte of every packet of UDX. */
 const UDX_BYTE = 0xff
 
+/**
+ * Datagrams that may wait for the system to take them, as when the line is slower than who sends; the library itself sets
+ * no limit. Of the largest, 380 KiB.
+ */
+const MAX_UNSENT = 256
+
 interface Library {
   readonly udx: UDX
   readonly binding: UdxBinding
@@ -91,7 +97,8 @@ class BoundSocket implements UdxSocket {
   }
 
   send(bytes: Uint8Array, to: Endpoint): void {
-    if (this.#socket.closing) return
+    const { closing, _reqs, _free } = this.#socket
+    if (closing || _reqs.length - _free.length >= MAX_UNSENT) return
     try {
       this.#socket.trySend(bytes, to.port, to.address)
     } catch {
