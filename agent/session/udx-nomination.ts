@@ -27,6 +27,11 @@ export interface NominationContext {
   send(message: ProbeMessage, to: Endpoint, port: UdpPort, bytes?: number): void
 }
 
+/** Our answer to a full one is as long, and goes where it came from, which may be forged: it must not be the longer one. */
+export function isNominationFull({ small }: Nominate, bytes: number): boolean {
+  return small || bytes >= FULL_BYTES
+}
+
 /** How two peers agree on one pair of ports and on the ends of a UDX stream between them. */
 export class UdxNomination {
   readonly #context: NominationContext
@@ -94,6 +99,7 @@ export class UdxNomination {
     const again = this.#taken && sameBytes(this.#taken.nominate.transaction, message.transaction)
     if (again && this.#taken && !sameEndpoint(this.#taken.from, from)) return undefined
     if (again && this.#taken?.nominate.small === message.small) {
+      if (!budget.takeProbeAnswer()) return undefined
       this.#answer(message, this.#taken.stream, from, port)
       return undefined
     }

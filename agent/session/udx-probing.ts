@@ -37,7 +37,7 @@ import {
 } from '../path/udx/probe-run.ts'
 import { sealUdxPath } from '../path/udx/udx-path.ts'
 import type { AttemptBudget } from './attempt-budget.ts'
-import { UdxNomination } from './udx-nomination.ts'
+import { isNominationFull, UdxNomination } from './udx-nomination.ts'
 
 /** Between two packets, so that a burst does not fill the queue of a slow uplink. */
 const PACE_MS = 5
@@ -182,7 +182,7 @@ export class UdxProbing {
         this.#onAnswer(message, from)
         return
       case 'nominate':
-        this.#onNominate(message, from, port)
+        this.#onNominate(message, packet.length, from, port)
         return
       case 'nominated':
         this.#nomination.answered(message, from)
@@ -242,8 +242,13 @@ export class UdxProbing {
     }
   }
 
-  #onNominate(message: Extract<ProbeMessage, { kind: 'nominate' }>, from: Endpoint, port: UdpPort): void {
-    if (this.#context.leads) return
+  #onNominate(
+    message: Extract<ProbeMessage, { kind: 'nominate' }>,
+    bytes: number,
+    from: Endpoint,
+    port: UdpPort,
+  ): void {
+    if (this.#context.leads || !isNominationFull(message, bytes)) return
     const fail = (thrown: unknown) => this.#context.onOutcome(asCulvertError(thrown, 'peer-unreachable', 'UDX'))
     try {
       const stream = this.#nomination.accept(message, from, port)

@@ -13,7 +13,7 @@ import { createLog } from '../../common/platform/log.ts'
 import { systemRandom } from '../../common/platform/random.ts'
 import { openUdpSocket } from '../../common/platform/udp-socket.ts'
 import type { Candidate } from '../../common/wire/candidate.ts'
-import { probeKeys, sealProbe } from '../../common/wire/probe.ts'
+import { openProbe, type ProbeMessage, probeKeys, sealProbe } from '../../common/wire/probe.ts'
 import { randomBytes, seededDraw } from '../unit/mutate.ts'
 
 const keys = [generateKeyPair(), generateKeyPair()].toSorted((a, b) => (a.id < b.id ? -1 : 1))
@@ -138,6 +138,37 @@ test('another secret, a stranger and what is replayed get nothing', async t => {
   await Promise.all([a.probing.run(), b.probing.run()])
   t.deepEqual([a.paths.length, b.paths.length, answers], [0, 0, 0])
   t.is(a.outcomes.at(-1)?.code, 'timed-out')
+})
+
+test('an answer is not longer than what asked for it', async t => {
+  await using a = await Side.start(1)
+  a.probing.secret = SECRET
+  await using peer = await openUdpSocket({ family: 4, address: '127.0.0.1' })
+  const { send, receive } = probeKeys(SECRET, 'smaller')
+  const to = a.candidate.endpoint
+  const sizes: number[] = []
+  const cookie = new Promise<Uint8Array>(resolve => {
+    peer.receive(bytes => {
+      const message = openProbe(receive, bytes)
+      if (message?.kind === 'answer') resolve(message.cookie)
+      if (message?.kind === 'nominated') sizes.push(bytes.length)
+    })
+  })
+  const say = (message: ProbeMessage, bytes = 0) =>
+    peer.send(sealProbe(send, systemRandom.bytes(12), message, bytes), to)
+  const transaction = systemRandom.bytes(8)
+  say({ kind: 'check', transaction, aimedAt: to.port })
+  const nominate = { kind: 'nominate', transaction, cookie: await cookie, stream: 1, small: false } as const
+  for (let i = 0; i < 20; i++) say(nominate)
+  await pause(systemClock, 50)
+  t.deepEqual(sizes, [])
+  for (let i = 0; i < 2_000; i++) {
+    say(nominate, 1_172)
+    if (i % 20 === 0) await pause(systemClock, 1)
+  }
+  await pause(systemClock, 50)
+  t.is(sizes[0], 1_172)
+  t.true(sizes.length <= 1_024, `${sizes.length} answers`)
 })
 
 test('a side that is stopped at any moment leaves the other one unharmed', async t => {
