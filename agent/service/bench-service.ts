@@ -78,6 +78,7 @@ export class BenchService {
     const maxBytes = isRelayed(peer) && request.maxBytes === 0 ? RELAY_BENCH_BYTES : request.maxBytes
     // Random, for a tunnel on the way may compress.
     this.#block ??= Buffer.from(random.bytes(BENCH_BLOCK_BYTES))
+    if (stream.destroyed) return
     const closed = new Promise<void>(resolve => stream.once('close', resolve))
     stream.resume()
     sendFor(stream, this.#block, { durationMs, maxBytes }, clock)

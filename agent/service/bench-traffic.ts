@@ -41,7 +41,9 @@ export function countUntilEnd(stream: Duplex, clock: Clock): Promise<BenchResult
       recordBuffers.giveBack(chunk)
     })
     stream.once('end', () => resolve({ bytes, ms: Math.round((lastAt - firstAt) * 100) / 100 }))
-    stream.once('close', () => reject(stream.errored ?? new CulvertError('stream-reset', 'the measurement broke off')))
+    const fail = () => reject(stream.errored ?? new CulvertError('stream-reset', 'the measurement broke off'))
+    stream.once('close', fail)
+    if (stream.destroyed) fail()
   })
 }
 

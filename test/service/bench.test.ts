@@ -1,3 +1,4 @@
+import { Duplex } from 'node:stream'
 import test, { type ExecutionContext } from 'ava'
 import { createSealer } from '../../agent/path/seal.ts'
 import { measure } from '../../agent/service/bench.ts'
@@ -21,6 +22,38 @@ function startSession(own: typeof ALICE, peer: typeof ALICE, onStream: (stream: 
   const events = { ...QUIET, onStream }
   const budget = new WindowBudget(64 * MIB)
   return new Session({ ownId: own.id, peerId: peer.id, clock: systemClock, random: systemRandom, budget, events })
+}
+
+/** A stream whose reset comes together with its first bytes. */
+class EndsAtOnce extends Duplex {
+  readonly #head: Buffer
+
+  constructor(head: Uint8Array) {
+    super()
+    this.#head = Buffer.from(head)
+  }
+
+  override _read(): void {
+    // Bytes come by `accept`.
+  }
+
+  override _write(_chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
+    done()
+  }
+
+  override read(size?: number): unknown {
+    const bytes: unknown = super.read(size)
+    if (bytes !== null) this.destroy()
+    return bytes
+  }
+
+  accept(): void {
+    this.push(this.#head)
+  }
+
+  reset(): void {
+    this.destroy()
+  }
 }
 
 /** Alice's session with Bob, who measures for her. */
@@ -104,6 +137,15 @@ test('a measurement that is stopped leaves nothing behind', async t => {
   const stopped = t.throwsAsync(running, { code: 'aborted' })
   await stopped
   t.is(session.streamCount, 0)
+})
+
+test('a measurement that is over as soon as it begins makes room for the next', async t => {
+  const bench = new BenchService({ clock: systemClock, random: systemRandom, isRelayed: () => false })
+  for (const sender of ['opener', 'service'] as const) {
+    const stream = new EndsAtOnce(encodeBenchRequest({ sender, durationMs: 1000, maxBytes: 0 }))
+    await bench.serve(ALICE.id, stream as unknown as SessionStream)
+    t.true(stream.destroyed)
+  }
 })
 
 test('a peer without the service is told to be too old', async t => {
