@@ -83,6 +83,8 @@ export interface PortMappingStep {
 
 /** Ours: short enough that a crashed agent leaves nothing for long, long enough to renew only 48 times a day. */
 export const LEASE_S = 3600
+/** RFC 6887 §15; some routers grant 136 years, and a timer has 24 days at most: beyond that it fires at once. */
+const MAX_LEASE_S = 86_400
 /** Ours: a restart that is not announced is seen within this time, for 0.5 MB a day of LAN traffic. */
 const CHECK_PERIOD_MS = { datagram: 90_000, connection: 300_000 } as const
 /** Ours: who announces its restarts need hardly be asked. */
@@ -279,7 +281,7 @@ function withAddress(state: PortMappingState, outcome: MapOutcome, now: number):
 function answered(entry: EntryState, outcome: MapOutcome, now: number): EntryState {
   if (outcome.kind === 'granted') {
     const { mapping } = outcome
-    const halfMs = ((mapping.leaseS || LEASE_S) * 1000) / 2
+    const halfMs = (Math.min(mapping.leaseS || LEASE_S, MAX_LEASE_S) * 1000) / 2
     const endsAt = mapping.leaseS === 0 ? Number.POSITIVE_INFINITY : now + mapping.leaseS * 1000
     return { name: 'kept', mapping, renewAt: now + Math.max(MIN_RENEWAL_MS, halfMs), endsAt }
   }

@@ -254,6 +254,13 @@ test('a lease of seconds is renewed at half of it, but not more often than every
   t.like(play.state.udp, { name: 'kept', renewAt: 5_000 })
 })
 
+test('a lease of 136 years is renewed after half a day, as no timer waits for longer than 24 days', t => {
+  const play = new Play()
+  play.on(FOUND)
+  play.grant('tcp', 0xffff_ffff)
+  t.is(play.state.tcp.name === 'kept' && play.state.tcp.renewAt, 43_200_000)
+})
+
 test('a router that says for how long it will refuse is not asked before', t => {
   const play = new Play()
   play.on(FOUND)
