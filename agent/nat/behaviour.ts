@@ -85,3 +85,9 @@ export function classifyFiltering(seen: FilteringObservation | undefined, natles
   if (!seen.plain) return 'blocked'
   return seen.canChange.port ? 'address-and-port-dependent' : 'unknown'
 }
+
+/** True where `classifyFiltering` named the worse of two kinds, for want of a second address to ask from. */
+export function isFilteringGuessed(seen: FilteringObservation | undefined): boolean {
+  if (!seen) return false
+  return seen.fromOtherPort && !seen.fromOtherAddress && !seen.canChange.address
+}

@@ -9,6 +9,7 @@ import {
   classifyMapping,
   type FilteringBehaviour,
   type FilteringObservation,
+  isFilteringGuessed,
   type MappingObservation,
   type MappingResult,
 } from './behaviour.ts'
@@ -17,6 +18,8 @@ import { QUICK_RETRANSMISSION, type StunOutcome, StunSocket, stunRequest } from 
 /** What our NAT does with UDP; `address` is our outside address, known even where the rest is not. */
 export interface UdpBehaviour extends MappingResult {
   readonly filtering: FilteringBehaviour
+  /** Present where the filtering may also be a milder one. */
+  readonly filteringGuessed?: true
 }
 
 export const UNKNOWN_UDP: UdpBehaviour = { mapping: 'unknown', filtering: 'unknown', address: undefined }
@@ -50,7 +53,8 @@ export async function discoverUdpBehaviour(options: UdpDiscoveryOptions): Promis
   try {
     const bounded = { ...options, signal: limit.signal }
     const [mapping, seen] = await Promise.all([observeMapping(bounded), observeFiltering(bounded)])
-    return { ...mapping, filtering: classifyFiltering(seen, mapping.mapping === 'none') }
+    const guessed = isFilteringGuessed(seen) ? ({ filteringGuessed: true } as const) : {}
+    return { ...mapping, filtering: classifyFiltering(seen, mapping.mapping === 'none'), ...guessed }
   } finally {
     limit.done()
   }

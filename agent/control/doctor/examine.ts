@@ -10,12 +10,12 @@ import type { RelayAddress } from '../../rendezvous/relay-dial.ts'
 import type { PathLink } from '../../session/path-link.ts'
 import type { Peer } from '../../session/peer.ts'
 import { settled } from '../../session/settled.ts'
-import type { AgentStatus, NatStatus, PeerStatus } from '../status.ts'
+import type { AgentStatus, NatStatus, PeerStatus, RelayStatus } from '../status.ts'
 import { configFinding } from './config-finding.ts'
 import { type Finding, finding } from './finding.ts'
 import { hostFacts } from './host-facts.ts'
 import { hostFindings } from './host-findings.ts'
-import { natFindings, type ReachLook } from './nat-findings.ts'
+import { natFindings, type ReachLook, withoutWitness } from './nat-findings.ts'
 import { type PeerExamination, peerFinding, type WayReport } from './peer-findings.ts'
 import { clockFinding, relayFindings } from './relay-findings.ts'
 import { type DoctorReport, doctorReport, peerReport } from './report.ts'
@@ -61,12 +61,14 @@ export async function examineAgent(patient: Patient, doors: CheckDoors): Promise
   ])
   const status = patient.status()
   const own = patient.situation()
-  const here = nat
+  const online = [...relays.map(({ failedAt }) => failedAt === null), ...status.relays.map(isConnected)].includes(true)
+  const looked = nat
     ? { ...own, udp: { mapping: nat.udp.mapping, filtering: nat.udp.filtering }, tcp: { mapping: nat.tcp.mapping } }
     : own
+  const here = withoutWitness(looked, online)
   const found = examinations(patient.peers, status.peers, here)
   const relayed = status.peers.filter(({ path }) => path?.kind === 'relay').map(({ name }) => name)
-  const natNow = nat ? freshNat(status.nat, nat) : status.nat
+  const natNow = tellOf(nat ? freshNat(status.nat, nat) : status.nat, here)
   return doctorReport({
     agent: 'running',
     peer: status.peer,
@@ -77,7 +79,7 @@ export async function examineAgent(patient: Patient, doors: CheckDoors): Promise
       ...some(clockFinding(relays)),
       ...hostFindings(host),
       ...relayFindings(relays, status.relays),
-      ...natFindings(here, natNow, relayed, reach),
+      ...natFindings(here, natNow, { relayed, reach, filteringGuessed: nat?.udp.filteringGuessed ?? false }),
       ...found.map(examination => peerFinding(examination, patient.asked)),
     ],
     nat: natNow,
@@ -123,6 +125,15 @@ function freshNat(before: NatStatus, { udp, tcp }: NonNullable<Awaited<ReturnTyp
     udp: { mapping: udp.mapping, filtering: udp.filtering, address: text(udp.address) },
     tcp: { mapping: tcp.mapping, address: text(tcp.address) },
   }
+}
+
+/** What is concluded, not what silence looked like. */
+function tellOf(nat: NatStatus, { udp, tcp }: Situation): NatStatus {
+  return { ...nat, udp: { ...nat.udp, ...udp }, tcp: { ...nat.tcp, ...tcp } }
+}
+
+function isConnected({ state }: RelayStatus): boolean {
+  return state === 'connected'
 }
 
 /** Only where something should come in: at a port that the router opened, or at a public address of this machine. */

@@ -6,19 +6,39 @@ import { barrierOf, openingHere } from '../../session/obstacle.ts'
 import type { NatStatus } from '../status.ts'
 import { type Finding, finding } from './finding.ts'
 
+/** What else was seen at the same look. */
+export interface NatContext {
+  /** Peers that only a relay reaches. */
+  readonly relayed: readonly string[]
+  readonly reach: ReachLook | undefined
+  /** One STUN address cannot tell whether strangers come in. */
+  readonly filteringGuessed: boolean
+}
+
 /** What the network around this device is like, in the words of RFC 4787 and in those of who owns the router. */
-export function natFindings(
-  own: Situation,
-  nat: NatStatus,
-  relayed: readonly string[],
-  reach: ReachLook | undefined,
-): readonly Finding[] {
+export function natFindings(own: Situation, nat: NatStatus, context: NatContext): readonly Finding[] {
+  const { relayed, reach } = context
   return [
-    natFinding(own, relayed),
+    natFinding(own, context),
     ...reachFinding(reach),
     ...carrierFinding(own),
     ...portMappingFinding(own, nat, relayed),
   ]
+}
+
+/**
+ * Silence is the network's doing only where something else came through at the same time: a STUN server over TCP, or a
+ * relay (`online`). Else the servers may just be down.
+ */
+export function withoutWitness(seen: Situation, online: boolean): Situation {
+  const { udp, tcp } = seen
+  if (online || (tcp.mapping !== 'blocked' && tcp.mapping !== 'unknown')) return seen
+  const unless = <T extends string>(behaviour: T) => (behaviour === 'blocked' ? 'unknown' : behaviour)
+  return {
+    ...seen,
+    udp: { mapping: unless(udp.mapping), filtering: unless(udp.filtering) },
+    tcp: { mapping: unless(tcp.mapping) },
+  }
 }
 
 /** What a relay saw that looked at a port of ours from outside. */
@@ -39,13 +59,14 @@ function reachFinding(reach: ReachLook | undefined): readonly Finding[] {
   ]
 }
 
-function natFinding(own: Situation, relayed: readonly string[]): Finding {
+function natFinding(own: Situation, { relayed, filteringGuessed }: NatContext): Finding {
   const { udp } = own
   const filtering = `${udp.filtering} filtering`
   switch (barrierOf(own)) {
     case 'open':
       return finding('nat-none', 'ok', 'no NAT stands before this device, and UDP comes in from everybody')
     case 'firewall':
+      if (filteringGuessed) return maybeFirewall()
       return finding(
         'nat-firewall',
         relayed.length > 0 ? 'note' : 'ok',
@@ -57,7 +78,7 @@ function natFinding(own: Situation, relayed: readonly string[]): Finding {
         'nat-endpoint-independent',
         'ok',
         `the router keeps one outside port for all destinations (${udp.mapping} mapping), so peers know where to aim; ` +
-          `${lettingIn(udp.filtering)} (${filtering})`,
+          (filteringGuessed ? GUESSED : `${lettingIn(udp.filtering)} (${filtering})`),
       )
     case 'hard':
       return finding(
@@ -86,6 +107,16 @@ function natFinding(own: Situation, relayed: readonly string[]): Finding {
         remedy: 'get a relay connected, or name STUN servers under "nat"',
       })
   }
+}
+
+const GUESSED = 'it lets in addresses that were sent to before; whether others, too, one STUN address cannot tell'
+
+function maybeFirewall(): Finding {
+  const text = `no NAT stands before this device, but maybe a firewall does: ${GUESSED}`
+  return finding('nat-firewall', 'ok', text, {
+    remedy: 'give the relay a second address under "stun.addresses"',
+    gain: 'then this can be told, and the right way is tried first',
+  })
 }
 
 function lettingIn(filtering: FilteringBehaviour): string {

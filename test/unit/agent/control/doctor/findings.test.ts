@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import test from 'ava'
 import { FINDING_CODES, type Finding, isHealthy } from '../../../../../agent/control/doctor/finding.ts'
 import { hostFindings } from '../../../../../agent/control/doctor/host-findings.ts'
-import { natFindings } from '../../../../../agent/control/doctor/nat-findings.ts'
+import { natFindings, withoutWitness } from '../../../../../agent/control/doctor/nat-findings.ts'
 import { peerFinding } from '../../../../../agent/control/doctor/peer-findings.ts'
 import { clockFinding, relayFindings } from '../../../../../agent/control/doctor/relay-findings.ts'
 import type { PeerStatus } from '../../../../../agent/control/status.ts'
@@ -80,11 +80,11 @@ test('of two relays the one that agrees with this clock is believed', t => {
 })
 
 const { nat } = SAMPLE_STATUS
+const context = (relayed: readonly string[]) => ({ relayed, reach: undefined, filteringGuessed: false })
 const HARD: Situation = { ...HOME, udp: { mapping: 'address-and-port-dependent', filtering: 'address-dependent' } }
 
 test('each kind of network has its code', t => {
-  const first = (own: Situation, relayed: readonly string[] = []) =>
-    codesOf(natFindings(own, nat, relayed, undefined))[0]
+  const first = (own: Situation, relayed: readonly string[] = []) => codesOf(natFindings(own, nat, context(relayed)))[0]
   const natless = (filtering: Situation['udp']['filtering']): Situation => ({
     ...HOME,
     udp: { mapping: 'none', filtering },
@@ -101,11 +101,30 @@ test('each kind of network has its code', t => {
   t.is(first(NO_SITUATION), 'nat-unknown note')
 })
 
+test('silence over UDP is the doing of the network only where something else came through', t => {
+  const blocked = { mapping: 'blocked', filtering: 'blocked' } as const
+  const silent: Situation = { ...HOME, udp: blocked, tcp: { mapping: 'blocked' } }
+  const code = (seen: Situation, online: boolean) =>
+    natFindings(withoutWitness(seen, online), nat, context([])).map(found => found.code)[0]
+  t.is(code(silent, false), 'nat-unknown')
+  t.is(code({ ...silent, tcp: { mapping: 'unknown' } }, false), 'nat-unknown')
+  t.is(code({ ...silent, tcp: HOME.tcp }, false), 'udp-blocked')
+  t.is(code(silent, true), 'web-only')
+})
+
+test('what one STUN address cannot tell is said to be a guess', t => {
+  const natless: Situation = { ...HOME, udp: { mapping: 'none', filtering: 'address-dependent' } }
+  const [found] = natFindings(natless, nat, { ...context(['tv']), filteringGuessed: true })
+  t.like(found, { code: 'nat-firewall', severity: 'ok' })
+  t.regex(found?.text ?? '', /maybe a firewall.*cannot tell/)
+  t.regex(found?.remedy ?? '', /stun\.addresses/)
+})
+
 test('a router that refuses ports is told with its reason, the ports and who would gain', t => {
   const problem =
     'the router refused TCP port 41822: it does not authorize the action (UPnP error 606); allow UPnP in it'
   const refused: Situation = { ...HARD, portOpening: 'failed', problem }
-  const found = natFindings(refused, nat, ['laptop'], undefined).at(-1)
+  const found = natFindings(refused, nat, context(['laptop'])).at(-1)
   t.like(found, {
     code: 'port-mapping-failed',
     severity: 'note',
@@ -113,27 +132,29 @@ test('a router that refuses ports is told with its reason, the ports and who wou
     remedy: 'allow UPnP in it, or forward TCP 41822 and UDP 41823 to 192.168.1.20 in it',
     gain: 'then laptop connects directly',
   })
-  const gain = (relayed: readonly string[]) => natFindings(refused, nat, relayed, undefined).at(-1)?.gain
+  const gain = (relayed: readonly string[]) => natFindings(refused, nat, context(relayed)).at(-1)?.gain
   t.is(gain(['a', 'b', 'c', 'd', 'e']), 'then a, b, c and 2 more connect directly')
   t.is(gain([]), 'then peers behind any router connect directly')
 })
 
 test("a carrier's NAT is told, and that ports of the own router lead nowhere", t => {
   const carried: Situation = { ...HOME, carrierNat: true, portOpening: 'behind-nat' }
-  t.deepEqual(codesOf(natFindings(carried, nat, [], undefined)), ['nat-endpoint-independent ok', 'carrier-nat note'])
+  t.deepEqual(codesOf(natFindings(carried, nat, context([]))), ['nat-endpoint-independent ok', 'carrier-nat note'])
 })
 
 test('a port that was opened is told, and whether it was seen to work', t => {
   const made: Situation = { ...HOME, portOpening: 'made', problem: '' }
   const verified = { ...nat, portMapping: { ...nat.portMapping, verified: true } }
-  t.is(codesOf(natFindings(made, nat, [], undefined))[1], 'port-mapping-unverified ok')
-  t.is(codesOf(natFindings(made, verified, [], undefined))[1], 'port-mapping-made ok')
+  t.is(codesOf(natFindings(made, nat, context([])))[1], 'port-mapping-unverified ok')
+  t.is(codesOf(natFindings(made, verified, context([])))[1], 'port-mapping-made ok')
 })
 
 test('what a relay saw that looked from outside is told, and nothing where none could look', t => {
   const endpoint = { address: '203.0.113.5', port: 41822 }
   const looked = (verdict: 'reached' | 'unreached' | 'unknown') =>
-    natFindings(HOME, nat, [], { endpoint, verdict }).filter(({ code }) => code.endsWith('reachable'))
+    natFindings(HOME, nat, { ...context([]), reach: { endpoint, verdict } }).filter(({ code }) =>
+      code.endsWith('reachable'),
+    )
   t.like(looked('reached')[0], { code: 'reachable', severity: 'ok' })
   t.like(looked('unreached')[0], { code: 'unreachable', severity: 'note' })
   t.regex(looked('unreached')[0]?.remedy ?? '', /let TCP 41822 in/)
