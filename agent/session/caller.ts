@@ -1,4 +1,4 @@
-import { asCulvertError, type CulvertError } from '../../common/errors.ts'
+import { asCulvertError, CulvertError, type ErrorCode } from '../../common/errors.ts'
 import type { Timer } from '../../common/platform/clock.ts'
 import { createRateGate } from '../../common/platform/log.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
@@ -15,6 +15,15 @@ const MAX_ANSWERS = 4
 /** Known addresses are tried with each of the first calls, then with one in ten: a peer may be away for weeks. */
 const KNOWN_TRIES = 15
 const KNOWN_EVERY = 10
+
+/** What a call over relays fails with when the peer itself said nothing. */
+const NO_WORD: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'relay-unreachable',
+  'relay-refused',
+  'peer-offline',
+  'peer-unreachable',
+  'timed-out',
+])
 
 export interface CallerOptions {
   readonly peerId: PeerId
@@ -43,6 +52,10 @@ export class Caller {
   #answering = 0
   /** Somebody asked while a call was under way, whose failure may be older than the question. */
   #askedAnew = false
+  /** A known address led to the peer, whose hello has not come. */
+  #knocked = false
+  /** The peer closed such a path at once: only a relay brings its word on why. */
+  #shutOut = false
   readonly #mayLog: (key: string) => boolean
 
   constructor(options: CallerOptions) {
@@ -66,6 +79,7 @@ export class Caller {
 
   /** The peer is connected; how well, time will tell. */
   succeeded(): void {
+    this.#knocked = this.#shutOut = false
     this.#lastError = undefined
     this.#recall?.cancel()
     // A call of the peer may have been quicker.
@@ -79,7 +93,14 @@ export class Caller {
 
   /** A path that broke early is a failed call: a relay that breaks every pipe must not make us call without pause. */
   pathBroke(reason: CulvertError | undefined): void {
+    const wasKnown = this.#knocked
+    this.#knocked = false
     if (this.#calling) return
+    if (wasKnown && this.#options.wanted()) {
+      this.#shutOut = true
+      this.call(false)
+      return
+    }
     this.#failures++
     this.#lastError = reason ?? this.#lastError
     this.#again()
@@ -101,7 +122,7 @@ export class Caller {
         clock: context.clock,
         place: async stop => {
           if (waiting()) context.rendezvous().hurry()
-          const error = await this.#callOnce(stop)
+          const error = this.#inWords(await this.#callOnce(stop))
           // Also of one that is not the last word: somebody may run out of patience before that comes.
           if (error && error.code !== 'aborted') this.#lastError = error
           return error
@@ -114,6 +135,7 @@ export class Caller {
     this.#calling = race
     void race.result.then(error => {
       this.#calling = undefined
+      this.#shutOut = false
       if (signal.aborted) return
       if (error && this.#askedAnew) {
         this.call(false)
@@ -206,10 +228,21 @@ export class Caller {
 
   async #callKnown(signal: AbortSignal): Promise<boolean> {
     const { dialKnown, attach } = this.#options
+    if (this.#shutOut) return false
     if (this.#failures >= KNOWN_TRIES && this.#failures % KNOWN_EVERY !== 0) return false
     const path = await dialKnown(signal)
-    if (path) attach(path, true)
-    return path !== undefined
+    if (!path) return false
+    this.#knocked = true
+    attach(path, true)
+    return true
+  }
+
+  /** That no relay leads to the peer says less than that the peer itself closed a path. */
+  #inWords(error: CulvertError | undefined): CulvertError | undefined {
+    if (!error || !this.#shutOut || !NO_WORD.has(error.code)) return error
+    const message =
+      'the peer closed the path; it may not name this device in its "peers": add the id of this device (culvert id) there'
+    return new CulvertError('peer-unreachable', message, { cause: error })
   }
 
   async #seal(pipe: OpenPipe, role: 'client' | 'server', signal: AbortSignal): Promise<void> {

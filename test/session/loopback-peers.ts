@@ -38,6 +38,8 @@ export interface LoopbackPeer extends AsyncDisposable {
   readonly peers: Peers
   readonly rendezvous: Rendezvous
   readonly memory: PathMemory
+  /** Where paths come in. */
+  readonly port: number
   /** The log's lines so far. */
   readonly lines: readonly string[]
   peer(id: PeerId): Peer
@@ -135,6 +137,7 @@ export async function startLoopbackPeer(options: LoopbackPeerOptions): Promise<L
     peers,
     rendezvous,
     memory,
+    port: listener.port,
     lines,
     peer(id) {
       const found = peers.get(id)

@@ -187,3 +187,25 @@ test('a peer that was reached before is reached again without any relay', async 
   t.is(received, sent)
   t.false(again.rendezvous.connected)
 })
+
+for (const relayIsUp of [true, false]) {
+  test(`a peer that shuts the remembered way without a word is told of, with the relay ${relayIsUp ? 'up' : 'down'}`, async t => {
+    const relay = await startLoopbackRelay()
+    const at = { port: relay.http.port }
+    await using b = await startLoopbackPeer({ relay: at, trusts: [] })
+    const addresses = [{ how: 'lan', endpoint: { address: '127.0.0.1', port: b.port } }] as const
+    await using a = await startLoopbackPeer({
+      relay: at,
+      trusts: [b.key.id],
+      remembers: [{ peer: b.key.id, network: 'loopback', addresses }],
+    })
+    await Promise.all([a, b].map(peer => peer.until(() => peer.rendezvous.connected)))
+    if (!relayIsUp) await relay[Symbol.asyncDispose]()
+    for (let i = 0; i < 2; i++) {
+      const error = await t.throwsAsync(a.peer(b.key.id).ready(never), { instanceOf: CulvertError })
+      t.is(error?.code, relayIsUp ? 'peer-refused' : 'peer-unreachable')
+      if (!relayIsUp) t.regex(error?.message ?? '', /may not name this device in its "peers": add the id/)
+    }
+    if (relayIsUp) await relay[Symbol.asyncDispose]()
+  })
+}
