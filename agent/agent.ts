@@ -7,7 +7,7 @@ import type { Log, LogLevel } from '../common/platform/log.ts'
 import { listInterfaceAddresses } from '../common/platform/network-interfaces.ts'
 import { systemRandom } from '../common/platform/random.ts'
 import { BENCH_SERVICE } from '../common/wire/bench-message.ts'
-import { shortPeerId } from '../common/wire/peer-id.ts'
+import { type PeerId, shortPeerId } from '../common/wire/peer-id.ts'
 import type { AgentConfig } from './config/agent-config.ts'
 import { formatFault } from './config/config-fault.ts'
 import { ConfigError, loadConfig } from './config/load-config.ts'
@@ -44,6 +44,7 @@ import type { PeerContext } from './session/peer-context.ts'
 import { Peers } from './session/peers.ts'
 import { SearchGate } from './session/search-gate.ts'
 import { WindowBudget } from './session/window.ts'
+import { Strangers } from './trust/strangers.ts'
 import { createTrust } from './trust/trust.ts'
 import { VERSION } from './version.ts'
 
@@ -70,6 +71,12 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
   const identity = await loadOrCreateIdentity(config.stateDir, { log })
   const ports = await openStablePorts(config.stateDir, { random, log })
   const trust = createTrust(config.peers, identity.id)
+  const strangers = new Strangers()
+  const admits = (id: PeerId) => {
+    const trusted = trust.isTrusted(id)
+    if (!trusted) strangers.note(id, clock.now())
+    return trusted
+  }
 
   const sealer = createSealer(identity, clock)
   const reachBook = new ReachBook(identity.id, random)
@@ -80,7 +87,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     sealer,
     clock,
     log: log.area('path'),
-    isTrusted: id => trust.isTrusted(id),
+    isTrusted: admits,
     onPath: path => peers.attach(path),
     answerToProbe: bytes => reachBook.answerTo('tcp', bytes),
   })
@@ -133,7 +140,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
       log: log.area('relay'),
       software: `culvert/${VERSION}`,
       instance,
-      isTrusted: id => trust.isTrusted(id),
+      isTrusted: admits,
       onCall: call => peers.answer(call),
       onPresence: (id, online) => peers.get(id)?.onPresence(online),
       onChange: () => agent.onRelayChange(),
@@ -197,6 +204,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     log,
     config,
     trust,
+    strangers,
     nat,
     peers,
     services,

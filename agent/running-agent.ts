@@ -28,6 +28,7 @@ import type { Peer } from './session/peer.ts'
 import type { Peers } from './session/peers.ts'
 import { settled } from './session/settled.ts'
 import type { SessionStream } from './session/stream.ts'
+import type { Strangers } from './trust/strangers.ts'
 import type { Trust } from './trust/trust.ts'
 import { VERSION } from './version.ts'
 
@@ -47,6 +48,7 @@ export interface AgentParts {
   readonly log: Log
   readonly config: AgentConfig
   readonly trust: Trust
+  readonly strangers: Strangers
   readonly nat: Nat
   readonly peers: Peers
   readonly services: Services
@@ -170,7 +172,8 @@ export class RunningAgent implements ControlTarget {
   // -- ControlTarget
 
   status(): AgentStatus {
-    const { identity, trust, nat, peers, services, forwards, startedAt, clock } = this.#parts
+    const { identity, trust, strangers, nat, peers, services, forwards, startedAt, clock } = this.#parts
+    const now = clock.now()
     return statusOf(
       {
         id: identity.id,
@@ -185,8 +188,9 @@ export class RunningAgent implements ControlTarget {
         nameOf: peer => trust.nameOf(peer.id) ?? peer.id,
         services,
         forwards,
+        strangers: strangers.list(id => trust.isTrusted(id), now),
       },
-      clock.now(),
+      now,
     )
   }
 

@@ -16,7 +16,7 @@ const CHAPTERS: readonly (readonly [title: string, codes: RegExp])[] = [
   ['This device', /^(agent|config|clock|file|listening|ipv6|mtu)/],
   ['Relays', /^relay-/],
   ['Network', /^(nat-|udp-|web-|carrier-|port-mapping-|reachable|unreachable)/],
-  ['Peers', /^peer-/],
+  ['Peers', /^(peers?-|stranger-)/],
 ]
 
 /** What the doctor found, as a page for people: what is wrong or could be better in full, the rest in one line each. */

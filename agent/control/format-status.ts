@@ -1,4 +1,4 @@
-import type { AgentStatus, NatStatus, PathStatus, PeerStatus, RelayStatus } from './status.ts'
+import type { AgentStatus, NatStatus, PathStatus, PeerStatus, RelayStatus, StrangerStatus } from './status.ts'
 import { sentence, wrap } from './text-layout.ts'
 import { type Cell, formatTable, type PageStyle, PLAIN_PAGE, paint, plain, type Tone } from './text-table.ts'
 
@@ -14,6 +14,7 @@ export function formatStatus(status: AgentStatus, style: PageStyle = PLAIN_PAGE)
     formatRelays(status.relays, style),
     formatNat(status.nat, style),
     formatPeers(status.peers, style),
+    formatStrangers(status.strangers, style),
     formatTable(
       [{ title: 'SERVICE' }, { title: 'TARGET' }],
       status.services.map(({ name, target }) => [name, target]),
@@ -41,6 +42,13 @@ export function formatPeers(peers: readonly PeerStatus[], style: PageStyle = PLA
     { title: 'OUT', dispensable: 4 },
   ]
   return formatTable(columns, peers.map(peerRow), style, row => noteOf(peers[row], style))
+}
+
+function formatStrangers(strangers: readonly StrangerStatus[], style: PageStyle): string {
+  const limit = style.width === Number.POSITIVE_INFINITY ? style.width : Math.min(style.width, MAX_TEXT_WIDTH) - 2
+  const words = ({ id, agoS }: StrangerStatus) =>
+    `${plain(id)} called ${formatDuration(agoS)} ago and is not in "peers": if it is yours, add it there.`
+  return strangers.map(stranger => `${wrap(words(stranger), limit, '  ')}\n`).join('')
 }
 
 /** `3 peers: 1 direct, 1 over a relay, 1 offline`. */

@@ -9,6 +9,7 @@ import type { Services } from '../service/services.ts'
 import type { PathLink } from '../session/path-link.ts'
 import type { Peer } from '../session/peer.ts'
 import { explain } from '../session/why.ts'
+import type { Stranger } from '../trust/strangers.ts'
 import type { AgentStatus, NatStatus, PathStatus, PeerStatus } from './status.ts'
 
 /** The living parts that a status is read from. */
@@ -25,6 +26,7 @@ export interface StatusSources {
   readonly nameOf: (peer: Peer) => string
   readonly services: Services
   readonly forwards: Forwards
+  readonly strangers: readonly Stranger[]
 }
 
 /** What `culvert status` tells, as of `now` (monotonic, ms). */
@@ -37,6 +39,7 @@ export function statusOf(sources: StatusSources, now: number): AgentStatus {
     relays: sources.rendezvous.report().map(relay => ({ ...relay, rttMs: rounded(relay.rttMs) })),
     nat,
     peers: sources.peers.map(peer => peerStatus(peer, sources, now)),
+    strangers: sources.strangers.map(({ id, at }) => ({ id, agoS: Math.round((now - at) / 1000) })),
     services: sources.services.list().map(({ name, target }) => ({ name, target: formatAddress(target) })),
     forwards: sources.forwards.report().map(({ listen, to, state }) => ({
       listen,

@@ -10,8 +10,15 @@ export interface AgentStatus {
   readonly relays: readonly RelayStatus[]
   readonly nat: NatStatus
   readonly peers: readonly PeerStatus[]
+  /** Who called lately and is not in "peers", newest first; the last few. */
+  readonly strangers: readonly StrangerStatus[]
   readonly services: readonly { readonly name: string; readonly target: string }[]
   readonly forwards: readonly ForwardStatus[]
+}
+
+export interface StrangerStatus {
+  readonly id: string
+  readonly agoS: number
 }
 
 export interface RelayStatus {

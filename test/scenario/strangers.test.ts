@@ -44,6 +44,7 @@ test.serial('a stranger is refused through the relay, and the friend is served a
   t.regex(remedy ?? '', /add the id of this device .* to "peers" on the other side/)
   t.deepEqual(attic.logged('a stranger called').length, 1)
   t.regex(attic.log, new RegExp(world.idOf('stranger')))
+  t.like((await attic.status()).strangers[0], { id: world.idOf('stranger') })
 
   const strangers = await Promise.all(
     Array.from({ length: STRANGERS }, () => testAgent({ address: '127.0.0.1', port: relayPort(world) })),

@@ -19,6 +19,7 @@ import { natFindings, type ReachLook, withoutWitness } from './nat-findings.ts'
 import { type PeerExamination, peerFinding, type WayReport } from './peer-findings.ts'
 import { clockFinding, relayFindings } from './relay-findings.ts'
 import { type DoctorReport, doctorReport, peerReport } from './report.ts'
+import { trustFindings } from './trust-findings.ts'
 
 /** What no check exceeds; all of them run side by side. */
 const CHECK_MS = 5_000
@@ -80,6 +81,7 @@ export async function examineAgent(patient: Patient, doors: CheckDoors): Promise
       ...hostFindings(host),
       ...relayFindings(relays, status.relays),
       ...natFindings(here, natNow, { relayed, reach, filteringGuessed: nat?.udp.filteringGuessed ?? false }),
+      ...(patient.asked ? [] : trustFindings(status)),
       ...found.map(examination => peerFinding(examination, patient.asked)),
     ],
     nat: natNow,

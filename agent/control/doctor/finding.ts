@@ -51,6 +51,8 @@ export const FINDING_CODES = [
   'port-mapping-failed',
   'port-mapping-absent',
   'port-mapping-off',
+  'peers-none',
+  'stranger-called',
   'peer-direct',
   'peer-relayed',
   'peer-idle',

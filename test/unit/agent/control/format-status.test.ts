@@ -27,6 +27,8 @@ phone   connected  udp/datachannel punched 198.51.100.7:9  46 ms   2 min  0     
 tv      offline    -                                       -       -      0        0 B     0 B
     Not connected to any relay.
 
+${'e'.repeat(52)} called 5 s ago and is not in "peers": if it is yours, add it there.
+
 SERVICE  TARGET
 ssh      tcp://127.0.0.1:22
 

@@ -77,6 +77,7 @@ export const SAMPLE_STATUS: AgentStatus = {
     },
     { ...QUIET, id: 'd'.repeat(52), name: 'tv' },
   ],
+  strangers: [{ id: 'e'.repeat(52), agoS: 5 }],
   services: [{ name: 'ssh', target: 'tcp://127.0.0.1:22' }],
   forwards: [{ listen: 'tcp://127.0.0.1:2222', to: 'laptop/ssh', state: 'listening' }],
 }

@@ -5,6 +5,7 @@ import { hostFindings } from '../../../../../agent/control/doctor/host-findings.
 import { natFindings, withoutWitness } from '../../../../../agent/control/doctor/nat-findings.ts'
 import { peerFinding } from '../../../../../agent/control/doctor/peer-findings.ts'
 import { clockFinding, relayFindings } from '../../../../../agent/control/doctor/relay-findings.ts'
+import { trustFindings } from '../../../../../agent/control/doctor/trust-findings.ts'
 import type { PeerStatus } from '../../../../../agent/control/status.ts'
 import { RELAY_STEPS, type RelayCheck } from '../../../../../agent/rendezvous/relay-check.ts'
 import type { Situation } from '../../../../../common/wire/situation.ts'
@@ -217,6 +218,15 @@ test('a peer that is away is a problem only for who asks after it', t => {
   const relayed = peerFinding(examined({ path: relay, remedy: 'something' }), true)
   t.like(relayed, { code: 'peer-relayed', severity: 'note', gain: 'then laptop connects directly' })
   t.is(peerFinding(examined({ path: relay, remedy: null }), true).gain, null)
+})
+
+test('a stranger that called is told with what to add, and so is that there are no peers', t => {
+  const strangers = [{ id: 'e'.repeat(52), agoS: 5 }]
+  const [called] = trustFindings({ peers: SAMPLE_STATUS.peers, strangers })
+  t.like(called, { code: 'stranger-called', severity: 'note' })
+  t.regex(called?.remedy ?? '', /"NAME": \{ "id": "e{52}" \}/)
+  t.deepEqual(codesOf(trustFindings({ peers: [], strangers: [] })), ['peers-none note'])
+  t.deepEqual(trustFindings({ peers: SAMPLE_STATUS.peers, strangers: [] }), [])
 })
 
 test('healthy is what has no problem, whatever could be better', t => {
