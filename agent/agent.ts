@@ -1,7 +1,7 @@
 import { isIPv4 } from 'node:net'
 import { CulvertError, reasonOf } from '../common/errors.ts'
 import { systemClock } from '../common/platform/clock.ts'
-import { giveBackMemory, heldBytes } from '../common/platform/engine.ts'
+import { boundYoungGeneration, giveBackMemory, heldBytes } from '../common/platform/engine.ts'
 import { IdleMemory } from '../common/platform/idle-memory.ts'
 import type { Log, LogLevel } from '../common/platform/log.ts'
 import { listInterfaceAddresses } from '../common/platform/network-interfaces.ts'
@@ -237,7 +237,10 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     giveBack: giveBackMemory,
   })
   cleanup.defer(() => memory.close())
-  agent.onChange(() => memory.worked())
+  agent.onChange(() => {
+    boundYoungGeneration()
+    memory.worked()
+  })
   memory.worked()
 
   const reload = async () => {

@@ -8,7 +8,7 @@ const ENGINE = join(import.meta.dirname, '../../common/platform/engine.ts')
 /** Runs in a process of its own, since it is about the whole of one; gives what V8 tells of its compilers, and the output. */
 async function run(body: string): Promise<readonly string[]> {
   const program = `
-    import { giveBackMemory, heldBytes, noteTraffic, restCompilers } from ${JSON.stringify(ENGINE)}
+    import { boundYoungGeneration, giveBackMemory, heldBytes, noteTraffic, restCompilers } from ${JSON.stringify(ENGINE)}
     const sum = (list, factor) => { let s = 0; for (let i = 0; i < 50; i++) s = (s + list[i % 16] * factor) | 0; return s }
     const heat = () => { const list = [...Array(16).keys()]; for (let i = 0; i < 200_000; i++) sum(list, i) }
     const pause = () => new Promise(resolve => setTimeout(resolve, 20))
@@ -22,6 +22,8 @@ async function run(body: string): Promise<readonly string[]> {
 test('nothing is compiled for speed while compilers rest, and hot functions are when user bytes flow', async t => {
   const lines = await run(`
     restCompilers()
+    await pause()
+    console.log('= at rest')
     heat(); await pause(); heat()
     for (let i = 0; i < 63; i++) noteTraffic()
     restCompilers()
@@ -31,7 +33,8 @@ test('nothing is compiled for speed while compilers rest, and hot functions are 
     noteTraffic()
     heat(); await pause(); heat()`)
   const awake = lines.indexOf('= awake')
-  t.deepEqual(lines.slice(0, awake), [])
+  // What was compiled before is Node's own, to strip the types.
+  t.deepEqual(lines.slice(lines.indexOf('= at rest'), awake), ['= at rest'])
   t.true(lines.slice(awake).some(line => line.includes(' sum ')))
 })
 
@@ -45,5 +48,32 @@ test('garbage is given back', async t => {
   t.deepEqual(
     lines.filter(line => line.startsWith('= ')),
     ['= true undefined'],
+  )
+})
+
+test('however much survives, the young generation stays small while there is work, and grows again after a rest', async t => {
+  const lines = await run(`
+    import { getHeapSpaceStatistics } from 'node:v8'
+    const young = () => getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space').space_size / 2 ** 20
+    let kept = []
+    const churn = each => {
+      let most = 0
+      for (let i = 0; i < 60; i++) {
+        for (let n = 0; n < 20_000; n++) kept.push({ n, list: [n, i] })
+        if (kept.length > 200_000) kept = []
+        each()
+        most = Math.max(most, young())
+      }
+      return most
+    }
+    const bounded = churn(boundYoungGeneration)
+    const byTraffic = churn(() => { for (let i = 0; i < 256; i++) noteTraffic() })
+    kept = []
+    giveBackMemory()
+    const rested = young()
+    console.log('= ' + JSON.stringify([bounded <= 32, byTraffic <= 32, rested < 8, churn(() => undefined) > 32]))`)
+  t.deepEqual(
+    lines.filter(line => line.startsWith('= ')),
+    ['= [true,true,true,true]'],
   )
 })
