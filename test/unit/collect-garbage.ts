@@ -11,3 +11,9 @@ export function liveBytes(): number {
   const { heapUsed, arrayBuffers } = process.memoryUsage()
   return heapUsed + arrayBuffers
 }
+
+/** Collects all garbage, also what a `WeakRef` gave out before: that lives until the present turn of the event loop ends. */
+export async function collectGarbage(): Promise<void> {
+  await new Promise(resolve => setImmediate(resolve))
+  if (typeof collect === 'function') collect()
+}
