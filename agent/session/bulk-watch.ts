@@ -62,7 +62,7 @@ export class BulkWatch {
         delivered: bytesOut - unacknowledgedBytes,
         backlog,
         transport,
-        rttMs: session.rttMs(),
+        rttMs: session.lineRttMs(),
         otherReady,
         remembered: memory.recall(peerId).bulk,
       },

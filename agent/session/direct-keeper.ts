@@ -87,7 +87,7 @@ export class DirectKeeper {
       sendPunch: (attempt, signal) => session.sendPunch(attempt, signal),
       hasTcp: () => this.#hasTcp(),
       hasDirect: () => this.#hasDirect(),
-      rttMs: () => session.rttMs(),
+      rttMs: () => session.rttMs,
     })
     this.#bulk = new BulkWatch({
       peerId,

@@ -90,6 +90,7 @@ export class PathLink implements PathView {
   #down = false
   #beat: Heartbeat
   #rttMs: number | undefined
+  #leastRttMs: number | undefined
   #timer: Timer | undefined
   #timerAt = 0
   #nextPing = 1
@@ -156,6 +157,11 @@ export class PathLink implements PathView {
 
   get rttMs(): number | undefined {
     return this.#rttMs
+  }
+
+  /** Of the line itself: the others have waited behind what we send. */
+  get leastRttMs(): number | undefined {
+    return this.#leastRttMs
   }
 
   /** What carries datagrams in packets of their own, where the path can. */
@@ -395,6 +401,7 @@ export class PathLink implements PathView {
     const sample = this.#clock.now() - ping.sentAt
     // A smoothed value as in RFC 6298, so that one late answer does not make a path look slow.
     this.#rttMs = this.#rttMs === undefined ? sample : this.#rttMs + (sample - this.#rttMs) / 8
+    this.#leastRttMs = Math.min(sample, this.#leastRttMs ?? sample)
     ping.answer(sample)
   }
 

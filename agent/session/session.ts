@@ -218,6 +218,11 @@ export class Session implements StreamHost {
     return this.active?.ping()
   }
 
+  /** As it is now, smoothed. */
+  get rttMs(): number {
+    return this.active?.rttMs ?? 0
+  }
+
   /** Closes links that are not needed; the session itself goes on. */
   drop(links: readonly PathLink[]): void {
     for (const link of links) {
@@ -241,8 +246,8 @@ export class Session implements StreamHost {
 
   // -- StreamHost
 
-  rttMs(): number {
-    return this.active?.rttMs ?? 0
+  lineRttMs(): number {
+    return this.active?.leastRttMs ?? 0
   }
 
   wantsToSend(stream: SessionStream): void {

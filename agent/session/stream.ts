@@ -31,7 +31,8 @@ const JOINED_BYTES = 4 * 1024
 export interface StreamHost {
   readonly clock: Clock
   readonly budget: WindowBudget
-  rttMs(): number
+  /** Of the line, without the queue that we make ourselves. */
+  lineRttMs(): number
   /** The stream has something to send: bytes, or its end. */
   wantsToSend(stream: SessionStream): void
   sendCredit(stream: SessionStream, bytes: number): void
@@ -310,7 +311,7 @@ export class SessionStream extends Duplex {
     const { clock } = this.#host
     const consumed = this.#receivedBytes - this.readableLength - this.#joinedBytes
     const now = clock.now()
-    const wanted = growthWanted(this.#window, consumed, this.#host.rttMs(), now)
+    const wanted = growthWanted(this.#window, consumed, this.#host.lineRttMs(), now)
     if (wanted > 0) this.#window = grown(this.#window, this.#takeBudget(wanted))
     this.#window = marked(this.#window, consumed, now)
     const due = creditDue(this.#window, consumed)

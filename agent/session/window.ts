@@ -1,8 +1,9 @@
 /**
  * How much a receiver lets its peer send ahead on one stream, as pure functions.
  *
- * A window of W carries at most W per round trip. So a window that was used up within two round trips is doubled, as
- * long as the agent's budget for all streams together allows it.
+ * A window of W carries at most W per round trip. So it shall hold what flows in four of them, as long as the agent's
+ * budget for all streams together allows it: where packets get lost, bytes come a round trip late, and credit with them.
+ * Round trips of the idle line: those under load grow with the window, which would grow with them.
  */
 export interface Window {
   /** Bytes the peer may have under way to the reader of this stream. */
@@ -19,6 +20,8 @@ export const INITIAL_WINDOW_BYTES = 64 * 1024
 /** What a stream gets as soon as it is accepted. */
 export const BASE_WINDOW_BYTES = 256 * 1024
 export const MAX_WINDOW_BYTES = 8 * 1024 * 1024
+/** A window that held its stream up tells no more of the line than that it takes a multiple. */
+const MAX_GROWTH = 4
 
 export function initialWindow(now: number): Window {
   return { sizeBytes: INITIAL_WINDOW_BYTES, grantedBytes: INITIAL_WINDOW_BYTES, markBytes: 0, markAt: now }
@@ -30,11 +33,14 @@ export function creditDue(window: Window, consumedBytes: number): number {
   return due >= window.sizeBytes / 4 ? due : 0
 }
 
-/** Bytes by which the window would like to grow: its own size when it was used up within two round trips. */
+/** Bytes by which the window would like to grow once it was used up: to what flows in four round trips, in steps. */
 export function growthWanted(window: Window, consumedBytes: number, rttMs: number, now: number): number {
-  if (consumedBytes - window.markBytes < window.sizeBytes || window.sizeBytes >= MAX_WINDOW_BYTES) return 0
+  const { sizeBytes, markBytes, markAt } = window
+  const flowed = consumedBytes - markBytes
+  if (flowed < sizeBytes) return 0
   // 10 ms more: on a LAN the round trip is far shorter than what a busy event loop needs for one turn.
-  return now - window.markAt <= 2 * rttMs + 10 ? Math.min(window.sizeBytes, MAX_WINDOW_BYTES - window.sizeBytes) : 0
+  const wanted = Math.round((flowed * (4 * rttMs + 10)) / Math.max(1, now - markAt))
+  return Math.max(0, Math.min(wanted, MAX_GROWTH * sizeBytes, MAX_WINDOW_BYTES) - sizeBytes)
 }
 
 export function grown(window: Window, bytes: number): Window {

@@ -20,7 +20,7 @@ function sender() {
   const host: StreamHost = {
     clock: new FakeClock(),
     budget: new WindowBudget(0),
-    rttMs: () => 0,
+    lineRttMs: () => 0,
     wantsToSend: stream => outbox.ready(stream),
     sendCredit: nothing,
     sendAccept: nothing,
