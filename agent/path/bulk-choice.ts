@@ -2,7 +2,7 @@
  * Whether TCP or UDX carries a long stream faster, found by trying, as a pure function of samples. TCP costs an eighth
  * of the processor time and is quicker where the line is clean; on long and lossy lines UDX carries twice as much.
  *
- *   calm ──backlog──▶ flowing ──3 s──▶ asking ──the other is there──▶ trying ──3 s──▶ calm, on the faster one
+ *   calm ──backlog──▶ flowing ──3 s──▶ asking ──the other is there──▶ trying ──3 to 7 s──▶ calm, on the faster one
  */
 export type BulkTransport = 'tcp' | 'udx'
 
@@ -55,9 +55,11 @@ export const SAMPLE_MS = 500
 const FLOW_MS = 3_000
 const REMEMBERED_FLOW_MS = 1_000
 const ASK_MS = 5_000
-/** Slow start on a long line, and what was under way on the other path. */
+/** What was under way on the other path goes first; then both begin slowly, and lost packets hold that up. */
 const WARM_UP_MS = 1_000
-const TRIAL_MS = 3_000
+const WARM_UP_ROUND_TRIPS = 20
+const MAX_WARM_UP_MS = 5_000
+const COUNT_MS = 2_000
 /** Less is noise, and moving costs what is under way. */
 const GAIN = 1.15
 const AGAIN_MS = 10 * 60_000
@@ -102,14 +104,15 @@ function flowing(
 
 function trying(
   state: Extract<BulkState, { name: 'trying' }>,
-  { delivered }: BulkSample,
+  { delivered, rttMs }: BulkSample,
   transport: BulkTransport,
   now: number,
 ): BulkStep {
   const { on, rate, since, from } = state
+  const warmUpMs = Math.min(Math.max(WARM_UP_MS, WARM_UP_ROUND_TRIPS * rttMs), MAX_WARM_UP_MS)
   if (transport === on && now > since) return { state: rest(now), prefer: on }
-  if (!from) return { state: now - since < WARM_UP_MS ? state : { ...state, from: { at: now, delivered } } }
-  if (now - since < TRIAL_MS) return { state }
+  if (!from) return { state: now - since < warmUpMs ? state : { ...state, from: { at: now, delivered } } }
+  if (now - from.at < COUNT_MS) return { state }
   const faster = delivered - from.delivered > rate * GAIN * (now - from.at) ? other(on) : on
   return { state: rest(now), prefer: faster, learnt: faster }
 }

@@ -27,7 +27,7 @@ function rulesFor({ rttMs, lossPct }: Line): Rules {
   return {
     timing: rttMs > 0 ? { warmUpMs: 1_000, windowMs: 2_000 } : { warmUpMs: 400, windowMs: 1_500 },
     echoes: rttMs > 0 ? 5 : 100,
-    learnMs: lossPct > 0 ? 6_000 : 0,
+    learnMs: lossPct > 0 ? 9_000 : 0,
   }
 }
 

@@ -55,7 +55,7 @@ test('a long stream tries UDX for some seconds and stays on it where it is faste
   t.deepEqual(play({ tcp: 10, udx: 20, udxAfterMs: 500 }, 60_000).told, [
     'ask@3000',
     'udx@3500',
-    'udx@6500',
+    'udx@7500',
     'learnt udx',
   ])
 })
@@ -63,7 +63,17 @@ test('a long stream tries UDX for some seconds and stays on it where it is faste
 test('it goes back to TCP where UDX is slower, or not worth the processor time', t => {
   for (const udx of [5, 10, 11]) {
     const { told } = play({ tcp: 10, udx, udxAfterMs: 500 }, 60_000)
-    t.deepEqual(told, ['ask@3000', 'udx@3500', 'tcp@6500', 'learnt tcp'])
+    t.deepEqual(told, ['ask@3000', 'udx@3500', 'tcp@7500', 'learnt tcp'])
+  }
+})
+
+test('what the other carries is counted when it has found its pace, which takes longer on a longer line', t => {
+  for (const [rttMs, end] of [
+    [20, 6_500],
+    [200, 9_500],
+    [2_000, 10_500],
+  ] as const) {
+    t.is(play({ tcp: 10, udx: 20, rttMs, udxAfterMs: 500 }, 60_000).told[2], `udx@${end}`)
   }
 })
 
