@@ -242,7 +242,7 @@ export class RunningAgent implements ControlTarget {
   }
 
   doctor(name: string | undefined, signal: AbortSignal): Promise<DoctorReport> {
-    const { clock, random, peers, situation, configPath, tcpPort, lookFromOutside } = this.#parts
+    const { clock, random, peers, services, situation, configPath, tcpPort, lookFromOutside } = this.#parts
     return examineAgent(
       {
         configPath,
@@ -251,6 +251,7 @@ export class RunningAgent implements ControlTarget {
         stunServers: this.#stunServers,
         tcpPort,
         lookFromOutside,
+        services: services.list(),
         peers: name === undefined ? peers.list() : [this.#peer(name)],
         asked: name !== undefined,
         status: () => this.status(),

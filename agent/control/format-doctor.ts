@@ -16,6 +16,7 @@ const CHAPTERS: readonly (readonly [title: string, codes: RegExp])[] = [
   ['This device', /^(agent|config|clock|file|listening|ipv6|mtu)/],
   ['Relays', /^relay-/],
   ['Network', /^(nat-|udp-|web-|carrier-|port-mapping-|reachable|unreachable)/],
+  ['Services', /^(service-|forward-)/],
   ['Peers', /^(peers?-|stranger-)/],
 ]
 

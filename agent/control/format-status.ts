@@ -1,4 +1,12 @@
-import type { AgentStatus, NatStatus, PathStatus, PeerStatus, RelayStatus, StrangerStatus } from './status.ts'
+import type {
+  AgentStatus,
+  ForwardStatus,
+  NatStatus,
+  PathStatus,
+  PeerStatus,
+  RelayStatus,
+  StrangerStatus,
+} from './status.ts'
 import { sentence, wrap } from './text-layout.ts'
 import { type Cell, formatTable, type PageStyle, PLAIN_PAGE, paint, plain, type Tone } from './text-table.ts'
 
@@ -24,6 +32,7 @@ export function formatStatus(status: AgentStatus, style: PageStyle = PLAIN_PAGE)
       [{ title: 'FORWARD' }, { title: 'TO' }, { title: 'STATE', dispensable: 1 }],
       status.forwards.map(({ listen, to, state }) => [listen, to, cell(state, state === 'failed' ? 'bad' : 'plain')]),
       style,
+      row => note(forwardFault(status.forwards[row]), '', style),
     ),
   ]
   return [head, ...sections.filter(section => section !== '')].join('\n')
@@ -49,6 +58,13 @@ function formatStrangers(strangers: readonly StrangerStatus[], style: PageStyle)
   const words = ({ id, agoS }: StrangerStatus) =>
     `${plain(id)} called ${formatDuration(agoS)} ago and is not in "peers": if it is yours, add it there.`
   return strangers.map(stranger => `${wrap(words(stranger), limit, '  ')}\n`).join('')
+}
+
+function forwardFault(forward: ForwardStatus | undefined): string | null {
+  if (!forward) return null
+  const { problem, lastFailure } = forward
+  if (problem !== null || lastFailure === null) return problem
+  return `the last use failed ${formatDuration(lastFailure.agoS)} ago: ${lastFailure.reason}`
 }
 
 /** `3 peers: 1 direct, 1 over a relay, 1 offline`. */

@@ -41,10 +41,12 @@ export function statusOf(sources: StatusSources, now: number): AgentStatus {
     peers: sources.peers.map(peer => peerStatus(peer, sources, now)),
     strangers: sources.strangers.map(({ id, at }) => ({ id, agoS: Math.round((now - at) / 1000) })),
     services: sources.services.list().map(({ name, target }) => ({ name, target: formatAddress(target) })),
-    forwards: sources.forwards.report().map(({ listen, to, state }) => ({
+    forwards: sources.forwards.report().map(({ listen, to, state, problem, lastFailure }) => ({
       listen,
       to,
       state: state === 'listening' ? 'listening' : 'failed',
+      problem,
+      lastFailure: lastFailure && { reason: lastFailure.reason, agoS: Math.round((now - lastFailure.at) / 1000) },
     })),
   }
 }

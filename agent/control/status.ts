@@ -94,4 +94,8 @@ export interface ForwardStatus {
   readonly listen: string
   readonly to: string
   readonly state: 'listening' | 'failed'
+  /** Why it does not listen. */
+  readonly problem: string | null
+  /** Of its last use; null when that went well. */
+  readonly lastFailure: { readonly reason: string; readonly agoS: number } | null
 }

@@ -23,6 +23,8 @@ export interface ForwardReport {
   readonly to: string
   readonly state: 'listening' | 'failed' | 'starting'
   readonly problem: string | null
+  /** Set when the last connection that came in led nowhere; monotonic, ms. */
+  readonly lastFailure: { readonly reason: string; readonly at: number } | null
 }
 
 export interface ForwardsOptions {
@@ -86,6 +88,7 @@ class Forward {
   #listening: Listening | undefined
   #retry: Timer | undefined
   #problem: string | null = null
+  #lastFailure: ForwardReport['lastFailure'] = null
   #stopped = false
 
   constructor(spec: ForwardSpec, options: ForwardsOptions) {
@@ -95,11 +98,23 @@ class Forward {
     const { clock, open, peerNames } = options
     this.#context = {
       clock,
-      open,
+      open: async (...wish) => {
+        const stream = await open(...wish)
+        // Why it was not accepted comes to whoever uses it, and from there to `complain`.
+        stream.accepted().then(
+          () => {
+            this.#lastFailure = null
+          },
+          () => undefined,
+        )
+        return stream
+      },
       peerNames,
-      complain(to, error) {
+      complain: (to, error) => {
         const name = `${to.peer}/${to.service}`
-        if (error.code === 'stream-reset' || !mayLog(`${name} ${error.code}`)) return
+        if (error.code === 'stream-reset') return
+        this.#lastFailure = { reason: spec.to ? error.message : `${name}: ${error.message}`, at: clock.now() }
+        if (!mayLog(`${name} ${error.code}`)) return
         options.log.warn('a forwarded connection failed', { to: name, reason: error.message })
       },
     }
@@ -112,6 +127,7 @@ class Forward {
       to: to ? `${to.peer}/${to.service}` : EVERY_SERVICE,
       state: this.#listening ? 'listening' : this.#problem ? 'failed' : 'starting',
       problem: this.#problem,
+      lastFailure: this.#lastFailure,
     }
   }
 

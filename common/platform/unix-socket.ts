@@ -1,5 +1,6 @@
-import { lstat, unlink } from 'node:fs/promises'
+import { lstat, stat, unlink } from 'node:fs/promises'
 import { connect, type Server } from 'node:net'
+import { dirname } from 'node:path'
 import { CulvertError, systemCodeOf } from '../errors.ts'
 
 /**
@@ -11,7 +12,13 @@ export async function listenOnSocketFile(server: Server, path: string): Promise<
   try {
     await listen(server, path)
   } catch (thrown) {
-    if (systemCodeOf(thrown) !== 'EADDRINUSE') throw thrown
+    const code = systemCodeOf(thrown)
+    // libuv says EACCES where bind(2) says ENOENT.
+    if (code === 'EACCES' && !(await isDirectory(dirname(path)))) {
+      const message = `cannot listen on unix:${path}: the directory ${dirname(path)} does not exist; make it first`
+      throw new CulvertError('io', message, { cause: thrown })
+    }
+    if (code !== 'EADDRINUSE') throw thrown
     await removeStale(path)
     await listen(server, path)
   }
@@ -24,6 +31,14 @@ export async function answersOnSocketFile(path: string): Promise<boolean> {
   } catch (thrown) {
     if (systemCodeOf(thrown) === 'ENOENT') return false
     throw thrown
+  }
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory()
+  } catch (thrown) {
+    return systemCodeOf(thrown) === 'EACCES'
   }
 }
 

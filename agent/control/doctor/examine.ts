@@ -7,6 +7,8 @@ import { checkNat } from '../../nat/nat-check.ts'
 import type { Verdict } from '../../nat/reach-state.ts'
 import { checkRelay, type RelayCheck } from '../../rendezvous/relay-check.ts'
 import type { RelayAddress } from '../../rendezvous/relay-dial.ts'
+import type { Service } from '../../service/services.ts'
+import { checkTargets } from '../../service/target-check.ts'
 import type { PathLink } from '../../session/path-link.ts'
 import type { Peer } from '../../session/peer.ts'
 import { settled } from '../../session/settled.ts'
@@ -19,6 +21,7 @@ import { natFindings, type ReachLook, withoutWitness } from './nat-findings.ts'
 import { type PeerExamination, peerFinding, type WayReport } from './peer-findings.ts'
 import { clockFinding, relayFindings } from './relay-findings.ts'
 import { type DoctorReport, doctorReport, peerReport } from './report.ts'
+import { serviceFindings } from './service-findings.ts'
 import { trustFindings } from './trust-findings.ts'
 
 /** What no check exceeds; all of them run side by side. */
@@ -38,6 +41,7 @@ export interface Patient {
   readonly tcpPort: number
   /** Has a relay look at a TCP endpoint of ours from outside. */
   readonly lookFromOutside: (endpoint: Endpoint, signal: AbortSignal) => Promise<Verdict>
+  readonly services: readonly Service[]
   /** Those to look at: the one asked for, or all. */
   readonly peers: readonly Peer[]
   /** One peer was asked for by name: it is called if need be. */
@@ -52,12 +56,13 @@ export async function examineAgent(patient: Patient, doors: CheckDoors): Promise
   const { clock, signal } = doors
   const startedAt = clock.now()
   const addresses = listInterfaceAddresses()
-  const [config, relays, nat, host, reach] = await Promise.all([
+  const [config, relays, nat, host, reach, targets] = await Promise.all([
     configFinding(patient.configPath),
     checkRelays(patient.relays, doors),
     checkNat({ clock, random: patient.random, signal, servers: patient.stunServers, addresses }),
     hostFacts(patient.tcpPort, { addresses, ...doors }),
     lookAtUs(patient, doors),
+    patient.asked ? [] : checkTargets(patient.services, doors),
     patient.asked ? Promise.all(patient.peers.map(peer => seek(peer, patient, doors))) : [],
   ])
   const status = patient.status()
@@ -81,7 +86,7 @@ export async function examineAgent(patient: Patient, doors: CheckDoors): Promise
       ...hostFindings(host),
       ...relayFindings(relays, status.relays),
       ...natFindings(here, natNow, { relayed, reach, filteringGuessed: nat?.udp.filteringGuessed ?? false }),
-      ...(patient.asked ? [] : trustFindings(status)),
+      ...(patient.asked ? [] : [...serviceFindings(targets, status.forwards), ...trustFindings(status)]),
       ...found.map(examination => peerFinding(examination, patient.asked)),
     ],
     nat: natNow,

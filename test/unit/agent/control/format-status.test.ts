@@ -34,6 +34,7 @@ ssh      tcp://127.0.0.1:22
 
 FORWARD               TO          STATE
 tcp://127.0.0.1:2222  laptop/ssh  listening
+    The last use failed 1 min ago: nobody is there.
 `,
   )
 })

@@ -79,5 +79,13 @@ export const SAMPLE_STATUS: AgentStatus = {
   ],
   strangers: [{ id: 'e'.repeat(52), agoS: 5 }],
   services: [{ name: 'ssh', target: 'tcp://127.0.0.1:22' }],
-  forwards: [{ listen: 'tcp://127.0.0.1:2222', to: 'laptop/ssh', state: 'listening' }],
+  forwards: [
+    {
+      listen: 'tcp://127.0.0.1:2222',
+      to: 'laptop/ssh',
+      state: 'listening',
+      problem: null,
+      lastFailure: { reason: 'nobody is there', agoS: 61 },
+    },
+  ],
 }

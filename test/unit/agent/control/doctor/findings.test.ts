@@ -5,6 +5,7 @@ import { hostFindings } from '../../../../../agent/control/doctor/host-findings.
 import { natFindings, withoutWitness } from '../../../../../agent/control/doctor/nat-findings.ts'
 import { peerFinding } from '../../../../../agent/control/doctor/peer-findings.ts'
 import { clockFinding, relayFindings } from '../../../../../agent/control/doctor/relay-findings.ts'
+import { serviceFindings } from '../../../../../agent/control/doctor/service-findings.ts'
 import { trustFindings } from '../../../../../agent/control/doctor/trust-findings.ts'
 import type { PeerStatus } from '../../../../../agent/control/status.ts'
 import { RELAY_STEPS, type RelayCheck } from '../../../../../agent/rendezvous/relay-check.ts'
@@ -227,6 +228,19 @@ test('a stranger that called is told with what to add, and so is that there are 
   t.regex(called?.remedy ?? '', /"NAME": \{ "id": "e{52}" \}/)
   t.deepEqual(codesOf(trustFindings({ peers: [], strangers: [] })), ['peers-none note'])
   t.deepEqual(trustFindings({ peers: SAMPLE_STATUS.peers, strangers: [] }), [])
+})
+
+test('a forward that does not listen is a problem; one whose last use failed, and a target that refuses, are told', t => {
+  const [forward] = SAMPLE_STATUS.forwards
+  if (!forward) throw new RangeError('the sample status has forwards')
+  const service = { name: 'ssh', target: { kind: 'tcp', host: '127.0.0.1', port: 22 }, allow: [] } as const
+  const failed = { ...forward, state: 'failed', problem: 'the port is taken' } as const
+  const found = serviceFindings(
+    [{ service, why: 'ECONNREFUSED' }],
+    [forward, failed, { ...forward, lastFailure: null }],
+  )
+  t.deepEqual(codesOf(found), ['service-down note', 'forward-unanswered note', 'forward-failed problem'])
+  t.regex(found[1]?.text ?? '', /failed 1 min ago: nobody is there/)
 })
 
 test('healthy is what has no problem, whatever could be better', t => {
