@@ -49,14 +49,27 @@ export function pause(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
   })
 }
 
-/** A signal that aborts when `parent` does or after `delayMs`; call `done` to free the timer. */
+/**
+ * A signal that aborts when `parent` does or after `delayMs`, and not any more after `done`, which has to be called. Not by
+ * `AbortSignal.any`: as long as the parent lives, Node holds what that gives and everything that still listens to it.
+ */
 export function deadline(
   clock: Clock,
   delayMs: number,
   parent?: AbortSignal,
 ): { readonly signal: AbortSignal; done(): void } {
   const own = new AbortController()
-  const timer = clock.after(delayMs, () => own.abort(new DOMException(`no answer in ${delayMs} ms`, 'TimeoutError')))
-  const signal = parent ? AbortSignal.any([parent, own.signal]) : own.signal
-  return { signal, done: () => timer.cancel() }
+  const end = (reason: unknown) => {
+    done()
+    own.abort(reason)
+  }
+  const stop = () => end(parent?.reason)
+  const done = () => {
+    timer.cancel()
+    parent?.removeEventListener('abort', stop)
+  }
+  const timer = clock.after(delayMs, () => end(new DOMException(`no answer in ${delayMs} ms`, 'TimeoutError')))
+  parent?.addEventListener('abort', stop, { once: true })
+  if (parent?.aborted) stop()
+  return { signal: own.signal, done }
 }

@@ -1,5 +1,7 @@
+import { getEventListeners } from 'node:events'
 import test from 'ava'
 import { deadline, pause, systemClock } from '../../../../common/platform/clock.ts'
+import { collectGarbage } from '../../collect-garbage.ts'
 import { FakeClock } from '../../fake-clock.ts'
 
 test('a pause ends with true when its time is over', async t => {
@@ -38,6 +40,21 @@ test('a deadline aborts when its time is over, or with its parent, and not when 
   t.true(orphaned.signal.aborted)
   orphaned.done()
   t.is(clock.timers, 0)
+})
+
+test('deadlines that are done are held no longer by a parent that lives on, whoever still listens to them', async t => {
+  const clock = new FakeClock()
+  const parent = new AbortController()
+  const made = Array.from({ length: 50 }, () => {
+    const limit = deadline(clock, 50, parent.signal)
+    limit.signal.addEventListener('abort', () => t.fail())
+    limit.done()
+    return new WeakRef(limit.signal)
+  })
+  await collectGarbage()
+  t.is(made.filter(signal => signal.deref()).length, 0)
+  t.is(getEventListeners(parent.signal, 'abort').length, 0)
+  t.false(parent.signal.aborted)
 })
 
 test('time of the system goes forward, and its timers do not keep a process alive', t => {
