@@ -33,11 +33,14 @@ export function creditDue(window: Window, consumedBytes: number): number {
   return due >= window.sizeBytes / 4 ? due : 0
 }
 
-/** Bytes by which the window would like to grow once it was used up: to what flows in four round trips, in steps. */
+/**
+ * Bytes by which the window would like to grow once half of it was used up: to what flows in four round trips, in steps.
+ * A sender without credit has to learn of it before the whole window has come: that is another round trip.
+ */
 export function growthWanted(window: Window, consumedBytes: number, rttMs: number, now: number): number {
   const { sizeBytes, markBytes, markAt } = window
   const flowed = consumedBytes - markBytes
-  if (flowed < sizeBytes) return 0
+  if (flowed < sizeBytes / 2) return 0
   // 10 ms more: on a LAN the round trip is far shorter than what a busy event loop needs for one turn.
   const wanted = Math.round((flowed * (4 * rttMs + 10)) / Math.max(1, now - markAt))
   return Math.max(0, Math.min(wanted, MAX_GROWTH * sizeBytes, MAX_WINDOW_BYTES) - sizeBytes)
@@ -48,7 +51,7 @@ export function grown(window: Window, bytes: number): Window {
 }
 
 export function marked(window: Window, consumedBytes: number, now: number): Window {
-  return consumedBytes - window.markBytes < window.sizeBytes
+  return consumedBytes - window.markBytes < window.sizeBytes / 2
     ? window
     : { ...window, markBytes: consumedBytes, markAt: now }
 }

@@ -49,13 +49,14 @@ test('small amounts are saved up to a quarter of a window', t => {
   t.is(creditDue(window, INITIAL_WINDOW_BYTES / 4), INITIAL_WINDOW_BYTES / 4)
 })
 
-test('a window that was used up takes what flows in four round trips, four times its size at most', t => {
+test('a window half used up takes what flows in four round trips, four times its size at most', t => {
   const window = grown(initialWindow(0), BASE_WINDOW_BYTES - INITIAL_WINDOW_BYTES)
-  t.is(growthWanted(window, BASE_WINDOW_BYTES, 50, 10), 3 * BASE_WINDOW_BYTES)
-  t.is(growthWanted(window, BASE_WINDOW_BYTES, 50, 105), BASE_WINDOW_BYTES)
-  t.is(growthWanted(window, BASE_WINDOW_BYTES, 50, 210), 0)
-  t.is(growthWanted(window, BASE_WINDOW_BYTES, 50, 1_000), 0)
-  t.is(growthWanted(window, BASE_WINDOW_BYTES - 1, 50, 10), 0)
+  const half = BASE_WINDOW_BYTES / 2
+  t.is(growthWanted(window, half, 50, 10), 3 * BASE_WINDOW_BYTES)
+  t.is(growthWanted(window, half, 50, 52.5), BASE_WINDOW_BYTES)
+  t.is(growthWanted(window, half, 50, 105), 0)
+  t.is(growthWanted(window, half, 50, 1_000), 0)
+  t.is(growthWanted(window, half - 1, 50, 10), 0)
 })
 
 test('no window grows past 8 MiB', t => {
