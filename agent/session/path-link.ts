@@ -33,6 +33,7 @@ import {
   startHeartbeat,
   vitalOf,
 } from './heartbeat.ts'
+import { sameIdentity } from './newcomer.ts'
 import { PacketCarrier } from './packet-carrier.ts'
 import type { Batch } from './send-queue.ts'
 
@@ -44,8 +45,10 @@ const WRITE_AHEAD_BYTES = 1
 /** More than one batch: an answer to a ping may wait behind that. */
 const MAX_UNWRITTEN_BYTES = 256 * 1024
 const LEAVE_MS = 1_000
-/** Flag of a leave frame: not only this path, the session is over. */
+/** Flags of a leave frame: not only this path, the session is over; somebody else with the same key is connected. */
 const SESSION_OVER = 1
+const SAME_IDENTITY = 2
+const LEAVES = { path: 0, session: SESSION_OVER, 'same-identity': SAME_IDENTITY } as const
 const MAX_PINGS = 64
 /** As large as a packet gets on most lines: a path that swallows those never becomes ready. */
 const FULL_PACKET_BYTES = 1_500
@@ -91,6 +94,7 @@ export class PathLink implements PathView {
   #beat: Heartbeat
   #rttMs: number | undefined
   #leastRttMs: number | undefined
+  #pongAt = Number.NEGATIVE_INFINITY
   #timer: Timer | undefined
   #timerAt = 0
   #nextPing = 1
@@ -153,6 +157,11 @@ export class PathLink implements PathView {
   /** Milliseconds since user bytes went over it, either way. */
   get unusedMs(): number {
     return this.#clock.now() - this.#usedAt
+  }
+
+  /** When the last ping was answered. */
+  get pongAt(): number {
+    return this.#pongAt
   }
 
   get rttMs(): number | undefined {
@@ -230,10 +239,10 @@ export class PathLink implements PathView {
     this.#arm()
   }
 
-  /** Takes leave: the peer learns at once that this path is not used any more, or that the session is over. */
-  leave(over = false): void {
+  /** Takes leave: the peer learns at once that this path is not used any more, or more than that. */
+  leave(what: keyof typeof LEAVES = 'path'): void {
     if (this.#down) return
-    this.#write(encodeFrame(FRAME.leave, 0, undefined, over ? SESSION_OVER : 0))
+    this.#write(encodeFrame(FRAME.leave, 0, undefined, LEAVES[what]))
     this.path.stream.end()
     const { stream } = this.path
     this.#clock.after(LEAVE_MS, () => stream.destroy())
@@ -352,6 +361,7 @@ export class PathLink implements PathView {
         return
       case FRAME.leave:
         if (frame.flags & SESSION_OVER) this.#events.onOver()
+        if (frame.flags & SAME_IDENTITY) this.fail(sameIdentity())
         this.fail(new CulvertError('session-closed', 'the peer has left this path'))
         return
       default:
@@ -371,7 +381,7 @@ export class PathLink implements PathView {
     this.#ready = true
     this.#beat = answered(this.#beat)
     this.#events.onHello(this, hello)
-    this.#sendPing(() => undefined)
+    if (!this.#down) this.#sendPing(() => undefined)
   }
 
   #sendPing(answer: (rttMs: number | undefined) => void): void {
@@ -398,6 +408,7 @@ export class PathLink implements PathView {
     if (!ping) return
     this.#pings.delete(id)
     this.#beat = answered(this.#beat)
+    this.#pongAt = this.#clock.now()
     const sample = this.#clock.now() - ping.sentAt
     // A smoothed value as in RFC 6298, so that one late answer does not make a path look slow.
     this.#rttMs = this.#rttMs === undefined ? sample : this.#rttMs + (sample - this.#rttMs) / 8

@@ -1,5 +1,7 @@
 import { CulvertError } from '../../common/errors.ts'
 import type { Timer } from '../../common/platform/clock.ts'
+import { createRateGate } from '../../common/platform/log.ts'
+import { formatEndpoint } from '../../common/wire/endpoint.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
 import type { StreamKind } from '../../common/wire/session-frame.ts'
 import type { Path } from '../path/path.ts'
@@ -27,6 +29,8 @@ const SETTLE_MS = 5_000
 const UNUSED_MS = 8_000
 /** A path that broke earlier than this counts like a call that failed. */
 const SOUND_MS = 2_000
+/** A clone comes again and again. */
+const CLONE_LOG_MS = 600_000
 /** How long a stream waits for a path before its opener is told that there is none. */
 const CONNECT_MS = 15_000
 
@@ -37,6 +41,7 @@ export class Peer {
   readonly #stop = new AbortController()
   readonly #caller: Caller
   readonly #budget: AttemptBudget
+  readonly #mayLog: (key: string) => boolean
   readonly #waiters = new Set<() => void>()
   #keep: boolean
   #session: Session | undefined
@@ -56,6 +61,7 @@ export class Peer {
     this.#keep = keep
     this.#context = context
     this.#budget = new AttemptBudget(context.clock)
+    this.#mayLog = createRateGate(context.clock, CLONE_LOG_MS)
     this.#caller = new Caller({
       peerId: id,
       context,
@@ -203,6 +209,7 @@ export class Peer {
         onPaths: lost => this.#onPaths(lost),
         onBusy: busy => this.#onBusy(busy),
         onRestart: () => this.#keepDirect(session),
+        onClone: ({ path }) => this.#logClone(path),
         onBye: reason => this.#onBye(reason ?? new CulvertError('session-closed', 'the session was idle')),
       },
     })
@@ -284,6 +291,13 @@ export class Peer {
       from: this.#loggedPath,
     })
     this.#loggedPath = path
+  }
+
+  #logClone({ remote }: Path): void {
+    if (!this.#mayLog('clone')) return
+    const from = remote && formatEndpoint(remote)
+    const what = 'two devices have the identity of this peer; the one that came second was turned away'
+    this.#context.log.warn(what, { peer: this.#name(), from })
   }
 
   #logLost({ link, reason }: LostPath): void {

@@ -34,6 +34,8 @@ export interface SessionEvents {
   onBusy(busy: boolean): void
   /** The peer has lost the state of this session (a restart): all streams are gone, the paths are new. */
   onRestart(): void
+  /** Another process with the peer's key came over this path, and was turned away. */
+  onClone(link: PathLink): void
   /** The session is over: both sides agreed that nothing is going on, or the peer ended it for this reason. */
   onBye(reason?: CulvertError): void
 }

@@ -29,7 +29,9 @@ import type { Path, PathTransport } from '../path/path.ts'
 import { choosePath } from '../path/path-choice.ts'
 import { Acknowledger } from './acknowledger.ts'
 import { emptyBuffers } from './buffers.ts'
+import { WISHES, wishOf } from './candidates-wish.ts'
 import { Datagrams } from './datagrams.ts'
+import { PeerLife } from './newcomer.ts'
 import { PathLink } from './path-link.ts'
 import { remoteCode } from './remote-code.ts'
 import { Sender } from './sender.ts'
@@ -47,9 +49,6 @@ const MAX_LINKS = 12
 
 /** Frames whose stream field names a stream that is open. */
 const STREAM_FRAMES: ReadonlySet<number> = new Set([FRAME.data, FRAME.credit, FRAME.accept, FRAME.end, FRAME.reset])
-
-/** Flags of a candidates frame. */
-const WISHES: Readonly<Record<CandidatesWish, number>> = { 'try-now': 1, 'udx-beside': 2 }
 
 /**
  * What two peers share: streams in numbered frames, over one path at a time, outliving paths.
@@ -71,6 +70,7 @@ export class Session implements StreamHost {
   readonly #datagrams = new Datagrams()
   /** How far both sides are in ending this session for want of streams. */
   #bye: 'none' | 'proposed' | 'answered' = 'none'
+  readonly #peerLife = new PeerLife()
   #closed = false
   #bytesIn = 0
   /** Of relay links that are gone now. */
@@ -239,7 +239,7 @@ export class Session implements StreamHost {
     this.#endStreams(reason)
     this.#sender.pump()
     this.#acknowledger.stop()
-    for (const link of this.#links) link.leave(true)
+    for (const link of this.#links) link.leave('session')
     this.#links = []
     this.#sender.use(undefined)
   }
@@ -296,15 +296,33 @@ export class Session implements StreamHost {
   #onHello(link: PathLink, hello: Hello): void {
     if (!sameBytes(hello.epoch, this.#peerEpoch)) {
       const fresh = this.#peerEpoch.every(byte => byte === 0)
+      if (!fresh && this.#turnsAway(link)) return
       this.#peerEpoch = hello.epoch
       if (!fresh) this.#restart(link)
     }
     // A peer that greets another epoch of ours, or none, has nothing of what we sent.
-    const received = sameBytes(hello.peerEpoch, this.#epoch) ? hello.received : 0
+    const known = sameBytes(hello.peerEpoch, this.#epoch)
+    const received = known ? hello.received : 0
+    if (!known && this.#peerLife.hasForgotten(link)) {
+      this.#options.events.onBye(new CulvertError('session-closed', 'the peer has forgotten this session'))
+      return
+    }
+    if (known) this.#peerLife.knowsUs(this.clock.now())
     this.#sender.acknowledge(received)
     // The peer may have made it because it misses answers on the others.
     for (const other of this.#links) if (other !== link && other.ready) void other.ping()
     this.#choose()
+  }
+
+  /** Another process with the peer's key came, while the one that we know may still be there. */
+  #turnsAway(link: PathLink): boolean {
+    const verdict = this.#peerLife.judge(this.active, this.clock.now())
+    if (verdict === 'restarted') return false
+    void this.ping()
+    link.leave(verdict === 'clone' ? 'same-identity' : 'path')
+    this.#forgetLink(link)
+    if (verdict === 'clone') this.#options.events.onClone(link)
+    return true
   }
 
   /** The peer began anew: what was under way is lost, and both count from zero. */
@@ -324,6 +342,7 @@ export class Session implements StreamHost {
 
   #onAck(link: PathLink, received: number): void {
     this.#sender.acknowledge(received)
+    this.#peerLife.knowsUs(this.clock.now())
     if (link === this.active && this.#sender.unacknowledgedBytes > 0) link.awaitAnswer()
   }
 
@@ -476,9 +495,4 @@ export class Session implements StreamHost {
   #endStreams(reason: CulvertError): void {
     for (const stream of this.#streams.all()) stream.receiveReset(reason.code, reason.message)
   }
-}
-
-function wishOf(flags: number): CandidatesWish | undefined {
-  if (flags & WISHES['try-now']) return 'try-now'
-  return flags & WISHES['udx-beside'] ? 'udx-beside' : undefined
 }

@@ -30,6 +30,9 @@ export interface Why {
 
 const CHECK_RELAY = 'check that the relay runs, that its port is open, and that "relays" names it rightly'
 
+const NEW_IDENTITY =
+  'give each device an identity of its own: remove identity.key on the copy, and run "culvert id" there'
+
 const HOW_WORDS: Readonly<Record<PathFacts['how'], string>> = {
   lan: 'both are on the same network',
   public: 'one side has a public address',
@@ -48,6 +51,9 @@ export function explain(input: WhyInput): Why {
   if (path) return explainRelayed(input)
   switch (state) {
     case 'refused':
+      if (input.lastError?.message.includes('same identity')) {
+        return { why: input.lastError.message, remedy: NEW_IDENTITY }
+      }
       return {
         why: 'the peer refuses this device',
         remedy: 'add the id of this device (culvert id) to "peers" on the other side',

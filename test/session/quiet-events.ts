@@ -13,5 +13,6 @@ export const QUIET: SessionEvents = {
   onPaths: nothing,
   onBusy: nothing,
   onRestart: nothing,
+  onClone: nothing,
   onBye: nothing,
 }

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import test from 'ava'
 import type { Path } from '../../agent/path/path.ts'
 import { createSealer } from '../../agent/path/seal.ts'
@@ -221,6 +222,8 @@ test('a peer that restarted ends the old streams and serves new ones', async t =
   const lost = new Promise(resolve => old.once('close', resolve))
   old.on('error', error => t.regex(error.message, /restarted/))
   await old.accepted()
+  b.drop(b.links)
+  while (a.active) await nextTurn()
   const reborn = startSession(1, { onStream: echo })
   await join(a, reborn)
   await lost

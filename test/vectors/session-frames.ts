@@ -171,6 +171,16 @@ export const FRAMES: readonly FrameVector[] = [
     message: { message: 0xfffe, index: 2, count: 3, bytes: Buffer.from('you') },
   },
   {
+    name: 'leave, for another process with the same key',
+    hex: '07 02 0000 00000000',
+    type: 0x07,
+    flags: 2,
+    stream: 0,
+    encode: () => encodeFrame(FRAME.leave, 0, undefined, 2),
+    decode: text,
+    message: '',
+  },
+  {
     name: 'leave',
     hex: '07 00 0000 00000000',
     type: 0x07,
