@@ -5,7 +5,7 @@ import type { ControlClient } from '../control/control-client.ts'
 import type { PingReply } from '../control/control-target.ts'
 import { formatPath } from '../control/format-status.ts'
 import type { Arguments, CommandIo } from './command.ts'
-import { EXIT_DONE } from './exit-code.ts'
+import { EXIT_DONE, exitCodeOf } from './exit-code.ts'
 import { asUsage, line, printJson } from './output.ts'
 import { type PingResult, type PingSummary, pingSummary, samePath } from './ping-summary.ts'
 import { agentOf } from './running-agent.ts'
@@ -55,7 +55,12 @@ export async function run(args: Arguments, io: CommandIo): Promise<number> {
     }
     last = path
   }
-  if (!last) throw lost ?? new CulvertError('aborted', 'stopped before the first answer')
+  if (!last) {
+    if (!lost || json) throw lost ?? new CulvertError('aborted', 'stopped before the first answer')
+    // Why is on the page already, once for each.
+    io.out(`0 of ${results.length} answered\n`)
+    return exitCodeOf(lost.code)
+  }
   const summary = pingSummary(peer, results)
   if (json) printJson(io, summary)
   else io.out(line(formatSummary(summary)))

@@ -75,7 +75,7 @@ function handshake(context: SecureContext, carrier: Duplex, options: SealOptions
       give(new CulvertError('peer-unreachable', 'the other side closed the connection during the TLS handshake'))
     const onAbort = () => give(new CulvertError('aborted', 'the TLS handshake was aborted', { cause: signal.reason }))
     const timer = clock.after(HANDSHAKE_MS, () =>
-      give(new CulvertError('timed-out', `no TLS handshake in ${HANDSHAKE_MS} ms`)),
+      give(new CulvertError('timed-out', `no answer (${HANDSHAKE_MS / 1000} s)`)),
     )
     stream.once('error', onError)
     // A server's side does not take an end for the failure that it is here, and would wait for the time to run out.

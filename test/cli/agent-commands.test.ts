@@ -105,7 +105,10 @@ test.serial('peers --watch --json prints the peers alone, one line per change', 
 test.serial('exit codes tell why a peer cannot be had', async t => {
   const { socketPath } = await createScene(t)
   const env = { CULVERT_SOCKET: socketPath }
-  t.is((await culvert(['ping', 'tv', '--count', '1'], env)).code, 3)
+  const unanswered = await culvert(['ping', 'tv', '--count', '1'], env)
+  t.is(unanswered.code, 3)
+  t.is(unanswered.err.trimEnd().split('\n').length, 1)
+  t.is(unanswered.out, '0 of 1 answered\n')
   t.is((await culvert(['connect', 'tv/ssh'], env)).code, 3)
   t.is((await culvert(['connect', 'laptop/secret'], env)).code, 4)
   t.is((await culvert(['connect', 'laptop/bug'], env)).code, 1)
