@@ -321,8 +321,11 @@ export class RunningAgent implements ControlTarget {
     for (const forward of before.forwards) {
       if (!kept.has(key(forward))) await this.removeForward(forward.listen)
     }
+    const running = new Set(this.#parts.forwards.report().map(({ listen }) => listen))
     for (const forward of next.forwards) {
-      if (had.has(key(forward))) continue
+      const address = parseAddress(forward.listen)
+      // One that a command removed is wanted again.
+      if (had.has(key(forward)) && address && running.has(formatAddress(address))) continue
       try {
         await this.#forward(forward.listen, forward.to, true)
       } catch (thrown) {

@@ -40,6 +40,17 @@ test.serial('an agent answers, reads its config again on SIGHUP, and ends with 0
   const after = JSON.parse((await culvert(['status', '--json', '--config', file])).out)
   t.deepEqual(after.services, [{ name: 'web', target: 'tcp://127.0.0.1:8080' }])
 
+  const listen = `unix:${join(home, 'x.sock')}`
+  const peers = { tv: { id: 'a'.repeat(52) } }
+  await writeFile(file, JSON.stringify({ ...QUIET, peers, forwards: [{ listen, to: 'tv/web' }] }))
+  for (const removed of [false, true]) {
+    if (removed) t.is((await culvert(['forward', '--remove', listen, '--config', file])).code, 0)
+    child.kill('SIGHUP')
+    await lineWith('config read again')
+    const { forwards } = JSON.parse((await culvert(['status', '--json', '--config', file])).out)
+    t.like(forwards, [{ listen, state: 'listening' }])
+  }
+
   const second = await culvert(['agent', '--config', file])
   t.is(second.code, 1)
   t.regex(second.err, /another agent is running/)
