@@ -73,7 +73,8 @@ export class Rendezvous {
     return this.#lines.map(({ relay, state, rttMs, lastError }) => ({
       url: relay.url.href.replace(/\/$/, ''),
       state,
-      rttMs,
+      // What it was before the line went down says nothing about now.
+      rttMs: state === 'connected' ? rttMs : null,
       lastError,
     }))
   }

@@ -35,7 +35,7 @@ export function peerFinding({ status, here, there }: PeerExamination, asked: boo
     case 'offline':
       return finding('peer-offline', absent, why, { subject, remedy })
     case 'idle':
-      return finding('peer-idle', 'ok', why, { subject, remedy })
+      return finding('peer-idle', remedy === null ? 'ok' : 'note', why, { subject, remedy })
     case 'connecting':
       return finding('peer-connecting', absent, why, { subject, remedy })
     case 'connected':

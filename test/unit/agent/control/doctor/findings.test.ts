@@ -207,6 +207,7 @@ test('a peer that is away is a problem only for who asks after it', t => {
   t.deepEqual(codes({ path: null, state: 'offline' }), ['peer-offline note', 'peer-offline problem'])
   t.deepEqual(codes({ path: null, state: 'refused' }), ['peer-refused problem', 'peer-refused problem'])
   t.deepEqual(codes({ path: null, state: 'idle' }), ['peer-idle ok', 'peer-idle ok'])
+  t.deepEqual(codes({ path: null, state: 'idle', remedy: 'mend the relay' }), ['peer-idle note', 'peer-idle note'])
   const relay = {
     kind: 'relay',
     transport: 'pipe',
