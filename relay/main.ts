@@ -26,6 +26,11 @@ export interface RelayCommand {
  * `culvert relay`: runs a relay until the signal aborts, then stops it within 3 s. SIGHUP reads the config and the TLS
  * files again. Throws `bad-config`, `identity-unreadable`, `port-in-use` or `io` when it cannot start.
  */
+/** Rejects with every fault of a relay's config file. */
+export async function checkRelayConfig(file: string): Promise<void> {
+  await loadRelayOptions(file)
+}
+
 export async function runRelay(command: RelayCommand, signal: AbortSignal): Promise<void> {
   const { file, options } = await findOptions(command.configFile)
   const style = process.env.JOURNAL_STREAM === undefined ? 'words' : 'journal'

@@ -53,7 +53,17 @@ export function parseRelayOptions(text: string): OptionsResult {
   } catch (thrown) {
     return { ok: false, faults: [fileFault(`is no JSON: ${reasonOf(thrown)}`, 'correct it there')] }
   }
+  if (isAgentConfig(value)) {
+    const remedy = 'run it with "culvert agent --config FILE"; a relay needs no config, or one of its own'
+    return { ok: false, faults: [fileFault("is an agent's config, not a relay's", remedy)] }
+  }
   return relayOptionsOf(value)
+}
+
+/** By what only an agent has. */
+function isAgentConfig(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return ['peers', 'relays', 'services', 'forwards'].filter(key => Object.hasOwn(value, key)).length > 1
 }
 
 /** The same for a value that is no text: a parsed file, or options made in code. */

@@ -1,6 +1,7 @@
 import { formatFault } from '../config/config-fault.ts'
 import { ConfigError, readConfig } from '../config/load-config.ts'
 import { ownIdFaults } from '../config/parse-config.ts'
+import { IS_RELAY_CONFIG } from '../config/relay-config.ts'
 import { readIdentity } from '../identity/identity.ts'
 import type { Arguments, CommandIo } from './command.ts'
 import { configPathOf } from './config-path.ts'
@@ -11,6 +12,13 @@ export async function run(args: Arguments, io: CommandIo): Promise<number> {
   const path = configPathOf(args, io)
   const result = await readConfig(path)
   for (const warning of result.warnings) io.err(line(`${path}: warning: ${formatFault(warning)}`))
+  if (!result.ok && result.faults.includes(IS_RELAY_CONFIG)) {
+    const { checkRelayConfig } = await import('./relay.ts')
+    await checkRelayConfig(path)
+    if (args.flag('json')) printJson(io, { file: path, ok: true, warnings: result.warnings, kind: 'relay' })
+    else io.out(`${path}: ok, as the config of a relay\n`)
+    return EXIT_DONE
+  }
   if (!result.ok) throw new ConfigError(path, result.faults)
   const own = await readIdentity(result.config.stateDir)
   const faults = own ? ownIdFaults(result.config, own.id) : []

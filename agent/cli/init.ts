@@ -13,7 +13,7 @@ import { loadOrCreateIdentity } from '../identity/identity.ts'
 import type { Arguments, CommandIo } from './command.ts'
 import { configPathOf, DEFAULT_CONFIG } from './config-path.ts'
 import { EXIT_DONE } from './exit-code.ts'
-import { asUsage, printJson } from './output.ts'
+import { asUsage, line, printJson } from './output.ts'
 
 /** No secret is in it, but it tells whom we trust: the owner writes, the service's group reads, others see nothing. */
 const CONFIG_MODE = 0o640
@@ -29,6 +29,7 @@ export async function run(args: Arguments, io: CommandIo): Promise<number> {
   // First the identity: without it a config would be in the way of the next try.
   const { id } = await loadOrCreateIdentity(stateDir, { log })
   await writeConfig(path, text)
+  for (const warning of parsed.warnings) io.err(line(`${path}: warning: ${formatFault(warning)}`))
   const entry = { [name]: { id } }
   if (args.flag('json')) printJson(io, { id, name, config: path, stateDir, peers: entry })
   else io.out(summary(path, name, id, stateDir, parsed.config.relays.length > 0))

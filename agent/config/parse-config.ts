@@ -9,6 +9,7 @@ import { configSchema, REMEDY_SEPARATOR } from './config-schema.ts'
 import { crossCheck } from './cross-check.ts'
 import { type JsonPath, parseJsonText } from './json-text.ts'
 import { nameFromHost } from './name.ts'
+import { IS_RELAY_CONFIG, isRelayConfig } from './relay-config.ts'
 import { unknownKeyFault } from './unknown-key.ts'
 
 /** What a config text comes to: a config, or every fault in it; warnings either way. */
@@ -26,6 +27,7 @@ export function parseConfig(text: string, path: string, host: string = hostname(
     const { line, column, problem, remedy } = json.fault
     return failed([{ place: `line ${line}, column ${column}`, value: undefined, problem, remedy }], [])
   }
+  if (isRelayConfig(json.value)) return failed([IS_RELAY_CONFIG], [])
   const base = dirname(resolve(path))
   const parsed = configSchema.safeParse(json.value)
   const controlSocket = controlSocketIn(json.value, path)

@@ -29,6 +29,32 @@ test.serial('init tells what to give the other side and what to run next', async
   t.true(out.includes(`culvert agent --config ${file}\n`))
 })
 
+test.serial('init warns at once of a relay that nothing vouches for', async t => {
+  const file = join(await temporaryHome(t), 'agent.json')
+  const { code, err } = await culvert(['init', '--config', file, '--relay', 'http://10.0.0.1:8080'])
+  t.is(code, 0)
+  t.regex(err, /agent\.json: warning: relays\[0]\.url: .*"id"/)
+})
+
+test.serial("check knows a relay's config, and a relay an agent's", async t => {
+  const file = join(await temporaryHome(t), 'relay.json')
+  await writeFile(file, '{ "listen": "0.0.0.0:8080", "admit": "anyone" }')
+  t.deepEqual(await culvert(['check', '--config', file]), {
+    code: 0,
+    out: `${file}: ok, as the config of a relay\n`,
+    err: '',
+  })
+  await writeFile(file, '{ "listen": "here", "admit": "anyone" }')
+  const bad = await culvert(['check', '--config', file])
+  t.is(bad.code, 2)
+  t.regex(bad.err, /relay\.json: listen: "here" is no IP address with a port/)
+  t.regex((await culvert(['agent', '--config', file])).err, /is a relay's config, not an agent's/)
+  await writeFile(file, '{ "stateDir": "state", "peers": {}, "relays": [] }')
+  const relay = await culvert(['relay', '--config', file])
+  t.is(relay.code, 2)
+  t.regex(relay.err, /is an agent's config, not a relay's/)
+})
+
 test.serial('init never overwrites a config', async t => {
   const file = join(await temporaryHome(t), 'agent.json')
   await writeFile(file, 'mine')
