@@ -7,8 +7,8 @@ const IDLE_STREAMS = 4
 /** Little, so that what comes back soon after a disturbance was sent after it, too. */
 const IN_FLIGHT_BYTES = 64 * 1024
 const ANSWER_MS = 40_000
-/** Back on the best path after a disturbance: a try that failed is made again after 3 s, then 8 s, then 20 s. */
-const RETURN_MS = 40_000
+/** Back on the best path after a disturbance: while UDP is in use, a try for TCP that failed is made again within 60 s. */
+const RETURN_MS = 90_000
 
 export type PathKind = 'tcp' | 'udp' | 'relay'
 
