@@ -116,7 +116,10 @@ export class Peer {
   /** Opens a stream, or a flow, to a service of this peer, once there is a path. Rejects with why there is none. */
   async openStream(service: string, signal: AbortSignal, kind: StreamKind = 'bytes'): Promise<SessionStream> {
     const session = await this.ready(signal)
-    return session.openStream(service, kind)
+    const stream = session.openStream(service, kind)
+    // The path may have gone in the moment between, when nothing wanted another one.
+    if (!session.active) this.#caller.call(false)
+    return stream
   }
 
   /** The session as soon as a path carries it. */
