@@ -7,8 +7,8 @@ const IDLE_STREAMS = 4
 /** Little, so that what comes back soon after a disturbance was sent after it, too. */
 const IN_FLIGHT_BYTES = 64 * 1024
 const ANSWER_MS = 40_000
-/** Back on the best path after a disturbance: while UDP is in use, a try for TCP that failed is made again within 60 s. */
-const RETURN_MS = 90_000
+/** Back on the best path after a disturbance; while UDP is in use, the second try for TCP comes 40 s after the first path. */
+const RETURN_MS = 45_000
 
 export type PathKind = 'tcp' | 'udp' | 'relay'
 
@@ -51,10 +51,20 @@ export class Lane {
     return Math.round(performance.now() - since)
   }
 
-  /** Waits for the kind of path that is the best between these two. */
-  async waitForKind(kind: PathKind): Promise<void> {
-    const fits = ({ path }: PeerStatus) => path?.kind === kind
-    await this.near.waitForPeer(this.far.name, `over ${kind}`, fits, RETURN_MS)
+  /**
+   * Waits for the kind of path that is the best between these two, and tells the kind that there is then: a lane whose
+   * tries for TCP all failed goes on over UDP.
+   */
+  async settle(best: PathKind): Promise<PathKind> {
+    const kindOf = ({ path }: PeerStatus) => path?.kind
+    try {
+      await this.near.waitForPeer(this.far.name, `over ${best}`, peer => kindOf(peer) === best, RETURN_MS)
+      return best
+    } catch (thrown) {
+      const kind = kindOf(await this.near.peer(this.far.name))
+      if (best !== 'tcp' || kind !== 'udp') throw thrown
+      return kind
+    }
   }
 
   /** Ends the transfer, asks each idle stream for an echo, and tells what does not fit. */
