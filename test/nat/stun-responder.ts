@@ -26,7 +26,7 @@ export async function startStunResponder(
     try {
       return await startOnFreePorts(addresses, bend)
     } catch (thrown) {
-      // The system chose ports that are free for UDP; somebody may have them for TCP.
+      // The system chose ports that are free for TCP at one address; somebody may have them for UDP, or at the other.
       if (tries === 0 || !(thrown instanceof CulvertError) || thrown.code !== 'port-in-use') throw thrown
     }
   }
@@ -36,13 +36,8 @@ async function startOnFreePorts(addresses: readonly string[], bend: Bend): Promi
   await using stack = new AsyncDisposableStack()
   let requests = 0
   const connections = new Set<Socket>()
-  const first = stack.use(await open(addresses[0] ?? '', 0))
-  const second = stack.use(await open(addresses[0] ?? '', 0))
-  const ports = [first.local.port, second.local.port]
-  const sockets = [first, second]
-  for (const address of addresses.slice(1)) {
-    for (const port of ports) sockets.push(stack.use(await open(address, port)))
-  }
+  const ports: number[] = []
+  const sockets: UdpSocket[] = []
   const socketAt = (address: string, port: number) =>
     sockets.find(({ local }) => local.address === address && local.port === port)
   const otherThan = (values: readonly (string | number)[], value: string | number) =>
@@ -58,6 +53,33 @@ async function startOnFreePorts(addresses: readonly string[], bend: Bend): Promi
       : {}),
   })
 
+  const serve = (connection: Socket): void => {
+    const at = { address: plainAddress(connection.localAddress ?? ''), port: connection.localPort ?? 0 }
+    connection.on('data', bytes => {
+      const request = decodeStun(bytes)
+      if (!request) return
+      requests++
+      const from = { address: plainAddress(connection.remoteAddress ?? ''), port: connection.remotePort ?? 0 }
+      const answer = bend(answerTo(request, at, from), at, from)
+      if (answer) connection.write(encodeStun(answer))
+    })
+    connection.on('end', () => connection.end())
+    connections.add(connection)
+    connection.on('close', () => connections.delete(connection))
+  }
+  const openBoth = async (address: string, port: number): Promise<number> => {
+    // TCP first: where ended connections linger, the system knows which ports they leave for listening.
+    const listener = stack.use(await listenTcp({ address, port, onConnection: serve }))
+    listener.server.unref()
+    const { local } = listener
+    sockets.push(stack.use(await openUdpSocket({ family: address.includes(':') ? 6 : 4, ...local })))
+    return local.port
+  }
+
+  for (let index = 0; index < 2; index++) ports.push(await openBoth(addresses[0] ?? '', 0))
+  for (const address of addresses.slice(1)) {
+    for (const port of ports) await openBoth(address, port)
+  }
   for (const socket of sockets) {
     const at = socket.local
     socket.receive((bytes, from) => {
@@ -76,26 +98,6 @@ async function startOnFreePorts(addresses: readonly string[], bend: Bend): Promi
       const answer = bend(answerTo(request, at, from), at, from)
       if (answer) socketAt(address, port)?.send(encodeStun(answer), from)
     })
-    const listener = stack.use(
-      await listenTcp({
-        address: at.address,
-        port: at.port,
-        onConnection(connection: Socket) {
-          connection.on('data', bytes => {
-            const request = decodeStun(bytes)
-            if (!request) return
-            requests++
-            const from = { address: plainAddress(connection.remoteAddress ?? ''), port: connection.remotePort ?? 0 }
-            const answer = bend(answerTo(request, at, from), at, from)
-            if (answer) connection.write(encodeStun(answer))
-          })
-          connection.on('end', () => connection.end())
-          connections.add(connection)
-          connection.on('close', () => connections.delete(connection))
-        },
-      }),
-    )
-    listener.server.unref()
   }
   const owned = stack.move()
   return {
@@ -106,8 +108,4 @@ async function startOnFreePorts(addresses: readonly string[], bend: Bend): Promi
       return owned.disposeAsync()
     },
   }
-}
-
-function open(address: string, port: number): Promise<UdpSocket> {
-  return openUdpSocket({ family: address.includes(':') ? 6 : 4, address, port })
 }
