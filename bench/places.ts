@@ -9,6 +9,8 @@ interface Place {
   readonly sites: readonly [SiteKind, SiteKind]
   readonly path: PathWish
   readonly agent?: AgentOptions
+  /** No TCP between the two but on the ports of the web, where the relay listens. */
+  readonly withoutTcp?: true
 }
 
 /** An agent of a machine for which udx-native has no build. */
@@ -24,6 +26,7 @@ const PLACES = {
   tcp: { sites: ['eim-apdf', 'eim-apdf'], path: 'tcp' },
   'tcp-only': { sites: ['udp-blocked', 'none'], path: 'tcp' },
   udp: { sites: ['edm', 'eim-eif'], path: 'udp' },
+  'public-udp': { sites: ['none', 'none'], path: 'udp', withoutTcp: true },
   datachannel: { sites: ['edm', 'eim-eif'], path: 'udp', agent: WITHOUT_UDX },
   relay: { sites: ['edm', 'edm'], path: 'relay' },
 } as const satisfies Readonly<Record<string, Place>>
@@ -48,7 +51,8 @@ export function sitesOf(places: readonly PlaceName[], line: LineOptions = {}): R
   )
 }
 
-export function joinAt(stage: Stage, place: PlaceName): Promise<JoinedPair> {
-  const { path, agent = {} }: Place = PLACES[place]
+export async function joinAt(stage: Stage, place: PlaceName): Promise<JoinedPair> {
+  const { path, agent = {}, withoutTcp }: Place = PLACES[place]
+  if (withoutTcp) await stage.lab?.site(siteNames(place)[0]).blockTcp()
   return joinPair(stage, siteNames(place), { path, near: agent, far: agent })
 }

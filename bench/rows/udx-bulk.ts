@@ -11,18 +11,19 @@ import { takeTurns } from '../statistics.ts'
 import { measureRate, type Rate } from '../traffic.ts'
 
 const ROUNDS = 5
+const PLACE = 'public-udp'
 
-/** Bulk bytes over UDX between two home routers, against UDX with TLS alone and hyperdht between two public hosts. */
+/** Bulk bytes over UDX between two public hosts that TCP does not reach, against UDX with TLS alone and hyperdht. */
 export const udxBulk: Row = { name: 'udx-bulk', needsRoot: true, seconds: 75, run }
 
 async function run(): Promise<readonly (Measured | NotMeasured)[]> {
-  await using stage = await Stage.start({ ...sitesOf(['udp']), left: 'none', right: 'none' })
+  await using stage = await Stage.start(sitesOf([PLACE]))
   await stage.startRelay()
-  const pair = await joinAt(stage, 'udp')
+  const pair = await joinAt(stage, PLACE)
   const { near, far } = pair.agents
-  const transport = (await near.peer(siteNames('udp')[1]))?.path?.transport
+  const transport = (await near.peer(siteNames(PLACE)[1]))?.path?.transport
   if (transport !== 'udx') return [{ skipped: `the agents took ${transport} instead` }]
-  const [left, right] = [stage.machine('left'), stage.machine('right')]
+  const [left, right] = [pair.near.machine, pair.far.machine]
   const ours = carrierOf(pair)
   const bare = await startBareUdx(stage, left, right)
   const { value: hyperdht, missing } = await optional('hyperdht', () => startHyperdht(stage, left, right))
