@@ -1,6 +1,5 @@
 import { asCulvertError, CulvertError } from '../../common/errors.ts'
-import type { Clock, Timer } from '../../common/platform/clock.ts'
-import { canReadInto, readInto } from '../../common/platform/fast-read.ts'
+import type { Clock } from '../../common/platform/clock.ts'
 import { ByteReader, ByteWriter } from '../../common/wire/bytes.ts'
 import {
   decodeCount,
@@ -19,22 +18,14 @@ import type { DatagramChannel } from '../nat/udp-port.ts'
 import { DatagramSeal } from '../path/datagram-seal.ts'
 import type { Path, PathHow } from '../path/path.ts'
 import type { PathView } from '../path/path-choice.ts'
-import { batchBuffers, RECORD_BYTES, recordBuffers } from './buffers.ts'
+import { batchBuffers } from './buffers.ts'
 import type { DatagramWrite } from './datagram-queue.ts'
-import {
-  answered,
-  type Heartbeat,
-  heard,
-  isRelieved,
-  nextCheckMs,
-  pingDue,
-  pinged,
-  sent,
-  startHeartbeat,
-  vitalOf,
-} from './heartbeat.ts'
+import type { LinkEvents } from './link-events.ts'
 import { sameIdentity } from './newcomer.ts'
 import { PacketCarrier } from './packet-carrier.ts'
+import { type PingAnswer, Pings } from './pings.ts'
+import { Pulse } from './pulse.ts'
+import { RecordReader } from './record-reader.ts'
 import type { Batch } from './send-queue.ts'
 
 /**
@@ -49,28 +40,10 @@ const LEAVE_MS = 1_000
 const SESSION_OVER = 1
 const SAME_IDENTITY = 2
 const LEAVES = { path: 0, session: SESSION_OVER, 'same-identity': SAME_IDENTITY } as const
-const MAX_PINGS = 64
 /** As large as a packet gets on most lines: a path that swallows those never becomes ready. */
 const FULL_PACKET_BYTES = 1_500
 /** Label of the TLS exporter (RFC 8446 §7.5) that names a path alike on both ends. */
 const EXPORTER_LABEL = 'EXPORTER-culvert-path'
-
-/** What a link tells its session. Handlers may throw `wire-malformed`: that ends the link. */
-export interface LinkEvents {
-  /** The peer's hello came: the path is proven in both directions. */
-  onHello(link: PathLink, hello: Hello): void
-  /** A sequenced frame with its number. */
-  onSequenced(link: PathLink, seq: number, frame: Frame): void
-  onAck(link: PathLink, received: number): void
-  /** The frame's payload is overwritten afterwards. */
-  onDatagram(link: PathLink, frame: Frame): void
-  onWritable(link: PathLink): void
-  /** Suspect or sound again. */
-  onVital(link: PathLink): void
-  onDown(link: PathLink, reason: CulvertError): void
-  /** The peer has ended the session. */
-  onOver(): void
-}
 
 /** One path in use by a session: hello, frames, heartbeat. It knows nothing of streams. */
 export class PathLink implements PathView {
@@ -79,25 +52,15 @@ export class PathLink implements PathView {
   readonly tieBreaker: string
   readonly #clock: Clock
   readonly #events: LinkEvents
-  readonly #busy: () => boolean
   readonly #parser: FrameParser
-  /** What TLS records are read into, and whether a payload in it is kept. */
-  #record: Buffer | undefined
-  #recordKept = false
-  readonly #pings = new Map<number, { readonly sentAt: number; readonly answer: (rttMs: number | undefined) => void }>()
+  readonly #reader = new RecordReader()
+  readonly #pings = new Pings()
+  readonly #pulse: Pulse
   #packets: PacketCarrier | undefined
   #dialled = false
   #how: PathHow
   #ready = false
-  #suspectAt: number | undefined
   #down = false
-  #beat: Heartbeat
-  #rttMs: number | undefined
-  #leastRttMs: number | undefined
-  #pongAt = Number.NEGATIVE_INFINITY
-  #timer: Timer | undefined
-  #timerAt = 0
-  #nextPing = 1
   /** Number of the next sequenced frame to come, once the peer's `resume` said so. */
   #receiveSeq: number | undefined
   /** What the peer will number our next sequenced frame. */
@@ -113,9 +76,15 @@ export class PathLink implements PathView {
     this.#how = path.how
     this.#clock = clock
     this.#events = events
-    this.#busy = busy
     this.openedAt = clock.now()
-    this.#beat = startHeartbeat(this.openedAt)
+    this.#pulse = new Pulse({
+      clock,
+      busy,
+      rttMs: () => this.#pings.rttMs ?? 0,
+      onPingDue: () => this.#sendPing(() => undefined),
+      onVital: () => events.onVital(this),
+      onDead: silentMs => this.fail(new CulvertError('peer-unreachable', `no answer for ${silentMs} ms`)),
+    })
     this.tieBreaker = path.stream.exportKeyingMaterial(8, EXPORTER_LABEL, Buffer.alloc(0)).toString('hex')
     this.#parser = new FrameParser(frame => this.#receive(frame))
     const { stream } = path
@@ -147,7 +116,7 @@ export class PathLink implements PathView {
   }
 
   get suspect(): boolean {
-    return this.#suspectAt !== undefined
+    return this.#pulse.suspect
   }
 
   get down(): boolean {
@@ -161,16 +130,16 @@ export class PathLink implements PathView {
 
   /** When the last ping was answered. */
   get pongAt(): number {
-    return this.#pongAt
+    return this.#pings.pongAt
   }
 
   get rttMs(): number | undefined {
-    return this.#rttMs
+    return this.#pings.rttMs
   }
 
   /** Of the line itself: the others have waited behind what we send. */
   get leastRttMs(): number | undefined {
-    return this.#leastRttMs
+    return this.#pings.leastRttMs
   }
 
   /** What carries datagrams in packets of their own, where the path can. */
@@ -186,9 +155,8 @@ export class PathLink implements PathView {
   sayHello(hello: Hello): void {
     this.#dialled = hello.how !== undefined
     this.#write(encodeHello(hello, this.path.kind === 'relay' ? 0 : FULL_PACKET_BYTES))
-    this.#beat = sent(this.#beat, this.#clock.now())
-    this.#arm()
-    this.#read()
+    this.#pulse.sent()
+    this.#reader.start(this.path.stream, chunk => this.#take(chunk))
   }
 
   /** Writes a batch, after a `resume` when the peer would number it wrongly. */
@@ -203,9 +171,7 @@ export class PathLink implements PathView {
 
   /** More of what went over it is to be answered yet. */
   awaitAnswer(): void {
-    if (this.#beat.awaitingSince !== undefined && this.#beat.unansweredSince !== undefined) return
-    this.#beat = sent(this.#beat, this.#clock.now())
-    this.#arm()
+    this.#pulse.sent()
   }
 
   /** Nobody answers to these, so they say nothing about the path. */
@@ -230,13 +196,13 @@ export class PathLink implements PathView {
 
   /** Measures the round trip; undefined when the link goes down first or too many pings wait. */
   ping(): Promise<number | undefined> {
-    if (this.#down || this.#pings.size >= MAX_PINGS) return Promise.resolve(undefined)
+    if (this.#down || this.#pings.full) return Promise.resolve(undefined)
     return new Promise(resolve => this.#sendPing(resolve))
   }
 
   /** To be called when a link gets busy or idle, so that its heartbeat keeps the right pace. */
   rearm(): void {
-    this.#arm()
+    this.#pulse.arm()
   }
 
   /** Takes leave: the peer learns at once that this path is not used any more, or more than that. */
@@ -258,61 +224,19 @@ export class PathLink implements PathView {
 
   #close(): void {
     this.#down = true
-    this.#timer?.cancel()
-    for (const { answer } of this.#pings.values()) answer(undefined)
-    this.#pings.clear()
-  }
-
-  /** By `readInto` where this Node can: a fresh buffer for each TLS record is what V8 collects its whole heap for. */
-  #read(): void {
-    const { stream } = this.path
-    if (!canReadInto(stream)) {
-      stream.on('data', (chunk: Buffer) => this.#take(chunk))
-      return
-    }
-    for (let chunk: unknown = stream.read(); Buffer.isBuffer(chunk); chunk = stream.read()) this.#take(chunk)
-    let record = recordBuffers.take()
-    this.#record = record
-    const onRead = (length: number) => {
-      this.#take(record.subarray(0, length))
-      return true
-    }
-    const nextBuffer = () => {
-      if (!this.#recordKept) return undefined
-      this.#recordKept = false
-      record = recordBuffers.take()
-      this.#record = record
-      return record
-    }
-    readInto(stream, record, onRead, nextBuffer)
-    stream.resume()
-  }
-
-  /**
-   * The frame with a payload that stays as it is. A large one keeps the buffer that it was read into, until its reader
-   * gives that back, so there may be one such only. A small one is copied.
-   */
-  #keep(frame: Frame): Frame {
-    const { payload } = frame
-    if (payload.buffer !== this.#record?.buffer) return frame
-    if (payload.length <= RECORD_BYTES / 2) return { ...frame, payload: Buffer.from(payload) }
-    this.#recordKept = true
-    return frame
+    this.#pulse.stop()
+    this.#pings.giveUp()
   }
 
   #take(chunk: Buffer): void {
     if (this.#down) return
-    const now = this.#clock.now()
-    this.#beat = heard(this.#beat, now, chunk.length)
+    this.#pulse.heard(chunk.length)
     try {
       this.#parser.push(chunk)
     } catch (thrown) {
       this.fail(asCulvertError(thrown, 'wire-malformed', 'the peer sent what we cannot read'))
     }
-    if (this.#down || this.#suspectAt === undefined || !isRelieved(this.#beat, this.#suspectAt)) return
-    if (vitalOf(this.#beat, this.#rttMs ?? 0, now) !== 'sound') return
-    this.#suspectAt = undefined
-    this.#events.onVital(this)
+    this.#pulse.relieve()
   }
 
   #takePacket(frame: Frame): void {
@@ -331,11 +255,9 @@ export class PathLink implements PathView {
     }
     if (frame.type & SEQUENCED_BIT) {
       if (this.#receiveSeq === undefined) throw new CulvertError('wire-malformed', 'a frame came before its resume')
-      if (frame.type === FRAME.data) {
-        this.bytesIn += frame.payload.length
-        this.#usedAt = this.#clock.now()
-      }
-      this.#events.onSequenced(this, this.#receiveSeq++, frame.type === FRAME.data ? this.#keep(frame) : frame)
+      const seq = this.#receiveSeq++
+      if (frame.type === FRAME.data) this.#receiveData(seq, frame)
+      else this.#events.onSequenced(this, seq, frame)
       return
     }
     switch (frame.type) {
@@ -346,7 +268,7 @@ export class PathLink implements PathView {
         this.#receiveSeq = decodeCount(frame.payload)
         return
       case FRAME.ack:
-        this.#beat = answered(this.#beat)
+        this.#pulse.answered()
         this.#events.onAck(this, decodeCount(frame.payload))
         return
       case FRAME.datagram:
@@ -357,7 +279,7 @@ export class PathLink implements PathView {
         this.#answerPing(new ByteReader(frame.payload).u32())
         return
       case FRAME.pong:
-        this.#receivePong(new ByteReader(frame.payload).u32())
+        if (this.#pings.end(new ByteReader(frame.payload).u32(), this.#clock.now())) this.#pulse.answered()
         return
       case FRAME.leave:
         if (frame.flags & SESSION_OVER) this.#events.onOver()
@@ -367,6 +289,13 @@ export class PathLink implements PathView {
       default:
         return
     }
+  }
+
+  #receiveData(seq: number, frame: Frame): void {
+    this.bytesIn += frame.payload.length
+    this.#usedAt = this.#clock.now()
+    const payload = this.#reader.keep(frame.payload)
+    this.#events.onSequenced(this, seq, payload === frame.payload ? frame : { ...frame, payload })
   }
 
   #receiveHello(frame: Frame): void {
@@ -379,41 +308,21 @@ export class PathLink implements PathView {
     }
     if (hello.how !== undefined && !this.#dialled) this.#how = hello.how
     this.#ready = true
-    this.#beat = answered(this.#beat)
+    this.#pulse.allowPings()
     this.#events.onHello(this, hello)
     if (!this.#down) this.#sendPing(() => undefined)
   }
 
-  #sendPing(answer: (rttMs: number | undefined) => void): void {
-    const id = this.#nextPing++
-    const sentAt = this.#clock.now()
-    this.#pings.set(id, { sentAt, answer })
-    if (this.#pings.size > MAX_PINGS) {
-      const oldest = this.#pings.keys().next()
-      if (!oldest.done) this.#pings.delete(oldest.value)
-    }
+  #sendPing(answer: PingAnswer): void {
+    const id = this.#pings.begin(this.#clock.now(), answer)
     this.#write(encodeFrame(FRAME.ping, 0, new ByteWriter(4).u32(id).finish()))
-    this.#beat = pinged(this.#beat, sentAt)
-    this.#arm()
+    this.#pulse.pinged()
   }
 
   /** A peer that asks and does not read gets no answer: what we owe it must not pile up here. */
   #answerPing(id: number): void {
     if (this.path.stream.writableLength > MAX_UNWRITTEN_BYTES) return
     this.#write(encodeFrame(FRAME.pong, 0, new ByteWriter(4).u32(id).finish()))
-  }
-
-  #receivePong(id: number): void {
-    const ping = this.#pings.get(id)
-    if (!ping) return
-    this.#pings.delete(id)
-    this.#beat = answered(this.#beat)
-    this.#pongAt = this.#clock.now()
-    const sample = this.#clock.now() - ping.sentAt
-    // A smoothed value as in RFC 6298, so that one late answer does not make a path look slow.
-    this.#rttMs = this.#rttMs === undefined ? sample : this.#rttMs + (sample - this.#rttMs) / 8
-    this.#leastRttMs = Math.min(sample, this.#leastRttMs ?? sample)
-    ping.answer(sample)
   }
 
   #writeBytesOf(batch: Batch): void {
@@ -432,34 +341,5 @@ export class PathLink implements PathView {
 
   readonly #written = (): void => {
     if (!this.#down) this.#events.onWritable(this)
-  }
-
-  #arm(): void {
-    if (this.#down) return
-    const now = this.#clock.now()
-    const dueAt = now + nextCheckMs(this.#beat, this.#busy(), this.#rttMs ?? 0, now)
-    // One that comes too early finds out by itself; a new timer for every message would cost more than the message.
-    if (this.#timer && this.#timerAt <= dueAt) return
-    this.#timer?.cancel()
-    this.#timerAt = dueAt
-    this.#timer = this.#clock.after(dueAt - now, () => {
-      this.#timer = undefined
-      this.#check()
-    })
-  }
-
-  #check(): void {
-    const now = this.#clock.now()
-    const vital = vitalOf(this.#beat, this.#rttMs ?? 0, now)
-    if (vital === 'dead') {
-      this.fail(new CulvertError('peer-unreachable', `no answer for ${Math.round(now - this.#beat.heardAt)} ms`))
-      return
-    }
-    if (vital === 'suspect' && this.#suspectAt === undefined) {
-      this.#suspectAt = now
-      this.#events.onVital(this)
-    }
-    if (this.#ready && pingDue(this.#beat, this.#busy(), now)) this.#sendPing(() => undefined)
-    else this.#arm()
   }
 }

@@ -13,7 +13,7 @@ import { listenTcp } from '../../common/platform/tcp.ts'
 import { openUdpSocket } from '../../common/platform/udp-socket.ts'
 import type { Endpoint } from '../../common/wire/endpoint.ts'
 import { decodeStun, encodeStun } from '../../common/wire/stun.ts'
-import { ManualClock } from './manual-clock.ts'
+import { FakeClock } from '../unit/fake-clock.ts'
 import { startStunResponder } from './stun-responder.ts'
 
 const doors = { clock: systemClock, random: systemRandom }
@@ -47,7 +47,7 @@ test('more than 256 requests at once on a socket are refused as busy', async t =
   await using socket = await openUdpSocket({ family: 4, address: '127.0.0.1' })
   const stun = new StunSocket(socket)
   const stop = new AbortController()
-  const options = { clock: new ManualClock(), random: systemRandom, signal: stop.signal }
+  const options = { clock: new FakeClock(), random: systemRandom, signal: stop.signal }
   const waiting = Array.from({ length: 256 }, () => stunRequest(stun, socket.local, options))
   await t.throwsAsync(stunRequest(stun, socket.local, options), { code: 'busy' })
   stop.abort()
@@ -116,7 +116,7 @@ test('a server that cannot or does not answer from elsewhere has refused to; one
 
 test('a silent server is asked again at 500, 1500, 3500 ... ms and given up after 39.5 s', async t => {
   const sentAt: number[] = []
-  const clock = new ManualClock()
+  const clock = new FakeClock()
   const socket = {
     local: { address: '127.0.0.1', port: 1 },
     send: () => void sentAt.push(clock.now()),
@@ -137,7 +137,7 @@ test('a silent server is asked again at 500, 1500, 3500 ... ms and given up afte
 })
 
 test('an abort ends the wait at once and leaves no timer', async t => {
-  const clock = new ManualClock()
+  const clock = new FakeClock()
   await using socket = await openUdpSocket({ family: 4, address: '127.0.0.1' })
   const stop = new AbortController()
   const outcome = stunRequest(new StunSocket(socket), socket.local, {

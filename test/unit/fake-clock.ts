@@ -9,6 +9,7 @@ interface Waiting {
 /** Time that passes only when a test says so. */
 export class FakeClock implements Clock {
   #now: number
+  #wall = 1_700_000_000_000
   readonly #waiting = new Set<Waiting>()
 
   constructor(startMs = 0) {
@@ -25,7 +26,7 @@ export class FakeClock implements Clock {
   }
 
   wallNow(): number {
-    return 1_700_000_000_000 + this.#now
+    return this.#wall + this.#now
   }
 
   after(delayMs: number, run: () => void): Timer {
@@ -46,6 +47,11 @@ export class FakeClock implements Clock {
       next.run()
     }
     this.#now = until
+  }
+
+  /** Moves the wall time alone, as a suspended machine finds it on waking. */
+  jumpWall(ms: number): void {
+    this.#wall += ms
   }
 
   #add(waiting: Waiting): Timer {

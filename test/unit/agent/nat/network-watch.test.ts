@@ -2,7 +2,7 @@ import test from 'ava'
 import { parseDefaultGateways, parseDefaultGateways6 } from '../../../../agent/nat/default-gateway.ts'
 import { NetworkWatch, networkEvents } from '../../../../agent/nat/network-watch.ts'
 import type { InterfaceAddress } from '../../../../common/platform/network-interfaces.ts'
-import { ManualClock } from '../../../nat/manual-clock.ts'
+import { FakeClock } from '../../fake-clock.ts'
 
 const look = { addresses: 'eth0 10.0.0.2/24', gateways: 'eth0 10.0.0.1', now: 0, wallOffset: 1000 }
 
@@ -20,7 +20,7 @@ test('a clock that is set back or corrected a little is no sleep', t => {
 })
 
 test('the watch tells a new address within two seconds, says nothing of containers, and stops', t => {
-  const clock = new ManualClock()
+  const clock = new FakeClock()
   const entry = { interfaceName: 'eth0', address: '10.0.0.2', family: 4, prefixLength: 24, loopback: false } as const
   let addresses: readonly InterfaceAddress[] = [entry]
   const events: string[] = []

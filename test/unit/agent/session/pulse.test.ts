@@ -1,0 +1,73 @@
+import test from 'ava'
+import { BUSY_PING_MS, DEAD_MS, IDLE_PING_MS } from '../../../../agent/session/heartbeat.ts'
+import { Pulse } from '../../../../agent/session/pulse.ts'
+import { FakeClock } from '../../fake-clock.ts'
+
+function watched({ busy = false } = {}) {
+  const clock = new FakeClock()
+  const seen: string[] = []
+  const pulse = new Pulse({
+    clock,
+    busy: () => busy,
+    rttMs: () => 20,
+    onPingDue: () => {
+      seen.push('ping')
+      pulse.pinged()
+    },
+    onVital: () => seen.push(pulse.suspect ? 'suspect' : 'sound'),
+    onDead: silentMs => {
+      seen.push(`dead after ${silentMs} ms`)
+      pulse.stop()
+    },
+  })
+  return { clock, seen, pulse }
+}
+
+test('a path that never answers our hello is suspect, then dead, and is not pinged', t => {
+  const { clock, seen, pulse } = watched()
+  pulse.sent()
+  clock.advance(DEAD_MS)
+  t.deepEqual(seen, ['suspect', `dead after ${DEAD_MS} ms`])
+  t.is(clock.timers, 0)
+})
+
+for (const [busy, periodMs] of [
+  [true, BUSY_PING_MS],
+  [false, IDLE_PING_MS],
+] as const) {
+  test(`a path that answers is pinged every ${periodMs / 1000} s ${busy ? 'while streams are open' : 'without streams'}`, t => {
+    const { clock, seen, pulse } = watched({ busy })
+    pulse.sent()
+    pulse.heard(40)
+    pulse.allowPings()
+    for (let period = 0; period < 3; period++) {
+      clock.advance(periodMs)
+      pulse.heard(12)
+      pulse.answered()
+    }
+    t.deepEqual(seen, ['ping', 'ping', 'ping'])
+  })
+}
+
+test('a suspect path is sound again by an answer, not by what else it carries', t => {
+  const { clock, seen, pulse } = watched({ busy: true })
+  pulse.allowPings()
+  pulse.sent()
+  clock.advance(1_000)
+  pulse.heard(100)
+  pulse.relieve()
+  t.deepEqual(seen, ['suspect'])
+  pulse.answered()
+  pulse.relieve()
+  t.deepEqual(seen, ['suspect', 'sound'])
+})
+
+test('a path that was left is not watched any more', t => {
+  const { clock, seen, pulse } = watched()
+  pulse.sent()
+  pulse.stop()
+  pulse.sent()
+  clock.advance(60_000)
+  t.deepEqual(seen, [])
+  t.is(clock.timers, 0)
+})
