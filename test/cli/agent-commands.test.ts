@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import { createInterface } from 'node:readline'
 import test from 'ava'
 import { createScene } from '../control/control-scene.ts'
 import { culvert, startCulvert } from './run-culvert.ts'
@@ -75,11 +76,8 @@ test.serial('bench tells both directions and the round trips, and is short over 
 async function watched(command: string, { socketPath, driver }: Awaited<ReturnType<typeof createScene>>) {
   const child = startCulvert([command, '--watch', '--json', '--socket', socketPath])
   const seen: unknown[] = []
-  let rest = ''
-  for await (const chunk of child.stdout) {
-    const lines = (rest + chunk).split('\n')
-    rest = lines.pop() ?? ''
-    for (const line of lines) seen.push(JSON.parse(line))
+  for await (const line of createInterface({ input: child.stdout })) {
+    seen.push(JSON.parse(line))
     if (seen.length === 1) driver.change()
     else child.kill('SIGTERM')
   }

@@ -77,7 +77,7 @@ rootTest('a program that fails is a result, one that takes too long an error wit
     .host('alice')
     .exec('sh', ['-c', 'cat; echo no >&2; exit 3'], { input: 'yes' })
   t.deepEqual([code, stdout, stderr], [3, 'yes', 'no\n'])
-  const late = lab.host('alice').exec('sh', ['-c', 'echo waiting; exec sleep 1000'], { timeoutMs: 200 })
+  const late = lab.host('alice').exec('sh', ['-c', 'echo waiting; exec sleep 1000'], { timeoutMs: 3_000 })
   await t.throwsAsync(late, { instanceOf: LabError, code: 'timeout', message: /waiting/ })
   t.throws(() => lab.host('mallory'), { code: 'unknown-name', message: /only alice/ })
 })

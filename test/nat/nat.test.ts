@@ -69,17 +69,15 @@ test('listeners hear changes only, and nothing after the end', async t => {
 })
 
 test('a refresh asks again, and a server that fell silent makes the NAT blocked', async t => {
-  const server = await startStunResponder(['127.0.0.1'])
+  let silent = false
+  await using server = await startStunResponder(['127.0.0.1'], answer => (silent ? undefined : answer))
   const nat = await start()
   nat.setStunServers(server.endpoints)
   await until(nat, ({ udp }) => udp.mapping === 'none')
-  await server[Symbol.asyncDispose]()
-  // The port stays silent instead of being refused.
-  await using mute = await openUdpSocket({ family: 4, address: '127.0.0.1', port: server.endpoints[0]?.port ?? 0 })
+  silent = true
   nat.refresh('test')
   const report = await until(nat, ({ udp }) => udp.mapping === 'blocked')
   t.is(report.udp.address, null)
-  t.is(server.endpoints[0]?.port, mute.local.port)
   await nat.close()
 })
 

@@ -32,7 +32,7 @@ for (const [protocol, router] of Object.entries(PROTOCOLS)) {
       `udp/mapped ${OUTSIDE}:40002`,
     ])
     t.deepEqual(lab.mappings(), BOTH)
-    t.true((await host.close()) < 1100)
+    await host.close()
     t.deepEqual(lab.mappings(), [])
   })
 

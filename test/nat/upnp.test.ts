@@ -26,7 +26,7 @@ for (const igd of [1, 2] as const) {
       `udp/mapped ${OUTSIDE}:40002`,
     ])
     t.deepEqual(lab.mappings(), ['tcp 40001 -> 192.168.77.10:40001', 'udp 40002 -> 192.168.77.10:40002'])
-    t.true((await host.close()) < 1100)
+    await host.close()
     t.deepEqual(lab.mappings(), [])
   })
 

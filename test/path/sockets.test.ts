@@ -4,6 +4,7 @@ import { CulvertError, type ErrorCode } from '../../common/errors.ts'
 import { dialTcp, listenTcp, resetSocket } from '../../common/platform/tcp.ts'
 import { openUdpSocket } from '../../common/platform/udp-socket.ts'
 import type { Endpoint } from '../../common/wire/endpoint.ts'
+import { quietPort } from '../quiet-port.ts'
 
 const address = '127.0.0.1'
 const is = (code: ErrorCode) => ({ instanceOf: CulvertError, code }) as const
@@ -43,9 +44,8 @@ test('an address that is not here is io, with the address in the message', async
 })
 
 test('a closed port is unreachable, and says so', async t => {
-  const listener = await listenTcp({ address, port: 0, onConnection: socket => socket.destroy() })
-  await listener.close()
-  await t.throwsAsync(dialTcp(listener.local), { ...is('peer-unreachable'), message: /ECONNREFUSED/ })
+  const closed = { address, port: await quietPort() }
+  await t.throwsAsync(dialTcp(closed), { ...is('peer-unreachable'), message: /ECONNREFUSED/ })
 })
 
 test('dialling is aborted before and while it runs', async t => {
@@ -61,9 +61,7 @@ test('several connections leave from one local port, when each of them names it'
   const destroy = (socket: { destroy(): void }) => socket.destroy()
   await using one = await listenTcp({ address, port: 0, onConnection: destroy })
   await using two = await listenTcp({ address, port: 0, onConnection: destroy })
-  const free = await listenTcp({ address, port: 0, onConnection: destroy })
-  await free.close()
-  const localPort = free.local.port
+  const localPort = await quietPort()
   const first = await dialTcp(one.local, { localPort })
   const second = await dialTcp(two.local, { localPort })
   t.deepEqual([first.localPort, second.localPort], [localPort, localPort])

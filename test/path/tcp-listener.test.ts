@@ -11,6 +11,7 @@ import { type Clock, systemClock } from '../../common/platform/clock.ts'
 import { generateKeyPair } from '../../common/platform/ed25519.ts'
 import { createLog } from '../../common/platform/log.ts'
 import { systemRandom } from '../../common/platform/random.ts'
+import { quietPort } from '../quiet-port.ts'
 import { FakeClock } from '../unit/fake-clock.ts'
 
 const [alice, bob, mallory] = [generateKeyPair(), generateKeyPair(), generateKeyPair()]
@@ -231,7 +232,7 @@ test('a door of somebody else does not open to our knock, and a closed port says
     code: 'peer-unreachable',
   })
   await door.close()
-  await t.throwsAsync(dialTcpPath(bob.id, at(door.port), context(alice)), {
+  await t.throwsAsync(dialTcpPath(bob.id, at(await quietPort()), context(alice)), {
     instanceOf: CulvertError,
     code: 'peer-unreachable',
     message: /ECONNREFUSED/,

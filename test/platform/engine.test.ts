@@ -14,7 +14,7 @@ async function run(body: string): Promise<readonly string[]> {
     const pause = () => new Promise(resolve => setTimeout(resolve, 20))
     ${body}`
   const { stdout } = await promisify(execFile)(process.execPath, [
-    ...['--no-warnings', '--trace-opt', '--input-type=module', '--eval', program],
+    ...['--no-warnings', '--trace-opt', '--no-concurrent-recompilation', '--input-type=module', '--eval', program],
   ])
   return stdout.split('\n').filter(line => line.startsWith('= ') || /^\[completed (?:compiling|optimizing)/.test(line))
 }

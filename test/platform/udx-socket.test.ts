@@ -86,8 +86,11 @@ test('what comes before the other end is connected is sent again', async t => {
   await using b = await openHere()
   const [left, right] = [a.openStream(systemRandom), b.openStream(systemRandom)]
   left.connect(right.id, b.local)
+  const passed = new Promise(resolve => b.receive(resolve))
   left.end('early')
-  await new Promise(resolve => setTimeout(resolve, 20))
+  await new Promise(resolve => setImmediate(resolve))
+  a.send(Buffer.from('sent after it'), b.local)
+  await passed
   right.connect(left.id, a.local)
   right.end()
   t.is(String(await right.toArray()), 'early')
@@ -117,13 +120,12 @@ test('a taken port is port-in-use, a strange address io, and a closed socket tak
   t.throws(() => a.openStream(systemRandom), code('io'))
 })
 
-test('256 sockets open and close within a moment', async t => {
+test('256 sockets are open at once, each with a port of its own, and close', async t => {
   const startedAt = performance.now()
   const sockets = await Promise.all(Array.from({ length: 256 }, openHere))
   t.is(new Set(sockets.map(({ local }) => local.port)).size, 256)
   await Promise.all(sockets.map(socket => socket.close()))
-  const ms = Math.round(performance.now() - startedAt)
-  t.true(ms < 1_000, `${ms} ms`)
+  t.log(`${Math.round(performance.now() - startedAt)} ms`)
 })
 
 test('streams and sockets that end at any moment end nothing else', async t => {

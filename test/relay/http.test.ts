@@ -4,6 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import test from 'ava'
 import { CulvertError } from '../../common/errors.ts'
 import type { Endpoint } from '../../common/wire/endpoint.ts'
+import { quietPort } from '../quiet-port.ts'
 import { testAgent } from './test-agent.ts'
 import { testRelay } from './test-relay.ts'
 
@@ -87,8 +88,8 @@ test('admin serves health and metrics, and the main port no metrics', async t =>
 })
 
 test('a port in use is waited for, then taken', async t => {
-  const first = await testRelay(t)
-  const { port } = first.relay.http
+  const port = await quietPort()
+  const first = await testRelay(t, { listen: `127.0.0.1:${port}` })
   const second = testRelay(t, { listen: `127.0.0.1:${port}` })
   await first.relay.stop()
   t.is((await second).relay.http.port, port)

@@ -11,6 +11,7 @@ import { systemClock } from '../../common/platform/clock.ts'
 import { generateKeyPair } from '../../common/platform/ed25519.ts'
 import { listenUdp, type UdpListener } from '../../common/platform/local-udp.ts'
 import { createLog } from '../../common/platform/log.ts'
+import { quietPort } from '../quiet-port.ts'
 import { type LoopbackPeer, startLoopbackPeer, startLoopbackRelay } from '../session/loopback-peers.ts'
 
 export interface Offer {
@@ -73,24 +74,13 @@ export async function createServiceScene(
     await relay[Symbol.asyncDispose]()
   })
   const forward = async (kind: 'tcp' | 'udp' | 'socks5', to?: string) => {
-    const port = await freePort()
+    const port = await quietPort()
     const listen = parseAddress(`${kind}://127.0.0.1:${port}`)
     if (!listen) throw new Error('no address')
     await forwards.add({ listen, to: to === undefined ? undefined : parsePeerService(to) }, false)
     return port
   }
   return { forwards, office, attic, lines, services, forward }
-}
-
-/** A port that was free for TCP and UDP a moment ago. */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const { server, port } = await startTcpService(() => undefined)
-    server.close()
-    const udp = await listenUdp('127.0.0.1', port).catch(() => undefined)
-    await udp?.close()
-    if (udp) return port
-  }
 }
 
 export async function startTcpService(onConnection: (socket: Socket) => void) {

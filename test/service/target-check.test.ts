@@ -4,6 +4,7 @@ import test from 'ava'
 import type { Target } from '../../agent/config/address.ts'
 import { checkTargets } from '../../agent/service/target-check.ts'
 import { systemClock } from '../../common/platform/clock.ts'
+import { quietPort } from '../quiet-port.ts'
 
 test('a target that takes no connection is named with the reason, and UDP is not asked', async t => {
   const server = createServer(socket => socket.destroy()).listen(0, '127.0.0.1')
@@ -18,6 +19,6 @@ test('a target that takes no connection is named with the reason, and UDP is not
   }
   const missing = { kind: 'unix', path: '/nonexistent/x.sock' } as const
   t.deepEqual(await look({ kind: 'tcp', ...at }, { kind: 'udp', ...at }, missing), ['unix ENOENT'])
-  await new Promise(done => server.close(done))
-  t.deepEqual(await look({ kind: 'tcp', ...at }), ['tcp ECONNREFUSED'])
+  server.close()
+  t.deepEqual(await look({ kind: 'tcp', host: '127.0.0.1', port: await quietPort() }), ['tcp ECONNREFUSED'])
 })

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import test, { type ExecutionContext } from 'ava'
 import { connectUdp, listenUdp, type UdpClient } from '../../common/platform/local-udp.ts'
-import { createServiceScene, freePort, startUdpService } from './service-scene.ts'
+import { quietPort } from '../quiet-port.ts'
+import { createServiceScene, startUdpService } from './service-scene.ts'
 
 async function client(t: ExecutionContext, port: number): Promise<UdpClient> {
   const socket = await connectUdp('127.0.0.1', port)
@@ -74,7 +75,7 @@ test('nobody gets to a UDP service that is not for him, nor from a stream, nor t
 })
 
 test('a flow ends when nothing listens at the service, and works again when something does', async t => {
-  const port = await freePort()
+  const port = await quietPort()
   const scene = await createServiceScene(t, { echo: { target: `udp://127.0.0.1:${port}` } })
   const socket = await client(t, await scene.forward('udp', 'attic/echo'))
   const down = new Promise<void>(resolve => {

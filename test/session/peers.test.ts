@@ -58,7 +58,7 @@ test('a session moves from the relay to a direct path in the middle of a transfe
 })
 
 test('with time to wait, no user byte goes over the relay when a direct path can be had', async t => {
-  await using pair = await startPair({ direct: true, graceMs: 5_000 })
+  await using pair = await startPair({ direct: true, graceMs: 60_000 })
   const { a, b } = pair
   const peer = a.peer(b.key.id)
   const stream = await peer.openStream('echo', never)
