@@ -1,10 +1,10 @@
 import { WebSocket } from 'ws'
 import { asCulvertError, CulvertError, reasonOf } from '../../common/errors.ts'
 import type { Clock, Timer } from '../../common/platform/clock.ts'
-import { type KeyPair, signBytes, verifyBytes } from '../../common/platform/ed25519.ts'
+import type { KeyPair } from '../../common/platform/ed25519.ts'
 import { createRateGate, type Log } from '../../common/platform/log.ts'
 import type { Random } from '../../common/platform/random.ts'
-import { addressScope, type Endpoint } from '../../common/wire/endpoint.ts'
+import type { Endpoint } from '../../common/wire/endpoint.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
 import {
   type AgentMessage,
@@ -14,27 +14,26 @@ import {
   MAX_RELAY_MESSAGE_BYTES,
   MAX_WATCHED_PEERS,
   REACH_FEATURE,
-  RELAY_PROTOCOL,
   type ReachOutcome,
   type RelayMessage,
 } from '../../common/wire/relay-message.ts'
-import { agentProof, NONCE_BYTES, relayNameOf, relayProof } from '../../common/wire/relay-proof.ts'
+import { NONCE_BYTES } from '../../common/wire/relay-proof.ts'
 import { CallRequests, type PlacedCall } from './call-requests.ts'
+import { LinePulse } from './line-pulse.ts'
 import { ReachRequests } from './reach-requests.ts'
-import { afterFailure, afterWelcome, hurriedPongMs, hurryMs, initialReconnect, reconnectDelayMs } from './reconnect.ts'
+import { afterFailure, afterWelcome, hurryMs, initialReconnect, reconnectDelayMs } from './reconnect.ts'
 import { dialRelay, type RelayAddress } from './relay-dial.ts'
+import { advanceHandshake, type HandshakeState, type HandshakeTerms, type Welcome } from './relay-handshake.ts'
+import { usableStun } from './usable-stun.ts'
 
 const WELCOME_MS = 10_000
-/** A relay that does not answer a ping for this long is dead, whatever its socket says. */
-const PONG_MS = 8_000
 /** A relay that lets this much wait for it asks and does not read the answers. */
 const MAX_UNSENT_BYTES = 256 * 1024
 /** How long a machine that was pushed off by its clone leaves it the line. */
 const CLONE_WAIT_MS = 30_000
-/** Two addresses with two ports each are all that RFC 5780 asks for. */
-const MAX_STUN_SERVERS = 4
-/** The longest a relay can keep us away by its word alone. */
-const MAX_RETRY_AFTER_MS = 60_000
+/** What a relay may ask for between two signs of life of ours. */
+const KEEP_ALIVE_MS = { min: 5_000, max: 120_000 } as const
+
 export type RelayState = 'connecting' | 'connected' | 'refused'
 
 export interface RelayLineOptions {
@@ -66,7 +65,6 @@ export class RelayLine {
   #socket: WebSocket | undefined
   #state: RelayState = 'connecting'
   #lastError: string | null = null
-  #rttMs: number | null = null
   #stun: readonly Endpoint[] = []
   /** The address at which the relay looks when it is asked to; undefined when it cannot. */
   #looksAt: string | undefined
@@ -74,18 +72,15 @@ export class RelayLine {
   #relayAddress: string | undefined
   /** The address that the relay saw us come from last; behind a proxy, the proxy's. */
   observed: string | undefined
-  #keepAliveMs = 25_000
   #reconnect = initialReconnect
   #retryTimer: Timer | undefined
-  #keepAlive: Timer | undefined
-  #pingSentAt: number | undefined
   /** When a relay that refused us wants to be asked again. */
   #notBefore = 0
   /** When the last attempt to connect began. */
   #triedAt = 0
-  #nextPing = 1
   readonly #mayLog: (key: string) => boolean
   readonly #reach: ReachRequests
+  readonly #pulse: LinePulse
 
   constructor(options: RelayLineOptions) {
     this.#options = options
@@ -94,6 +89,11 @@ export class RelayLine {
     const send = (message: AgentMessage) => this.#send(message)
     this.#reach = new ReachRequests(options.clock, send)
     this.#calls = new CallRequests(options.clock, options.relay.url.host, send)
+    this.#pulse = new LinePulse({
+      clock: options.clock,
+      ping: id => this.#send({ type: 'ping', id }),
+      onDead: reason => this.#lost(reason),
+    })
     void this.#connect()
   }
 
@@ -107,7 +107,7 @@ export class RelayLine {
   }
 
   get rttMs(): number | null {
-    return this.#rttMs
+    return this.#pulse.rttMs
   }
 
   /** Also while the line is down: what stands beside the relay is rarely gone with it. */
@@ -153,7 +153,7 @@ export class RelayLine {
   wake(): void {
     if (this.#closing.signal.aborted) return
     if (this.#state === 'connected') {
-      this.#askSoon()
+      this.#pulse.askSoon()
     } else if (this.#options.clock.now() >= this.#notBefore) {
       this.#connectNow()
     }
@@ -163,15 +163,8 @@ export class RelayLine {
   hurry(): void {
     if (this.#closing.signal.aborted) return
     const now = this.#options.clock.now()
-    if (this.#state === 'connected') this.#askSoon()
+    if (this.#state === 'connected') this.#pulse.askSoon()
     else if (now >= Math.max(this.#notBefore, this.#triedAt + hurryMs(this.#reconnect))) this.#connectNow()
-  }
-
-  /** After what happened the line may be dead, so it has less time than usual to answer. */
-  #askSoon(): void {
-    const pongMs = hurriedPongMs(this.#rttMs)
-    if (this.#pingSentAt === undefined) this.#ping(pongMs)
-    else this.#awaitPong(pongMs)
   }
 
   #connectNow(): void {
@@ -192,14 +185,14 @@ export class RelayLine {
     this.#triedAt = clock.now()
     try {
       const welcome = await this.#openLine()
-      this.#state = 'connected'
+      // What stood right behind the welcome may have ended the line.
+      if (this.#state !== 'connected' || this.#closing.signal.aborted) return
       this.#lastError = null
       this.#stun = usableStun(welcome.stun, this.#relayAddress)
       this.#looksAt = welcome.features.includes(REACH_FEATURE) ? welcome.observed?.address : undefined
       this.observed = welcome.observed?.address
-      this.#keepAliveMs = Math.min(Math.max(welcome.keepAliveMs, 5_000), 120_000)
       this.#reconnect = afterWelcome(welcome.reconnectWindowMs)
-      this.#ping()
+      this.#pulse.start(Math.min(Math.max(welcome.keepAliveMs, KEEP_ALIVE_MS.min), KEEP_ALIVE_MS.max))
       if (this.#watched.length > 0) this.#send({ type: 'watch', peers: this.#watched })
       log.info('relay connected', { relay: this.relay.url.host })
       this.#options.events.onChange(this)
@@ -228,12 +221,13 @@ export class RelayLine {
   }
 
   /** Dials, answers the challenge and waits for the welcome. */
-  async #openLine(): Promise<Extract<RelayMessage, { type: 'welcome' }>> {
-    const { identity, random, clock } = this.#options
-    const carrier = await dialRelay(this.relay, clock, this.#closing.signal)
-    this.#relayAddress = this.relay.proxy ? undefined : carrier.remoteAddress
+  async #openLine(): Promise<Welcome> {
+    const { relay } = this
+    const { identity, random, clock, software, instance } = this.#options
+    const carrier = await dialRelay(relay, clock, this.#closing.signal)
+    this.#relayAddress = relay.proxy ? undefined : carrier.remoteAddress
     // The URL is plain here because `carrier` is already TLS where it has to be.
-    const socket = new WebSocket(`ws://${this.relay.url.host}/v1/agent`, {
+    const socket = new WebSocket(`ws://${relay.url.host}/v1/agent`, {
       createConnection: () => carrier,
       perMessageDeflate: false,
       maxPayload: MAX_RELAY_MESSAGE_BYTES,
@@ -242,65 +236,44 @@ export class RelayLine {
     })
     this.#socket = socket
     const agentNonce = random.bytes(NONCE_BYTES)
-    const relayName = relayNameOf(this.relay.url)
+    const terms: HandshakeTerms = { url: relay.url, relayId: relay.id, identity, agentNonce, software, instance }
     return new Promise((resolve, reject) => {
-      let challenge: Extract<RelayMessage, { type: 'challenge' }> | undefined
+      let state: HandshakeState = { name: 'expecting' }
       const timer = clock.after(WELCOME_MS, () =>
-        reject(new CulvertError('relay-unreachable', `relay ${this.relay.url.host} did not welcome us in time`)),
+        reject(new CulvertError('relay-unreachable', `relay ${relay.url.host} did not welcome us in time`)),
       )
-      const step = (message: RelayMessage) => {
-        if (message.type === 'challenge' && !challenge) {
-          if (this.relay.id !== undefined && message.relay !== this.relay.id) {
-            const text = `relay ${this.relay.url.host} says it is ${message.relay}, not the id in the config`
-            throw new CulvertError('relay-impersonated', text)
-          }
-          challenge = message
-          const handshake = {
-            relayId: message.relay,
-            relayName,
-            relayNonce: message.nonce,
-            agentId: identity.id,
-            agentNonce,
-          }
-          this.#send({
-            type: 'hello',
-            protocol: RELAY_PROTOCOL,
-            peer: identity.id,
-            nonce: agentNonce,
-            relayName,
-            signature: signBytes(identity, agentProof(handshake)),
-            software: this.#options.software,
-            instance: this.#options.instance,
-          })
-        } else if (message.type === 'welcome' && challenge) {
-          const { relay: relayId, nonce: relayNonce } = challenge
-          const proof = relayProof({ relayId, relayName, relayNonce, agentId: identity.id, agentNonce })
-          if (!verifyBytes(relayId, proof, message.signature)) {
-            throw new CulvertError('relay-impersonated', `relay ${this.relay.url.host} could not prove its id`)
-          }
+      const take = (message: RelayMessage) => {
+        const step = advanceHandshake(terms, state, message)
+        if (step.refusal) {
+          this.#notBefore = clock.now() + step.refusal.retryAfterMs
+          throw step.refusal.error
+        }
+        if (step.say) this.#send(step.say)
+        const before = state
+        state = step.state
+        if (before.name === 'welcomed') {
+          this.#handle(message)
+        } else if (step.state.name === 'welcomed') {
           timer.cancel()
           // Now, not when the promise is looked at: a ring may stand right behind the welcome.
           this.#state = 'connected'
-          resolve(message)
-        } else if (message.type === 'refused') {
-          this.#notBefore = clock.now() + Math.min(message.retryAfterMs, MAX_RETRY_AFTER_MS)
-          throw new CulvertError('relay-refused', `relay ${this.relay.url.host} refuses us: ${message.reason}`)
-        } else if (this.#state === 'connected') {
-          this.#handle(message)
+          resolve(step.state.welcome)
         }
       }
       const fail = (thrown: unknown) => {
         timer.cancel()
-        reject(asCulvertError(thrown, 'relay-unreachable', `relay ${this.relay.url.host}`))
-        if (this.#socket === socket && this.#state === 'connected') this.#lost(reasonOf(thrown))
+        reject(asCulvertError(thrown, 'relay-unreachable', `relay ${relay.url.host}`))
+        if (this.#socket === socket) this.#lost(reasonOf(thrown))
         socket.terminate()
       }
       socket.binaryType = 'nodebuffer'
       socket.on('message', data => {
+        // What was read before the line was given up may still come.
+        if (this.#socket !== socket) return
         try {
           if (!Buffer.isBuffer(data)) throw new CulvertError('wire-malformed', 'a control message came in pieces')
           const message = decodeRelayMessage(data)
-          if (message) step(message)
+          if (message) take(message)
         } catch (thrown) {
           fail(thrown)
         }
@@ -312,7 +285,7 @@ export class RelayLine {
 
   #handle(message: RelayMessage): void {
     const { events } = this.#options
-    this.#armKeepAlive()
+    this.#pulse.heard()
     switch (message.type) {
       case 'ticket':
         this.#calls.answer(message.call, message.ticket)
@@ -336,7 +309,7 @@ export class RelayLine {
         this.#reconnect = afterWelcome(message.reconnectWindowMs)
         return
       case 'pong':
-        this.#pong()
+        this.#pulse.pong()
         return
       case 'reached':
         this.#reach.settle(message.check, message.outcome)
@@ -355,33 +328,6 @@ export class RelayLine {
     this.#lost(what)
   }
 
-  #ping(pongMs = PONG_MS): void {
-    this.#pingSentAt = this.#options.clock.now()
-    this.#send({ type: 'ping', id: this.#nextPing++ })
-    this.#awaitPong(pongMs)
-  }
-
-  /** Gives the ping under way this long in all. */
-  #awaitPong(pongMs: number): void {
-    const { clock } = this.#options
-    const leftMs = (this.#pingSentAt ?? 0) + pongMs - clock.now()
-    this.#keepAlive?.cancel()
-    this.#keepAlive = clock.after(Math.max(leftMs, 0), () => this.#lost(`no answer to a ping in ${pongMs} ms`))
-  }
-
-  #pong(): void {
-    if (this.#pingSentAt === undefined) return
-    this.#rttMs = this.#options.clock.now() - this.#pingSentAt
-    this.#pingSentAt = undefined
-    this.#armKeepAlive()
-  }
-
-  #armKeepAlive(): void {
-    if (this.#state !== 'connected' || this.#pingSentAt !== undefined) return
-    this.#keepAlive?.cancel()
-    this.#keepAlive = this.#options.clock.after(this.#keepAliveMs, () => this.#ping())
-  }
-
   #lost(reason: string): void {
     if (this.#state !== 'connected') return
     const { log, clock, events } = this.#options
@@ -393,8 +339,7 @@ export class RelayLine {
   }
 
   #drop(error: CulvertError | undefined): void {
-    this.#keepAlive?.cancel()
-    this.#pingSentAt = undefined
+    this.#pulse.stop()
     this.#online.clear()
     if (error) this.#lastError = error.message
     const socket = this.#socket
@@ -411,17 +356,4 @@ export class RelayLine {
     if (socket.bufferedAmount > MAX_UNSENT_BYTES) this.#lost('it does not read what we say')
     else socket.send(encodeAgentMessage(message), () => undefined)
   }
-}
-
-/**
- * The STUN servers that a relay may send us to: public ones, or ones in the same kind of network as itself. It could else
- * have every agent knock at addresses of their own machines and homes.
- */
-function usableStun(told: readonly Endpoint[], relayAddress: string | undefined): readonly Endpoint[] {
-  const own = relayAddress === undefined ? 'public' : addressScope(relayAddress)
-  const usable = told.filter(({ address }) => {
-    const scope = addressScope(address)
-    return scope === 'public' || (scope === own && scope !== 'unusable')
-  })
-  return usable.slice(0, MAX_STUN_SERVERS)
 }

@@ -153,6 +153,17 @@ test.serial('a message that is malformed, too long or no message ends the line; 
   }
 })
 
+test.serial('a line that ends with its welcome is not taken for one that is up', async t => {
+  await using relay = await LyingRelay.start()
+  relay.behindWelcome = Buffer.from([0xc1])
+  await using agent = await startLoopbackPeer({ relay: { port: relay.port, id: relay.key.id }, trusts: [] })
+  const first = await relay.line(1)
+  if (first.socket.readyState !== first.socket.CLOSED) await once(first.socket, 'close')
+  t.false(agent.rendezvous.connected)
+  relay.behindWelcome = undefined
+  await agent.until(() => agent.rendezvous.connected)
+})
+
 test.serial('a relay that is not the one in the config gets no signature', async t => {
   await using relay = await LyingRelay.start()
   const honest = generateKeyPair()

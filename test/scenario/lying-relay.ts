@@ -35,6 +35,8 @@ export class LyingRelay implements AsyncDisposable {
     relay: this.key.id,
     nonce: systemRandom.bytes(NONCE_BYTES),
   }
+  /** Sent right behind the welcome. */
+  behindWelcome: Buffer | undefined
   readonly #server: Server
   readonly #waiters = new Set<() => void>()
 
@@ -102,6 +104,7 @@ export class LyingRelay implements AsyncDisposable {
           reconnectWindowMs: 100,
           keepAliveMs: 60_000,
         })
+        if (this.behindWelcome) socket.send(this.behindWelcome)
         this.lines.push(line)
       } else if (message) {
         line?.heard.push(message)

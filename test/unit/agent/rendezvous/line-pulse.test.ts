@@ -1,0 +1,63 @@
+import test from 'ava'
+import { LinePulse } from '../../../../agent/rendezvous/line-pulse.ts'
+import { FakeClock } from '../../fake-clock.ts'
+
+function scene() {
+  const clock = new FakeClock()
+  const pings: number[] = []
+  const deaths: string[] = []
+  const pulse = new LinePulse({
+    clock,
+    ping: () => pings.push(clock.now()),
+    onDead: reason => {
+      deaths.push(reason)
+      pulse.stop()
+    },
+  })
+  return { clock, pings, deaths, pulse }
+}
+
+test('a ping goes at first, and then when the line was silent for as long as the relay wants', t => {
+  const { clock, pings, pulse } = scene()
+  pulse.start(25_000)
+  clock.advance(30)
+  pulse.pong()
+  t.is(pulse.rttMs, 30)
+  clock.advance(20_000)
+  pulse.heard()
+  clock.advance(24_999)
+  t.deepEqual(pings, [0])
+  clock.advance(1)
+  t.deepEqual(pings, [0, 45_030])
+})
+
+test('a line that does not answer is dead after 8 s, whatever else it says', t => {
+  const { clock, deaths, pulse } = scene()
+  pulse.start(25_000)
+  for (let second = 0; second < 8; second++) {
+    pulse.heard()
+    clock.advance(1_000)
+  }
+  t.deepEqual(deaths, ['no answer to a ping in 8000 ms'])
+  t.is(clock.timers, 0)
+})
+
+test('a line that somebody waits for has less time, also for a ping under way', t => {
+  const { clock, pings, deaths, pulse } = scene()
+  pulse.start(25_000)
+  clock.advance(400)
+  pulse.askSoon()
+  t.is(pings.length, 1)
+  clock.advance(600)
+  t.deepEqual(deaths, ['no answer to a ping in 1000 ms'])
+})
+
+test('a line that is found dead while it is asked leaves no timer', t => {
+  const clock = new FakeClock()
+  const pulse: LinePulse = new LinePulse({ clock, ping: () => pulse.stop(), onDead: () => t.fail() })
+  pulse.start(25_000)
+  pulse.heard()
+  pulse.pong()
+  t.is(clock.timers, 0)
+  t.is(pulse.rttMs, null)
+})
