@@ -1,9 +1,21 @@
 /** The part of `udx-native` that we use; it ships no types. */
 
-declare module 'udx-native' {
+declare module 'udx-native/lib/socket.js' {
   import type { EventEmitter } from 'node:events'
 
-  export interface RawUdxSocket extends EventEmitter {
+  /** What the library's sockets and streams share. */
+  export interface UdxShared {
+    readonly _handle: Buffer
+    /** Where the next datagram is written to. */
+    readonly _buffer: Buffer
+    /** Takes so many bytes off it. */
+    _consumeMessage(length: number): Buffer
+    _reallocMessage(): Buffer
+  }
+
+  // biome-ignore lint/style/noDefaultExport: it is the package that has one
+  export default class UdxSocket extends EventEmitter {
+    constructor(shared: UdxShared, options: { readonly ipv6Only: boolean })
     readonly closing: boolean
     readonly _handle: Buffer
     /** Requests to send that were ever made, and those of them that wait for nothing. */
@@ -18,16 +30,6 @@ declare module 'udx-native' {
     _addStream(stream: object): boolean
     _removeStream(stream: object): boolean
   }
-
-  // biome-ignore lint/style/noDefaultExport: it is the package that has one
-  export default class UDX {
-    readonly _handle: Buffer
-    /** Takes so many bytes off the buffer that the next datagram is written to. */
-    _consumeMessage(length: number): Buffer
-    _reallocMessage(): Buffer
-    readonly _buffer: Buffer
-    createSocket(options: { readonly ipv6Only: boolean }): RawUdxSocket
-  }
 }
 
 /**
@@ -35,9 +37,11 @@ declare module 'udx-native' {
  * called with `context` as `this`, until `closed` came and all writes were told.
  */
 declare module 'udx-native/binding.js' {
+  export const sizeof_udx_napi_t: number
   export const sizeof_udx_napi_stream_t: number
   export const offsetof_udx_stream_t_mtu: number
   export const offsetof_udx_stream_t_srtt: number
+  export function udx_napi_init(udx: Buffer, buffer: Buffer): void
   export function udx_napi_stream_init(
     udx: Buffer,
     stream: Buffer,

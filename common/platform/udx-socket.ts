@@ -1,10 +1,9 @@
-import type UDX from 'udx-native'
-import type { RawUdxSocket } from 'udx-native'
 import { CulvertError, reasonOf, systemCodeOf } from '../errors.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
 import type { Random } from './random.ts'
 import type { UdpSocket } from './udp-socket.ts'
-import { type UdxBinding, UdxStream } from './udx-stream.ts'
+import { loadUdxLibrary, type RawUdxSocket, type UdxLibrary } from './udx-library.ts'
+import { UdxStream } from './udx-stream.ts'
 
 /**
  * A UDP socket that carries UDX streams besides datagrams, so that the port which STUN saw and probes opened is the one
@@ -36,32 +35,14 @@ const UDX_BYTE = 0xff
  */
 const MAX_UNSENT = 256
 
-interface Library {
-  readonly udx: UDX
-  readonly binding: UdxBinding
-}
-
-let library: Library | undefined
 /** Places of the ids that are in use: the streams of all sockets share one table. */
 const places = new Set<number>()
 
-/** Loads the native library once; all sockets share one instance. */
-async function loadLibrary(): Promise<Library> {
-  try {
-    const [{ default: Udx }, binding] = await Promise.all([import('udx-native'), import('udx-native/binding.js')])
-    library ??= { udx: new Udx(), binding: 'default' in binding ? (binding.default as UdxBinding) : binding }
-    return library
-  } catch (cause) {
-    const machine = `${process.platform}-${process.arch}`
-    throw new CulvertError('io', `no udx-native for ${machine}: ${reasonOf(cause)}`, { cause })
-  }
-}
-
 /** Binds a socket; a port in use is the error `port-in-use`. It keeps the process alive until it is closed. */
 export async function openUdxSocket(options: UdxOptions): Promise<UdxSocket> {
-  const loaded = await loadLibrary()
+  const library = await loadUdxLibrary()
   const { family, port = 0, address = family === 4 ? '0.0.0.0' : '::' } = options
-  const socket = loaded.udx.createSocket({ ipv6Only: family === 6 })
+  const socket = new library.Socket(library.shared, { ipv6Only: family === 6 })
   try {
     socket.bind(port, address)
   } catch (cause) {
@@ -70,18 +51,18 @@ export async function openUdxSocket(options: UdxOptions): Promise<UdxSocket> {
     const where = `UDP ${address}:${port}`
     throw new CulvertError(inUse ? 'port-in-use' : 'io', `cannot bind ${where}: ${reasonOf(cause)}`, { cause })
   }
-  return new BoundSocket(loaded, socket)
+  return new BoundSocket(library, socket)
 }
 
 class BoundSocket implements UdxSocket {
   readonly local: Endpoint
-  readonly #library: Library
+  readonly #library: UdxLibrary
   readonly #socket: RawUdxSocket
   readonly #streams = new Set<UdxStream>()
   #handler: ((bytes: Buffer, from: Endpoint) => void) | undefined
 
-  constructor(loaded: Library, socket: RawUdxSocket) {
-    this.#library = loaded
+  constructor(library: UdxLibrary, socket: RawUdxSocket) {
+    this.#library = library
     this.#socket = socket
     const { host, port } = socket.address()
     this.local = { address: host, port }

@@ -1,15 +1,12 @@
 import { Duplex } from 'node:stream'
-import type UDX from 'udx-native'
-import type { RawUdxSocket } from 'udx-native'
 import { CulvertError, reasonOf } from '../errors.ts'
 import type { Endpoint } from '../wire/endpoint.ts'
-
-export type UdxBinding = typeof import('udx-native/binding.js')
+import type { RawUdxSocket, UdxBinding, UdxShared } from './udx-library.ts'
 
 /** What a stream is made of. */
 export interface UdxStreamParts {
   readonly binding: UdxBinding
-  readonly udx: UDX
+  readonly shared: UdxShared
   readonly socket: RawUdxSocket
   readonly id: number
   /** Called once, when the native stream is gone. */
@@ -68,7 +65,7 @@ export class UdxStream extends Duplex {
   /** Throws what the native side throws. */
   constructor(parts: UdxStreamParts) {
     super({ allowHalfOpen: true })
-    const { binding, udx, id } = parts
+    const { binding, shared, id } = parts
     this.id = id
     this.#parts = parts
     this.#handle = Buffer.alloc(binding.sizeof_udx_napi_stream_t)
@@ -83,7 +80,7 @@ export class UdxStream extends Duplex {
         }
       }
     binding.udx_napi_stream_init(
-      udx._handle,
+      shared._handle,
       this.#handle,
       id,
       0,
@@ -94,15 +91,15 @@ export class UdxStream extends Duplex {
       guard(write => this.#acknowledged(write)),
       () => undefined,
       length => {
-        udx._consumeMessage(length)
-        return udx._buffer
+        shared._consumeMessage(length)
+        return shared._buffer
       },
       guard(error => this.#closed(error)),
       // Before `connect` every packet is dropped: the peer sends it again.
       () => 1,
       () => undefined,
       () => this.#newReadBuffer(),
-      () => udx._reallocMessage(),
+      () => shared._reallocMessage(),
     )
     binding.udx_napi_stream_recv_start(this.#handle, this.#read)
   }
