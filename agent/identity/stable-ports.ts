@@ -6,9 +6,14 @@ import type { Log } from '../../common/platform/log.ts'
 import type { Random } from '../../common/platform/random.ts'
 
 export const PORTS_FILE = 'ports.json'
-/** Above what servers commonly use, below the ports that Linux gives out last; the end is not included. */
+/**
+ * Above what servers commonly use, and below the ports that Linux gives to outgoing connections (32768 and up): one of
+ * those, or one that lingers after its end, would hold our port when we start again. Ends are not included.
+ */
 const LOW = 20_000
-const HIGH = 60_000
+const HIGH = 32_000
+/** Kept ports of earlier versions go up to here. */
+const HIGHEST_KEPT = 60_000
 
 export type Transport = 'tcp' | 'udp'
 
@@ -62,6 +67,6 @@ async function readPorts(path: string, log: Log): Promise<{ readonly tcp: number
 export function decodePorts(text: string): { readonly tcp: number; readonly udp: number } | undefined {
   const match = /^\{"tcp":(\d{5}),"udp":(\d{5})\}\n$/.exec(text)
   const [tcp, udp] = [Number(match?.[1]), Number(match?.[2])]
-  const fits = (port: number) => port >= LOW && port < HIGH
+  const fits = (port: number) => port >= LOW && port < HIGHEST_KEPT
   return fits(tcp) && fits(udp) ? { tcp, udp } : undefined
 }
