@@ -3,12 +3,12 @@ import { describe, type ExecResult, type ProcessTable, type SpawnOptions, type W
 
 export interface ExecOptions extends SpawnOptions, WaitOptions {}
 
-/** Runs a program to its end, whatever its exit status; `timeout` (30 s by default) and abort kill it and reject. */
+/** Runs a program to its end, whatever its exit status; `timeout` (two minutes by default) and abort kill it and reject. */
 export async function exec(
   table: ProcessTable,
   command: string,
   args: readonly string[],
-  { timeoutMs = 30_000, signal, ...options }: ExecOptions = {},
+  { timeoutMs = 120_000, signal, ...options }: ExecOptions = {},
 ): Promise<ExecResult> {
   signal?.throwIfAborted()
   const started = table.start(command, args, { input: '', ...options })

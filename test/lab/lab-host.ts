@@ -25,7 +25,7 @@ export class LabHost {
     return configure(this.#processes, this.namespace, { settings: { 'net/ipv4/tcp_mtu_probing': 1 } })
   }
 
-  /** Runs a program to its end: a non-zero code is a result; more than 30 s (`timeoutMs`) is an error. */
+  /** Runs a program to its end: a non-zero code is a result; more than two minutes (`timeoutMs`) is an error. */
   exec(command: string, args: readonly string[] = [], options: ExecOptions = {}): Promise<ExecResult> {
     return exec(this.#processes, 'ip', ['netns', 'exec', this.namespace, command, ...args], options)
   }

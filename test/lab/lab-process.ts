@@ -29,7 +29,7 @@ export interface WaitOptions {
 
 /** Characters kept of each output; of more, the latest. */
 const MAX_CAPTURED = 16 * 1024 * 1024
-const TAIL = 2_000
+const TAIL = 6_000
 
 /** Debian keeps the network tools where an ordinary user's PATH does not look. */
 export const TOOL_PATH = `${process.env.PATH ?? ''}:/usr/local/sbin:/usr/sbin:/sbin`
@@ -115,8 +115,8 @@ export class LabProcess implements AsyncDisposable {
     return this.#stderr
   }
 
-  /** Waits until either output matches (10 s by default); rejects with `process-exited`, `timeout`, or the signal. */
-  waitForOutput(pattern: RegExp, { timeoutMs = 10_000, signal }: WaitOptions = {}): Promise<RegExpExecArray> {
+  /** Waits until either output matches (60 s by default); rejects with `process-exited`, `timeout`, or the signal. */
+  waitForOutput(pattern: RegExp, { timeoutMs = 60_000, signal }: WaitOptions = {}): Promise<RegExpExecArray> {
     const { promise, resolve, reject } = Promise.withResolvers<RegExpExecArray>()
     const look = (): boolean => {
       const match = pattern.exec(this.#stdout) ?? pattern.exec(this.#stderr)

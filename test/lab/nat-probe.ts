@@ -28,8 +28,8 @@ export interface NatReport {
   readonly tcp: MappingReport | null
 }
 
-/** The lab's lines are quick; a probe over a delayed one gives its own. */
-const TIMEOUT_MS = 250
+/** The lab's lines are quick, but the machine may be busy; a probe over a delayed line gives its own. */
+const TIMEOUT_MS = 500
 
 /** RFC 5780 §4.3: what three answers to one local port, from three destinations, say. */
 export function classifyMapping(

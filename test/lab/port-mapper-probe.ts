@@ -21,7 +21,8 @@ export interface PortMapperReport {
   readonly pcp: number | null
 }
 
-const WAIT_MS = 500
+/** Of a router on a busy machine. */
+const WAIT_MS = 2_000
 
 /** The first answer to a datagram, or null. */
 async function ask(host: string, port: number, request: Buffer): Promise<Buffer | null> {

@@ -19,7 +19,7 @@ export async function probeNat(host: SiteHost, options: NatProbeOptions = {}): P
 }
 
 /** How many of `count` requests to the responder are answered, and how fast. */
-export async function probeLine(host: SiteHost, { count = 5, waitMs = 300 } = {}): Promise<LineReport> {
+export async function probeLine(host: SiteHost, { count = 5, waitMs = 1_000 } = {}): Promise<LineReport> {
   return run(host, 'line-probe', ['relay.test', '3478', `${count}`, `${waitMs}`])
 }
 

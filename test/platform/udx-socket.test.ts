@@ -129,7 +129,6 @@ test('256 sockets are open at once, each with a port of its own, and close', asy
 })
 
 test('streams and sockets that end at any moment end nothing else', async t => {
-  t.timeout(120_000)
   const draw = seededDraw(7)
   const turns = async (count: number) => {
     for (let i = 0; i < count; i++) await new Promise(resolve => setImmediate(resolve))

@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { PeerStatus } from '../../agent/control/status.ts'
 import { rootTest } from '../lab/root-test.ts'
+import { SLACK } from '../slack.ts'
 import { World } from './world.ts'
 
 /** Of the issue: a kept session is direct so soon after the obstacle is gone, without traffic. */
@@ -14,7 +15,6 @@ const isRelayed = ({ path }: PeerStatus) => path?.kind === 'relay'
 rootTest(
   'an idle session that is kept gets off the relay within 10 s of UDP being let through, on either side',
   async t => {
-    t.timeout(240_000)
     const pairs = ['first', 'second', 'third'] as const
     const sites = Object.fromEntries(
       pairs.flatMap(pair => [
@@ -35,12 +35,12 @@ rootTest(
     /** Opens the site again, and gives the milliseconds until the session is direct. */
     const back = async (pair: string, blocked: string) => {
       const { near, b } = { near: world.agent(`${pair}-a`), b: `${pair}-b` }
-      await near.waitForPeer(b, 'on the relay', isRelayed, 60_000)
+      await near.waitForPeer(b, 'on the relay', isRelayed)
       await wait(SETTLED_MS)
       t.true(isRelayed(await near.peer(b)), pair)
       await world.lab.site(blocked).unblockUdp()
       const openAt = performance.now()
-      await near.waitForPeer(b, 'direct', isDirect, 60_000)
+      await near.waitForPeer(b, 'direct', isDirect)
       return Math.round(performance.now() - openAt)
     }
     const times = await Promise.all([
@@ -56,12 +56,12 @@ rootTest(
       })(),
       (async () => {
         const { near, b } = await start('third')
-        await near.waitForPeer(b, 'direct', isDirect, 30_000)
+        await near.waitForPeer(b, 'direct', isDirect)
         await world.lab.site('third-a').blockUdp()
         return back('third', 'third-a')
       })(),
     ])
     t.log(`blocked here ${times[0]} ms, blocked there ${times[1]} ms, blocked after it was direct ${times[2]} ms`)
-    for (const ms of times) t.true(ms <= BUDGET_MS, `${ms} ms`)
+    for (const ms of times) t.true(ms <= BUDGET_MS * SLACK, `${ms} ms`)
   },
 )

@@ -9,7 +9,6 @@ interface BenchDocument {
 }
 
 rootTest('bench finds the rate of a line in both directions, over TCP and shortly over a relay', async t => {
-  t.timeout(120_000)
   const line = { rateMbit: { up: 20, down: 40 }, delayMs: 5 }
   await using world = await World.start({
     lab: { sites: { alice: { kind: 'eim-apdf', ...line }, bob: 'eim-apdf', hard: 'edm', hardtoo: 'edm' } },
@@ -17,6 +16,9 @@ rootTest('bench finds the rate of a line in both directions, over TCP and shortl
   })
   await Promise.all(['alice', 'bob', 'hard', 'hardtoo'].map(name => world.agent(name).waitForRelay()))
 
+  // On a busy machine the direct path may be later than the first request.
+  await world.agent('alice').client.ping('bob')
+  await world.agent('alice').waitForPeer('bob', 'over TCP', ({ path }) => path?.kind === 'tcp')
   const direct = await world.agent('alice').cli('bench', 'bob', '--seconds', '2', '--json')
   t.is(direct.code, 0, direct.stderr)
   const { send, receive } = JSON.parse(direct.stdout) as BenchDocument
@@ -42,7 +44,6 @@ rootTest('bench finds the rate of a line in both directions, over TCP and shortl
 })
 
 rootTest('ping goes on over a break, and tells that the path moved', async t => {
-  t.timeout(120_000)
   await using world = await World.start({
     lab: { sites: { alice: 'eim-adf', bob: 'edm' } },
     agents: { alice: {}, bob: {} },
@@ -51,14 +52,14 @@ rootTest('ping goes on over a break, and tells that the path moved', async t => 
   await Promise.all([alice.waitForRelay(), world.agent('bob').waitForRelay()])
   await alice.client.ping('bob')
   await alice.waitForPeer('bob', 'direct', ({ path }) => path?.kind === 'udp')
-  const pinging = alice.host.spawn(process.execPath, [BUNDLE, 'ping', 'bob', '--count', '60'], {
+  const pinging = alice.host.spawn(process.execPath, [BUNDLE, 'ping', 'bob', '--count', '600'], {
     env: { CULVERT_SOCKET: alice.socketPath },
   })
   await pinging.waitForOutput(/^bob: [\d.]+ ms over udp/m)
   await world.lab.site('alice').blockUdp()
-  await pinging.waitForOutput(/^bob: moved from udp\S* punched \S+ to relay \S+$/m, { timeoutMs: 20_000 })
+  await pinging.waitForOutput(/^bob: moved from udp\S* punched \S+ to relay \S+$/m)
   await world.lab.site('alice').unblockUdp()
-  await pinging.waitForOutput(/^bob: moved from relay \S+ to udp\S* punched \S+$/m, { timeoutMs: 30_000 })
+  await pinging.waitForOutput(/^bob: moved from relay \S+ to udp\S* punched \S+$/m)
   pinging.child.kill('SIGINT')
   const { code, stdout } = await pinging.exited
   t.is(code, 0)

@@ -34,7 +34,6 @@ async function longStream(line: LineOptions, mebibytes: number) {
 rootTest(
   'on a long lossy line a long stream over TCP tries UDX too, goes on with the faster, and loses nothing on the way',
   async t => {
-    t.timeout(120_000)
     const { seen, rates, equal, last } = await longStream({ delayMs: 20, lossPct: 0.5, rateMbit: 200 }, 60)
     t.log(`${seen.join(', ')}, then ${last}; Mbit/s per 4 MiB: ${rates.join(' ')}`)
     t.true(equal)

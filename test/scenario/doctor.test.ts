@@ -5,6 +5,7 @@ import type { Finding, FindingCode } from '../../agent/control/doctor/finding.ts
 import type { DoctorReport } from '../../agent/control/doctor/report.ts'
 import { generateKeyPair } from '../../common/platform/ed25519.ts'
 import { rootTest } from '../lab/root-test.ts'
+import { SLACK } from '../slack.ts'
 import type { TestAgent } from './test-agent.ts'
 import { World } from './world.ts'
 
@@ -30,7 +31,6 @@ async function examine(agent: TestAgent, ...args: readonly string[]): Promise<Ex
 }
 
 rootTest('doctor tells each kind of network in words, whose router is in the way, and what would help', async t => {
-  t.timeout(180_000)
   await using world = await World.start({
     lab: {
       sites: {
@@ -49,13 +49,13 @@ rootTest('doctor tells each kind of network in words, whose router is in the way
   const problemKnown = ({ nat }: { readonly nat: { readonly portMapping: { readonly problem: string | null } } }) =>
     nat.portMapping.problem !== null
   for (const name of ['refused', 'hard', 'carried'] as const) {
-    await world.agent(name).waitFor('what its router says', problemKnown, 30_000)
+    await world.agent(name).waitFor('what its router says', problemKnown)
   }
 
   const { tcp, udp } = world.agent('refused').ports
   const here = await examine(world.agent('refused'), 'hard')
   t.is(here.code, 0, 'nothing is wrong, but much could be better')
-  t.true(here.report.tookMs < 12_000, `${here.report.tookMs} ms`)
+  t.true(here.report.tookMs < 12_000 * SLACK, `${here.report.tookMs} ms`)
   t.is(here.finding('nat-address-dependent').severity, 'note')
   const mapping = here.finding('port-mapping-failed')
   t.regex(mapping.text, /^the router here .*UPnP error 606/)
@@ -96,7 +96,6 @@ rootTest('doctor tells each kind of network in words, whose router is in the way
 })
 
 rootTest('doctor has a relay look from outside where something should come in', async t => {
-  t.timeout(120_000)
   await using world = await World.start({
     lab: { sites: { open: 'none', walled: 'firewall', mapped: { kind: 'eim-apdf', upnp: true } } },
     agents: { open: {}, walled: {}, mapped: {} },
@@ -106,7 +105,7 @@ rootTest('doctor has a relay look from outside where something should come in', 
       world.agent(name).waitFor('that there is no NAT', ({ nat }) => nat.udp.mapping === 'none'),
     ),
   )
-  await world.agent('mapped').waitFor('a port', ({ nat }) => nat.portMapping.tcp !== null, 30_000)
+  await world.agent('mapped').waitFor('a port', ({ nat }) => nat.portMapping.tcp !== null)
   const [open, walled, mapped] = await Promise.all(['open', 'walled', 'mapped'].map(name => examine(world.agent(name))))
   t.regex(open?.finding('reachable').text ?? '', new RegExp(`:${world.agent('open').ports.tcp}$`))
   t.is(open?.finding('nat-none').severity, 'ok')
@@ -130,7 +129,6 @@ async function startHere(config: Readonly<Record<string, unknown>> = {}) {
 }
 
 test.serial('a peer that does not trust this device is told as that, with the remedy, and exit code 1', async t => {
-  t.timeout(60_000)
   const { world, attic, office } = await startHere()
   await using _world = world
   await Promise.all([attic.waitForRelay(), office.waitForRelay()])
@@ -144,7 +142,6 @@ test.serial('a peer that does not trust this device is told as that, with the re
 })
 
 test.serial('a relay that is down, and one that is another than the config says, are told apart', async t => {
-  t.timeout(60_000)
   const { world, office } = await startHere()
   await using _world = world
   await office.waitForRelay()
@@ -169,7 +166,6 @@ test.serial('a relay that is down, and one that is another than the config says,
 })
 
 test.serial('a clock at 1970 is told, and everything else works', async t => {
-  t.timeout(60_000)
   await using world = await World.start({ lab: 'here', agents: {} })
   const early = join(world.directory, 'early.mjs')
   await writeFile(early, 'const now = Date.now.bind(Date), start = now()\nDate.now = () => now() - start + 60_000\n')
@@ -185,7 +181,6 @@ test.serial('a clock at 1970 is told, and everything else works', async t => {
 })
 
 test.serial('without an agent the config and its relays are looked at all the same, with exit code 5', async t => {
-  t.timeout(60_000)
   const { world, office } = await startHere()
   await using _world = world
   await office.stop()
@@ -205,7 +200,6 @@ test.serial('without an agent the config and its relays are looked at all the sa
 })
 
 test.serial('a config that was broken since the start is told before the next start', async t => {
-  t.timeout(60_000)
   const { world, office } = await startHere()
   await using _world = world
   await office.waitForRelay()

@@ -5,11 +5,13 @@ import type { PeerStatus } from '../../agent/control/status.ts'
 import { PATHS_FILE } from '../../agent/session/path-memory-file.ts'
 import type { SiteOptions } from '../lab/lab-options.ts'
 import { rootTest } from '../lab/root-test.ts'
+import { SLACK } from '../slack.ts'
 import type { TestAgent } from './test-agent.ts'
 import { World } from './world.ts'
 
 /** `CULVERT_HARD_RUNS=40` for the figures that are quoted; in the suite each pair is tried a few times. */
 const RUNS = Number(process.env.CULVERT_HARD_RUNS ?? 2)
+const LIMIT = process.env.CULVERT_HARD_RUNS === undefined ? SLACK : 1
 
 interface Pair {
   readonly alice: SiteOptions
@@ -125,7 +127,7 @@ async function tryPair(t: ExecutionContext, pair: Pair): Promise<void> {
     const startedAt = performance.now()
     await alice.client.ping('bob')
     try {
-      await alice.waitForPeer('bob', 'direct', ({ path }) => path?.kind === pair.want, pair.withinMs)
+      await alice.waitForPeer('bob', 'direct', ({ path }) => path?.kind === pair.want, pair.withinMs * LIMIT)
       took.push(Math.round(performance.now() - startedAt))
     } catch (thrown) {
       faults.push(String(thrown))
@@ -186,7 +188,7 @@ rootTest('what the search found once, it begins with the next time', async t => 
     for (const agent of [alice, bob]) await knowsItsNat(agent)
     const startedAt = performance.now()
     await alice.client.ping('bob')
-    await alice.waitForPeer('bob', 'direct', isDirect, 30_000)
+    await alice.waitForPeer('bob', 'direct', isDirect)
     took.push(Math.round(performance.now() - startedAt))
     await Promise.all([alice.stop(), bob.stop()])
   }
@@ -196,7 +198,6 @@ rootTest('what the search found once, it begins with the next time', async t => 
 })
 
 rootTest('the hardest search leaves room in the tables of both routers', async t => {
-  t.timeout(120_000)
   await using world = await World.start({
     lab: { sites: { alice: { ...LINE, kind: 'edm' }, bob: { ...LINE, kind: 'eim-apdf' } } },
     agents: { alice: {}, bob: {} },

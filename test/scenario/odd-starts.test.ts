@@ -2,13 +2,14 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { PeerStatus } from '../../agent/control/status.ts'
 import { rootTest } from '../lab/root-test.ts'
+import { SLACK } from '../slack.ts'
 import { ROOT } from './built-bundle.ts'
 import { echoService, RunningTransfer, transferBothWays } from './transfer.ts'
 import { World } from './world.ts'
 
 const MIB = 1024 * 1024
-/** Of a machine that is busy with something else, too; on a quiet one it is a second or two. */
-const LIMIT_MS = 10_000
+/** On a quiet machine it is a second or two. */
+const LIMIT_MS = 10_000 * SLACK
 
 const isDirect = ({ path }: PeerStatus) => path !== null && path.kind !== 'relay'
 
@@ -21,7 +22,6 @@ async function startHomes(lab: Parameters<typeof World.start>[0]['lab'], relay: 
 }
 
 rootTest('agents that start while the relay is away are connected soon after it comes', async t => {
-  t.timeout(120_000)
   const { world, config } = await startHomes({ sites: { alice: 'eim-apdf', bob: 'eim-apdf' } }, false)
   await using _world = world
   const [alice] = await Promise.all([
@@ -31,7 +31,7 @@ rootTest('agents that start while the relay is away are connected soon after it 
   await wait(5_000)
   await world.startRelay()
   const readyAt = performance.now()
-  await alice.waitForPeer('bob', 'connected', ({ state }) => state === 'connected', 30_000)
+  await alice.waitForPeer('bob', 'connected', ({ state }) => state === 'connected')
   const { socket } = await alice.client.connect('bob', 'echo')
   const { sent, received } = await transferBothWays(socket, MIB)
   const ms = Math.round(performance.now() - readyAt)
@@ -41,7 +41,6 @@ rootTest('agents that start while the relay is away are connected soon after it 
 })
 
 rootTest('agents that met before work together while no relay is there, also after a restart', async t => {
-  t.timeout(120_000)
   const { world, config } = await startHomes({ sites: { alice: 'eim-apdf', bob: 'none' } }, undefined)
   await using _world = world
   const [alice, bob] = await Promise.all([world.startAgent('alice', { config }), world.startAgent('bob', { config })])
@@ -59,7 +58,6 @@ rootTest('agents that met before work together while no relay is there, also aft
 })
 
 rootTest('a board whose clock says 1970 works, and goes on when its clock is set', async t => {
-  t.timeout(120_000)
   const { world, config } = await startHomes({ sites: { alice: 'eim-apdf', bob: 'eim-apdf' } }, undefined)
   await using _world = world
   const environment = { NODE_OPTIONS: `--require=${join(ROOT, 'test/scenario/skewed-clock.cjs')}` }

@@ -1,5 +1,6 @@
 import type { SiteOptions } from '../lab/lab-options.ts'
 import { rootTest } from '../lab/root-test.ts'
+import { SLACK } from '../slack.ts'
 import { echoService, transferBothWays } from './transfer.ts'
 import { World } from './world.ts'
 
@@ -41,10 +42,10 @@ for (const [protocol, mapper] of Object.entries(PROTOCOLS)) {
       t.is(nat.portMapping.problem, null)
       await alice.waitForRelay()
       const { socket } = await alice.client.connect('bob', 'echo')
+      const direct = alice.waitForPeer('bob', 'over TCP', ({ path }) => path?.kind === 'tcp')
       const { sent, received } = await transferBothWays(socket, 8 * MIB)
       t.is(received, sent)
-      const { path } = await alice.peer('bob')
-      t.is(`${path?.kind}/${path?.how}`, 'tcp/mapped')
+      t.is((await direct).path?.how, 'mapped')
       t.true((await opened(world, 'bob')).length > 0)
       const { code } = await bob.stop()
       t.is(code, 0)
@@ -67,7 +68,6 @@ const KINDS = [
 
 for (const [protocol, mapper] of Object.entries(PROTOCOLS)) {
   rootTest(`every kind of site is direct over TCP with a hard NAT that speaks ${protocol}`, async t => {
-    t.timeout(120_000)
     const sites = Object.fromEntries(KINDS.map(kind => [kind, kind] as const))
     await using world = await World.start({ lab: { sites: { ...sites, bob: { kind: 'edm', ...mapper } } }, agents: {} })
     const names = ['bob', ...KINDS]
@@ -79,8 +79,7 @@ for (const [protocol, mapper] of Object.entries(PROTOCOLS)) {
       others.map(async agent => {
         await agent.waitForRelay()
         await agent.client.ping('bob')
-        await agent.waitForPeer('bob', 'direct over TCP', ({ path }) => path?.kind === 'tcp')
-        const { path } = await agent.peer('bob')
+        const { path } = await agent.waitForPeer('bob', 'direct over TCP', peer => peer.path?.kind === 'tcp')
         return `${agent.name} ${path?.how}`
       }),
     )
@@ -103,13 +102,11 @@ rootTest('where TCP finds no way, two hard NATs meet at the UDP port that one of
   await bob.waitFor('a mapped port', ({ nat }) => nat.portMapping.udp !== null)
   await alice.waitForRelay()
   await alice.client.ping('bob')
-  await alice.waitForPeer('bob', 'direct over UDP', ({ path }) => path?.kind === 'udp')
-  const { path } = await alice.peer('bob')
+  const { path } = await alice.waitForPeer('bob', 'direct over UDP', peer => peer.path?.kind === 'udp')
   t.is(`${path?.how} ${path?.remote}`, `mapped ${public4}:${bob.ports.udp}`)
 })
 
 rootTest('IPv6 only: a router that starts again opens the pinhole again as soon as it says so', async t => {
-  t.timeout(60_000)
   await using world = await World.start({
     lab: { sites: { bob: { kind: 'eim-apdf', ipv6: 'only', pcp: true } } },
     relay: false,
@@ -123,7 +120,7 @@ rootTest('IPv6 only: a router that starts again opens the pinhole again as soon 
   while ((await opened(world, 'bob')).length < 2) await new Promise(resolve => setTimeout(resolve, 100))
   const tookMs = Math.round(performance.now() - startedAt)
   t.log(`back after ${tookMs} ms`)
-  t.true(tookMs < 10_000)
+  t.true(tookMs < 10_000 * SLACK)
 })
 
 rootTest('IPv6 only: a pinhole by PCP lets a host in whose own firewall nobody can punch', async t => {
@@ -145,11 +142,10 @@ rootTest('IPv6 only: a pinhole by PCP lets a host in whose own firewall nobody c
   const alice = await world.startAgent('alice', { config: { relays } })
   await Promise.all([alice.waitForRelay(), bob.waitForRelay()])
   const { socket } = await alice.client.connect('bob', 'echo')
+  const direct = alice.waitForPeer('bob', 'direct over TCP', ({ path }) => path?.kind === 'tcp')
   const { sent, received } = await transferBothWays(socket, 8 * MIB)
   t.is(received, sent)
-  await alice.waitForPeer('bob', 'direct over TCP', ({ path }) => path?.kind === 'tcp')
-  const { path } = await alice.peer('bob')
-  t.is(`${path?.kind}/${path?.how}`, 'tcp/ipv6')
+  t.is((await direct).path?.how, 'ipv6')
   t.is((await opened(world, 'bob')).length, 2)
   const { nat } = await bob.waitFor('a verified pinhole', ({ nat: { portMapping } }) => portMapping.verified)
   t.like(nat.portMapping, {
@@ -191,10 +187,8 @@ rootTest('a mapping that lets nothing in is not told, and its owner learns why',
   await router.exec('nft', ['insert', ...rule])
   await world.prepare('bob')
   const bob = await world.startAgent('bob')
-  const found = await bob.waitFor(
-    'the problem',
-    ({ nat: { portMapping } }) => /opened TCP port \d+ and UDP port \d+, but/.test(portMapping.problem ?? ''),
-    20_000,
+  const found = await bob.waitFor('the problem', ({ nat: { portMapping } }) =>
+    /opened TCP port \d+ and UDP port \d+, but/.test(portMapping.problem ?? ''),
   )
   t.is(found.nat.portMapping.tcp, null)
   t.is(found.nat.portMapping.udp, null)
@@ -208,7 +202,7 @@ rootTest('where UDP is blocked a mapped UDP port is not told, though its first h
   })
   const bob = world.agent('bob')
   const look = 'transport=udp [^\\n]*outcome=unreached'
-  await bob.process?.waitForOutput(new RegExp(`${look}[\\s\\S]*${look}`), { timeoutMs: 20_000 })
+  await bob.process?.waitForOutput(new RegExp(`${look}[\\s\\S]*${look}`))
   const { nat } = await bob.waitFor('the TCP port', ({ nat: { portMapping } }) => portMapping.verified)
   t.is(nat.portMapping.udp, null)
   t.is(nat.portMapping.problem, null, 'the router did as it was asked')

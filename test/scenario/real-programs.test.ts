@@ -15,7 +15,6 @@ const FORWARD_PORT = 8001
 const FILE_BYTES = 100_000_000
 
 rootTest('scp, rsync and curl work from one NATed home to another, and connect tells why it cannot', async t => {
-  t.timeout(120_000)
   await using world = await World.start({
     lab: { sites: { alice: 'eim-apdf', bob: 'eim-apdf', carol: 'eim-apdf' } },
     agents: {},

@@ -1,5 +1,6 @@
 import type { PeerStatus } from '../../agent/control/status.ts'
 import { rootTest } from '../lab/root-test.ts'
+import { SLACK } from '../slack.ts'
 import { echoService, RunningTransfer } from './transfer.ts'
 import { World } from './world.ts'
 
@@ -30,7 +31,6 @@ function startHomes(graceMs: number) {
 rootTest(
   'a transfer that starts on the relay moves to a direct path, and on to the relay and back when UDP fails',
   async t => {
-    t.timeout(120_000)
     const { world, alice } = await startHomes(0)
     await using _world = world
     const transfer = new RunningTransfer((await alice.client.connect('bob', 'echo')).socket)
@@ -46,11 +46,11 @@ rootTest(
       await transfer.more(2 * MIB)
       const fellBackMs = Math.round(performance.now() - cutAt)
       t.is((await alice.peer('bob')).path?.kind, 'relay')
-      t.true(fellBackMs < 8_000, `bytes flowed over the relay after ${fellBackMs} ms`)
+      t.true(fellBackMs < 8_000 * SLACK, `bytes flowed over the relay after ${fellBackMs} ms`)
 
       const openAt = performance.now()
       await world.lab.site('alice').unblockUdp()
-      await alice.waitForPeer('bob', 'direct again', isDirect, 30_000)
+      await alice.waitForPeer('bob', 'direct again', isDirect)
       const returnedMs = Math.round(performance.now() - openAt)
       await transfer.more(MIB)
       t.log(
@@ -66,7 +66,6 @@ rootTest(
 rootTest(
   'with UDP blocked at first, a session gets off the relay by itself: an idle one, and a busy one sooner',
   async t => {
-    t.timeout(120_000)
     const { world, alice } = await startHomes(1_500)
     await using _world = world
     for (const busy of [true, false]) {
@@ -78,7 +77,7 @@ rootTest(
       await alice.waitForPeer('bob', 'without a direct way', ({ why }) => why.includes('UDP'))
       await world.lab.site('alice').unblockUdp()
       const openAt = performance.now()
-      await alice.waitForPeer('bob', 'direct', isDirect, 35_000)
+      await alice.waitForPeer('bob', 'direct', isDirect)
       t.log(`${busy ? 'busy' : 'idle'}: direct ${Math.round(performance.now() - openAt)} ms after UDP was let through`)
       if (busy) {
         await transfer.more(MIB)

@@ -9,7 +9,6 @@ const BYTES = 2 * 1024 * 1024
 const MAX_MEMORY_MB = { peer: 160, hub: 224 }
 
 rootTest('one agent serves four peers at once over one UDP port, eight streams each', async t => {
-  t.timeout(120_000)
   const peers = ['anna', 'ben', 'clara', 'david']
   // Their outside ports are random, so that only UDP connects them with the hub directly.
   const sites = { hub: 'eim-adf', ...Object.fromEntries(peers.map(name => [name, 'edm' as const])) } as const
@@ -23,7 +22,7 @@ rootTest('one agent serves four peers at once over one UDP port, eight streams e
 
   await Promise.all(agents.map(agent => agent.client.ping('hub')))
   const direct = (status: AgentStatus) => status.peers.every(({ path }) => path?.kind === 'udp')
-  await hub.waitFor('four direct paths', direct, 40_000)
+  await hub.waitFor('four direct paths', direct)
 
   const startedAt = performance.now()
   await Promise.all(

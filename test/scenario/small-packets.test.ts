@@ -41,7 +41,6 @@ for (const mtu of [1_280, 1_124]) {
   rootTest(
     `a line that silently swallows packets over ${mtu} bytes carries streams and datagrams over UDX`,
     async t => {
-      t.timeout(90_000)
       await using world = await startHomes()
       await world.lab.site('alice').setMtu(mtu, { blackHole: true })
       const alice = await startAgents(world)
@@ -59,7 +58,6 @@ for (const mtu of [1_280, 1_124]) {
 }
 
 rootTest('a line that begins to swallow packets over 1,124 bytes breaks no stream', async t => {
-  t.timeout(120_000)
   await using world = await startHomes()
   const alice = await startAgents(world)
   const { socket } = await alice.client.connect('bob', 'bulk')

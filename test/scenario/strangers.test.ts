@@ -30,7 +30,6 @@ async function startWorld() {
 }
 
 test.serial('a stranger is refused through the relay, and the friend is served all the while', async t => {
-  t.timeout(60_000)
   const { world, attic, friend, stranger } = await startWorld()
   await using _world = world
   for (let i = 0; i < 3; i++) {
@@ -66,7 +65,6 @@ async function refused({ line }: RelayClient, world: World): Promise<void> {
 }
 
 test.serial('a stranger that connects directly gets no word and no service name', async t => {
-  t.timeout(60_000)
   const { world, attic, friend } = await startWorld()
   await using _world = world
 
@@ -145,7 +143,6 @@ async function tapped(socket: Socket, parts: Buffer[]): Promise<Socket> {
 }
 
 test.serial('a scanner gets no byte, whatever it sends', async t => {
-  t.timeout(60_000)
   const { world, attic } = await startWorld()
   await using _world = world
   const wrongKnock = makeKnock(world.idOf('stranger'), systemRandom)

@@ -7,7 +7,10 @@ import type { ExecResult, ExitStatus, LabProcess } from '../lab/lab-process.ts'
 import { BUNDLE } from './built-bundle.ts'
 import type { Machine } from './machine.ts'
 
-export const START_MS = 15_000
+/** A guard, not a claim: a machine that is busy, or slow, takes its time. */
+export const START_MS = 60_000
+/** As much of the log as a failure shows. */
+const LOG_LINES = 60
 
 export interface TestAgentOptions {
   readonly name: string
@@ -98,8 +101,8 @@ export class TestAgent {
     })
   }
 
-  /** Waits for a status that satisfies; rejects with the last one seen. */
-  async waitFor(what: string, satisfied: (status: AgentStatus) => boolean, timeoutMs = 15_000): Promise<AgentStatus> {
+  /** Waits for a status that satisfies; rejects with the last one seen and the end of the log. */
+  async waitFor(what: string, satisfied: (status: AgentStatus) => boolean, timeoutMs = 60_000): Promise<AgentStatus> {
     const late = AbortSignal.timeout(timeoutMs)
     let last: AgentStatus | undefined
     try {
@@ -110,15 +113,22 @@ export class TestAgent {
     } catch (thrown) {
       if (!late.aborted) throw thrown
     }
-    throw new Error(`${this.name} did not see ${what} in ${timeoutMs} ms: ${JSON.stringify(last?.peers ?? last)}`)
+    const log = this.log.split('\n').slice(-LOG_LINES).join('\n')
+    throw new Error(`${this.name} did not see ${what} in ${timeoutMs} ms: ${JSON.stringify(last)}\n${log}`)
   }
 
-  waitForPeer(name: string, what: string, satisfied: (peer: PeerStatus) => boolean, timeoutMs?: number) {
-    return this.waitFor(
-      `${name} ${what}`,
-      status => status.peers.some(peer => peer.name === name && satisfied(peer)),
-      timeoutMs,
-    )
+  /** Waits for a peer that satisfies, and gives it as it was then: a stream that lasts may try another path later. */
+  async waitForPeer(
+    name: string,
+    what: string,
+    satisfied: (peer: PeerStatus) => boolean,
+    timeoutMs?: number,
+  ): Promise<PeerStatus> {
+    const wanted = (peer: PeerStatus) => peer.name === name && satisfied(peer)
+    const { peers } = await this.waitFor(`${name} ${what}`, status => status.peers.some(wanted), timeoutMs)
+    const found = peers.find(wanted)
+    if (!found) throw new Error(`${name} is gone`)
+    return found
   }
 
   /** Waits until a relay is connected. */

@@ -68,7 +68,6 @@ async function program(agent: TestAgent, ...args: readonly (string | number)[]):
 }
 
 rootTest('UDP services work between NATed homes on each kind of path, and so does a SOCKS5 client', async t => {
-  t.timeout(180_000)
   await using world = await startWorld()
   const alice = world.agent('alice')
   const dave = world.agent('dave')

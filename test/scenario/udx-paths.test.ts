@@ -2,6 +2,7 @@ import type { PeerStatus } from '../../agent/control/status.ts'
 import type { SiteOptions } from '../lab/lab-options.ts'
 import { rootTest } from '../lab/root-test.ts'
 import type { SiteKind } from '../lab/site-kind.ts'
+import { SLACK } from '../slack.ts'
 import { echoService, RunningTransfer, transferBothWays } from './transfer.ts'
 import { World } from './world.ts'
 
@@ -41,7 +42,6 @@ for (const [what, line] of [
   ['a line that loses 3 %, 80 ms there and back', { delayMs: 20, lossPct: 1.5, rateMbit: 40 }],
 ] as const) {
   rootTest(`8 MiB each way over UDX on ${what}`, async t => {
-    t.timeout(60_000)
     const { world, alice } = await startHomes(line)
     await using _world = world
     const startedAt = performance.now()
@@ -58,7 +58,6 @@ for (const [what, line] of [
 }
 
 rootTest('a NAT that gives the port another outside port costs a moment and no byte', async t => {
-  t.timeout(60_000)
   const { world, alice } = await startHomes({ rateMbit: 50 })
   await using _world = world
   const transfer = new RunningTransfer((await alice.client.connect('bob', 'echo')).socket)
@@ -73,14 +72,13 @@ rootTest('a NAT that gives the port another outside port costs a moment and no b
     t.log(
       `${site} rebound: 1 MiB further after ${ms} ms, over UDX again after ${Math.round(performance.now() - reboundAt)} ms`,
     )
-    t.true(ms < 5_000)
+    t.true(ms < 5_000 * SLACK)
   }
   const { sent, received } = await transfer.finish()
   t.is(received, sent)
 })
 
 rootTest('a session on UDX moves up to TCP when that gets through', async t => {
-  t.timeout(60_000)
   // Behind a hard NAT, bob can only dial, and no TCP but to the relay's port gets through at first.
   const { world, alice } = await startHomes({}, { alice: 'none' })
   await using _world = world
@@ -90,7 +88,7 @@ rootTest('a session on UDX moves up to TCP when that gets through', async t => {
   await transfer.more(MIB)
   const openAt = performance.now()
   await world.lab.site('bob').unblockTcp()
-  await alice.waitForPeer('bob', 'over TCP', ({ path }) => path?.kind === 'tcp', 30_000)
+  await alice.waitForPeer('bob', 'over TCP', ({ path }) => path?.kind === 'tcp')
   t.log(`over TCP ${Math.round(performance.now() - openAt)} ms after it was let through`)
   await transfer.more(MIB)
   const { sent, received } = await transfer.finish()
@@ -98,7 +96,6 @@ rootTest('a session on UDX moves up to TCP when that gets through', async t => {
 })
 
 rootTest('a peer on a machine without UDX is reached by a data channel, whichever side that is', async t => {
-  t.timeout(60_000)
   await using world = await World.start({
     lab: { sites: { alice: 'eim-adf', bob: 'edm', carol: 'eim-adf' } },
     agents: {},

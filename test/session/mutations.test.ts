@@ -207,7 +207,6 @@ function startVictim(budget: WindowBudget): Session {
 
 for (let round = 0; round < ROUNDS; round++) {
   test.serial(`a session survives ${STREAMS / ROUNDS} hostile streams of frames, part ${round + 1}`, async t => {
-    t.timeout(110_000)
     const loopback = await openLoopback()
     const budget = new WindowBudget(8 << 20)
     const before = liveBytes()
