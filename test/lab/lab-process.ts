@@ -145,7 +145,7 @@ export class LabProcess implements AsyncDisposable {
   }
 
   /** Sends the signal, and SIGKILL after the grace; settles when the process is gone. */
-  async stop(signal: NodeJS.Signals = 'SIGTERM', graceMs = 3_000): Promise<ExitStatus> {
+  async stop(signal: NodeJS.Signals = 'SIGTERM', graceMs = 30_000): Promise<ExitStatus> {
     this.child.kill(signal)
     const timer = setTimeout(() => this.child.kill('SIGKILL'), graceMs)
     const status = await this.ended

@@ -3,6 +3,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { NatReport } from '../../agent/nat/nat.ts'
 import type { Candidate } from '../../common/wire/candidate.ts'
+import { guarded } from '../guard.ts'
 import type { RouterLab } from './router-lab.ts'
 
 const PROGRAM = fileURLToPath(new URL('nat-on-host.ts', import.meta.url))
@@ -30,18 +31,19 @@ export class NatHost {
 
   /** The first document, said or to come, that the test is waiting for; those before it are forgotten. */
   until(wanted: (said: Said) => boolean): Promise<Said> {
-    return new Promise(resolve => {
+    const found = new Promise<Said>(resolve => {
       const look = () => {
         const at = this.#said.findIndex(wanted)
-        const found = this.#said[at]
-        if (!found) return
+        const said = this.#said[at]
+        if (!said) return
         this.#said.splice(0, at + 1)
         this.#waiting.delete(look)
-        resolve(found)
+        resolve(said)
       }
       this.#waiting.add(look)
       look()
     })
+    return guarded(found, () => this.#said.map(said => JSON.stringify(said)).join('\n'))
   }
 
   mapped(): Promise<Said> {

@@ -17,6 +17,7 @@ import { systemRandom } from '../../common/platform/random.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
 import { relayOptionsOf } from '../../relay/options.ts'
 import { type Relay, startRelay } from '../../relay/relay.ts'
+import { guarded } from '../guard.ts'
 import { NO_SITUATION } from '../vectors/situations.ts'
 
 /** A real relay on a free loopback port, in this process, without STUN. */
@@ -145,7 +146,7 @@ export async function startLoopbackPeer(options: LoopbackPeerOptions): Promise<L
       return found
     },
     until(holds) {
-      return new Promise(resolve => {
+      const held = new Promise<void>(resolve => {
         const look = () => {
           if (!holds()) return
           watchers.delete(look)
@@ -154,6 +155,7 @@ export async function startLoopbackPeer(options: LoopbackPeerOptions): Promise<L
         watchers.add(look)
         look()
       })
+      return guarded(held, () => `${holds}\n${lines.slice(-40).join('')}`)
     },
     async [Symbol.asyncDispose]() {
       peers.close()
