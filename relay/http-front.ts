@@ -4,11 +4,12 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { CulvertError, reasonOf, systemCodeOf } from '../common/errors.ts'
-import { type Clock, pause } from '../common/platform/clock.ts'
+import type { Clock } from '../common/platform/clock.ts'
 import type { Log } from '../common/platform/log.ts'
 import { AddressCounts, addressKey } from '../common/wire/address-key.ts'
 import { type Endpoint, formatEndpoint, plainAddress } from '../common/wire/endpoint.ts'
 import { MAX_RELAY_MESSAGE_BYTES } from '../common/wire/relay-message.ts'
+import { retryWhileInUse } from './bind-retry.ts'
 import type { LineEnds } from './control-line.ts'
 import type { Counters } from './counters.ts'
 import { KeyedBuckets } from './quota.ts'
@@ -171,31 +172,22 @@ function endsOf(socket: Socket): LineEnds {
   }
 }
 
-const BIND_PAUSE_MS = 100
 const NO_IPV6: ReadonlySet<string | undefined> = new Set(['EAFNOSUPPORT', 'EADDRNOTAVAIL'])
 
-async function bind(server: Server, listen: Endpoint, parts: HttpFrontParts): Promise<Endpoint> {
-  const until = parts.clock.now() + parts.timing.bindRetryMs
-  let where = listen
-  for (;;) {
-    try {
-      return await listenOnce(server, where)
-    } catch (cause) {
-      const code = systemCodeOf(cause)
-      if (where.address === '::' && NO_IPV6.has(code)) {
-        where = { ...where, address: '0.0.0.0' }
-        continue
-      }
-      const inUse = code === 'EADDRINUSE'
-      if (!inUse || parts.clock.now() >= until) {
-        const remedy = inUse
-          ? 'stop the other program or choose another port in listen'
-          : 'correct listen in the config'
-        const message = `cannot listen on TCP ${formatEndpoint(where)}: ${reasonOf(cause)}; ${remedy}`
-        throw new CulvertError(inUse ? 'port-in-use' : 'io', message, { cause })
-      }
-      await pause(parts.clock, BIND_PAUSE_MS)
-    }
+function bind(server: Server, listen: Endpoint, parts: HttpFrontParts): Promise<Endpoint> {
+  return retryWhileInUse(parts.clock, parts.timing.bindRetryMs, () => bindOnce(server, listen))
+}
+
+async function bindOnce(server: Server, where: Endpoint): Promise<Endpoint> {
+  try {
+    return await listenOnce(server, where)
+  } catch (cause) {
+    const code = systemCodeOf(cause)
+    if (where.address === '::' && NO_IPV6.has(code)) return bindOnce(server, { ...where, address: '0.0.0.0' })
+    const inUse = code === 'EADDRINUSE'
+    const remedy = inUse ? 'stop the other program or choose another port in listen' : 'correct listen in the config'
+    const message = `cannot listen on TCP ${formatEndpoint(where)}: ${reasonOf(cause)}; ${remedy}`
+    throw new CulvertError(inUse ? 'port-in-use' : 'io', message, { cause })
   }
 }
 

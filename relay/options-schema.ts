@@ -88,12 +88,19 @@ const stun = group('STUN over UDP and TCP, on port and port + 1.', {
   addresses: z.optional(
     z.array(stunAddress, says('is no list', 'write ["203.0.113.5"]')).check(
       z.minLength(1, says('is empty', 'write one or two addresses, or leave it out')),
-      z.maxLength(2, says('has more than two addresses', 'write one or two')),
+      z.maxLength(4, says('has more than four addresses', 'write up to two IPv4 and two IPv6 addresses')),
       z.refine(
-        list => new Set(list).size === list.length && new Set(list.map(isIP)).size <= 1,
-        says('are not two different addresses of one IP version', 'write two IPv4 or two IPv6 addresses'),
+        list =>
+          new Set(list).size === list.length && [4, 6].every(v => list.filter(one => isIP(one) === v).length <= 2),
+        says(
+          'are not at most two different addresses of each IP version',
+          'write up to two IPv4 and two IPv6 addresses',
+        ),
       ),
-      z.describe('What agents are told to ask. With two, NAT behaviour discovery (RFC 5780) is complete.'),
+      z.describe(
+        'What agents are told to ask, up to two of each IP version. With two, NAT behaviour discovery (RFC 5780) is ' +
+          'complete. Name both versions where the relay has both.',
+      ),
     ),
   ),
   port: z._default(integer('The main port; the next one is used too. 0 = any.', 0, 65534), 3478),

@@ -2,6 +2,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { type Clock, pause } from '../common/platform/clock.ts'
 import type { KeyPair } from '../common/platform/ed25519.ts'
 import { createRateGate, type Log } from '../common/platform/log.ts'
+import { listInterfaceAddresses } from '../common/platform/network-interfaces.ts'
 import type { Random } from '../common/platform/random.ts'
 import { addressKey } from '../common/wire/address-key.ts'
 import { addressScope, type Endpoint } from '../common/wire/endpoint.ts'
@@ -9,6 +10,7 @@ import type { PeerId } from '../common/wire/peer-id.ts'
 import { relayNameOf } from '../common/wire/relay-proof.ts'
 import { type AdminServer, openAdminServer } from './admin-server.ts'
 import { reconnectWindowMs } from './admission.ts'
+import { retryWhileInUse } from './bind-retry.ts'
 import { CHECKS_PER_KEEP_ALIVE, ControlLine, type ControlLineParts } from './control-line.ts'
 import { Counters } from './counters.ts'
 import { openHttpFront } from './http-front.ts'
@@ -22,7 +24,6 @@ import type { SpliceMode } from './splice.ts'
 import { probeSpliceMode } from './splice-probe.ts'
 import { metricsOf, type RelayStatus } from './status.ts'
 import { stayAlive } from './stay-alive.ts'
-import { stunEndpoints } from './stun-answer.ts'
 import { openStunServer, type StunServer } from './stun-server.ts'
 import { Switchboard } from './switchboard.ts'
 import { RELAY_TIMING, type RelayTiming } from './timing.ts'
@@ -128,7 +129,7 @@ export async function startRelay(initial: RelayOptions, doors: RelayDoors): Prom
       handshakesOf.take(addressKey(from.address), 1, clock.now()) && handshakes.take('', 1, clock.now()),
     mayLogRefusal: from => refusalGate(addressKey(from.address)),
     reconnectWindowMs: () => reconnectWindowMs(switchboard.directory.size),
-    stunFor: localAddress => (stun ? stunEndpoints(stun.layout, localAddress) : []),
+    stunFor: localAddress => stun?.endpointsFor(localAddress) ?? [],
     onOpen: line => {
       switchboard.opened(line)
       warnOfPrivateStun(line)
@@ -153,7 +154,8 @@ export async function startRelay(initial: RelayOptions, doors: RelayDoors): Prom
   await using opened = new AsyncDisposableStack()
   if (options.stun !== false) {
     const { addresses = [], port } = options.stun
-    stun = opened.use(await openStunServer(addresses, port, { clock, random, log: log.area('stun'), counters, timing }))
+    const parts = { clock, random, log: log.area('stun'), counters, timing, interfaces: listInterfaceAddresses }
+    stun = opened.use(await openStunServer(addresses, port, parts))
   }
   const front = await openHttpFront(parseListen(options.listen) ?? { address: '::', port: 0 }, {
     clock,
@@ -208,7 +210,8 @@ export async function startRelay(initial: RelayOptions, doors: RelayDoors): Prom
   }
   let admin: AdminServer | undefined
   if (adminListen) {
-    admin = await openAdminServer(adminListen, { healthy: () => !goingAway, metrics })
+    const pages = { healthy: () => !goingAway, metrics }
+    admin = await retryWhileInUse(clock, timing.bindRetryMs, () => openAdminServer(adminListen, pages))
     opened.defer(() => admin?.close())
   }
   const sweep = clock.every(timing.keepAliveMs / CHECKS_PER_KEEP_ALIVE, () => {
@@ -231,7 +234,9 @@ export async function startRelay(initial: RelayOptions, doors: RelayDoors): Prom
   const shutDown = async () => {
     using _stopping = stayAlive()
     goingAway = true
+    // Nothing listens while the last pipes finish: the next process may be starting already.
     front.close()
+    await Promise.all([stun?.close(), admin?.close()])
     for (const line of switchboard.directory.lines()) line.goAway()
     // Time for the last words to leave, and for agents to answer the close, even when no pipe holds us up.
     await Promise.all([pipes.drain(timing.drainMs), pause(clock, Math.min(100, timing.drainMs))])

@@ -1,8 +1,9 @@
+import { isIP } from 'node:net'
 import { CulvertError } from '../common/errors.ts'
-import type { Endpoint } from '../common/wire/endpoint.ts'
+import { addressScope, type Endpoint } from '../common/wire/endpoint.ts'
 import { decodeStun, encodeStun, type StunMessage } from '../common/wire/stun.ts'
 
-/** The STUN endpoints of a relay. `addresses` is empty when the relay listens on every address and knows none. */
+/** The STUN endpoints of a relay: up to two addresses of each IP version; none when it answers on every address it has. */
 export interface StunLayout {
   readonly addresses: readonly string[]
   /** Main and alternate port (RFC 5780 §4). */
@@ -41,16 +42,16 @@ export function answerStun(
   const message = decodeStun(request)
   if (message?.class !== 'request' || message.method !== 'binding') return undefined
   const { transactionId, changeRequest: change } = message
+  const alternate = alternateOf(layout, spot.address)
   const cannotChange =
-    change &&
-    ((transport === 'tcp' && (change.address || change.port)) || (change.address && layout.addresses.length < 2))
+    change && ((transport === 'tcp' && (change.address || change.port)) || (change.address && alternate === undefined))
   const notUnderstood = [...(message.unknownAttributes ?? []).slice(0, 4), ...(cannotChange ? [CHANGE_REQUEST] : [])]
   if (notUnderstood.length > 0) {
     const error = { class: 'error', method: 'binding', transactionId, errorCode: UNKNOWN_ATTRIBUTE } as const
     return { bytes: encodeStun({ ...error, unknownAttributes: notUnderstood }), via: spot }
   }
   const via: StunSpot = {
-    address: change?.address ? 1 - spot.address : spot.address,
+    address: change?.address ? (alternate ?? spot.address) : spot.address,
     port: change?.port ? otherPort(spot.port) : spot.port,
   }
   return { bytes: success(request.length, transactionId, from, spot, via, layout), via }
@@ -67,7 +68,7 @@ function success(
 ): Uint8Array {
   const base: StunMessage = { class: 'success', method: 'binding', transactionId, xorMappedAddress: from }
   const origin = layout.addresses[via.address]
-  const other = layout.addresses.length > 1 ? layout.addresses[1 - spot.address] : undefined
+  const other = layout.addresses[alternateOf(layout, spot.address) ?? -1]
   const withOther: StunMessage =
     other === undefined ? base : { ...base, otherAddress: { address: other, port: layout.ports[otherPort(spot.port)] } }
   const full: StunMessage =
@@ -83,10 +84,32 @@ function success(
 
 const otherPort = (port: 0 | 1): 0 | 1 => (port === 0 ? 1 : 0)
 
-/** Every endpoint of the layout, main ones first: address 0 with both ports, then address 1 with both. */
-export function stunEndpoints(layout: StunLayout, localAddress: string): readonly Endpoint[] {
-  const addresses = layout.addresses.length > 0 ? layout.addresses : [localAddress]
-  return addresses.flatMap(address => layout.ports.map(port => ({ address, port })))
+/** Index of the other address of the same IP version; undefined where there is none. */
+function alternateOf({ addresses }: StunLayout, index: number): number | undefined {
+  const family = isIP(addresses[index] ?? '')
+  const other = addresses.findIndex((address, i) => i !== index && isIP(address) === family)
+  return other < 0 ? undefined : other
+}
+
+/**
+ * Every endpoint of the layout, both ports of an address together: the first address of each IP version, then the second
+ * ones, which whoever cuts the list short learns as OTHER-ADDRESS. Without addresses, those that the agent can reach.
+ */
+export function stunEndpoints(layout: StunLayout, reachable: readonly string[]): readonly Endpoint[] {
+  const addresses = layout.addresses.length > 0 ? layout.addresses : reachable
+  const isFirst = (address: string) => addresses.find(other => isIP(other) === isIP(address)) === address
+  const ordered = [...addresses.filter(isFirst), ...addresses.filter(address => !isFirst(address))]
+  return ordered.flatMap(address => layout.ports.map(port => ({ address, port })))
+}
+
+/**
+ * Where an agent whose line came in at `local` can ask: there, and at a public address of the other IP version, because
+ * its NAT may be there. Behind a proxy or a one-to-one NAT `local` is not public, and nothing else is known.
+ */
+export function reachableAddresses(local: string, own: readonly string[]): readonly string[] {
+  if (addressScope(local) !== 'public') return [local]
+  const other = own.find(address => isIP(address) !== isIP(local) && addressScope(address) === 'public')
+  return other === undefined ? [local] : [local, other]
 }
 
 /** Length of the STUN message that these bytes begin, `undefined` while that is not known, `wire-malformed` if none. */

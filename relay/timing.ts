@@ -12,6 +12,8 @@ export interface RelayTiming {
   readonly bindRetryMs: number
   /** How often the TLS files are looked at. */
   readonly tlsPollMs: number
+  /** How often the addresses of this machine are looked at. */
+  readonly addressPollMs: number
   /** A TCP STUN connection, busy or not, ends after this time. */
   readonly stunTcpMs: number
   /** Request line and headers have to be complete by then. */
@@ -25,6 +27,7 @@ export const RELAY_TIMING: RelayTiming = {
   drainMs: 2_000,
   bindRetryMs: 5_000,
   tlsPollMs: 5_000,
+  addressPollMs: 5_000,
   stunTcpMs: 60_000,
   headersMs: 10_000,
 }

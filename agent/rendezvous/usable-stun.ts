@@ -1,7 +1,7 @@
 import { addressScope, type Endpoint } from '../../common/wire/endpoint.ts'
 
-/** Two addresses with two ports each are all that RFC 5780 asks for. */
-const MAX_STUN_SERVERS = 4
+/** Of each IP version, two addresses with two ports each: all that RFC 5780 asks for. */
+const MAX_STUN_SERVERS = 8
 
 /**
  * The STUN servers that a relay may send us to: public ones, or ones in the same kind of network as itself. It could else

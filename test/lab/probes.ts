@@ -19,8 +19,11 @@ export async function probeNat(host: SiteHost, options: NatProbeOptions = {}): P
 }
 
 /** How many of `count` requests to the responder are answered, and how fast. */
-export async function probeLine(host: SiteHost, { count = 5, waitMs = 1_000 } = {}): Promise<LineReport> {
-  return run(host, 'line-probe', ['relay.test', '3478', `${count}`, `${waitMs}`])
+export async function probeLine(
+  host: SiteHost,
+  { server = 'relay.test', count = 5, waitMs = 1_000 } = {},
+): Promise<LineReport> {
+  return run(host, 'line-probe', [server, '3478', `${count}`, `${waitMs}`])
 }
 
 /** Which mapping protocols the host's router speaks; leaves UDP ports from `port` on mapped by those that do. */

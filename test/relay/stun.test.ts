@@ -8,6 +8,8 @@ import { openUdpSocket } from '../../common/platform/udp-socket.ts'
 import type { Endpoint } from '../../common/wire/endpoint.ts'
 import { decodeStun, encodeStun, STUN_TRANSACTION_BYTES, type StunMessage } from '../../common/wire/stun.ts'
 import { hasIpv6 } from '../ipv6.ts'
+import { readAll } from './bytes.ts'
+import { pipeBetween, testAgent } from './test-agent.ts'
 import { testRelay } from './test-relay.ts'
 
 const two = { stun: { addresses: ['127.0.0.1', '127.0.0.2'], port: 0 } }
@@ -195,10 +197,41 @@ test('TCP that is not STUN is closed, and STUN over TCP ends after its time', as
 test('a STUN port in use is named with the remedy', async t => {
   const { relay } = await testRelay(t, two)
   const port = relay.stunPorts?.[0] ?? 0
-  const again = testRelay(t, { stun: { addresses: ['127.0.0.1'], port } })
+  const timing = { bindRetryMs: 150 }
+  const again = testRelay(t, { stun: { addresses: ['127.0.0.1'], port } }, { timing })
   const error = await t.throwsAsync(again, { instanceOf: CulvertError })
   t.is(error?.code, 'port-in-use')
   t.regex(error?.message ?? '', /choose another stun\.port/)
+})
+
+test('a STUN port that is in use at the start is waited for, then taken', async t => {
+  const first = await testRelay(t, two)
+  const second = testRelay(t, { stun: { ...two.stun, port: first.relay.stunPorts?.[0] ?? 0 } })
+  await first.relay.stop()
+  t.deepEqual((await second).relay.stunPorts, first.relay.stunPorts)
+})
+
+test('a relay that goes lets go of every port at once, while its last pipes finish', async t => {
+  const options = { ...two, admin: '127.0.0.1:0' }
+  const { relay } = await testRelay(t, options, { timing: { drainMs: 60_000 } })
+  const [a, b] = await Promise.all([testAgent(relay.http), testAgent(relay.http)])
+  const [left, right] = await pipeBetween(relay.http, a, b)
+  let stopped = false
+  const stopping = relay.stop().then(() => {
+    stopped = true
+  })
+  const again = {
+    listen: `127.0.0.1:${relay.http.port}`,
+    admin: `127.0.0.1:${relay.admin?.port}`,
+    stun: { ...two.stun, port: relay.stunPorts?.[0] ?? 0 },
+  }
+  const next = await testRelay(t, again)
+  t.deepEqual(next.relay.stunPorts, relay.stunPorts)
+  t.false(stopped)
+  left.end('the last words')
+  t.is((await readAll(right)).toString(), 'the last words')
+  right.end()
+  await stopping
 })
 
 test('an announced address that is not on this machine is announced all the same; two of them are a fault', async t => {

@@ -57,8 +57,8 @@ const faults: ReadonlyArray<readonly [value: unknown, fault: string]> = [
   ],
   [{ stun: { prt: 1 } }, 'stun.prt: "prt" is no known key; did you mean "port"?'],
   [
-    { stun: { addresses: ['192.0.2.1', '::1'] } },
-    'stun.addresses: ["192.0.2.1","::1"] are not two different addresses of one IP version; write two IPv4 or two IPv6 addresses',
+    { stun: { addresses: ['192.0.2.1', '::1', '192.0.2.2', '192.0.2.3'] } },
+    'stun.addresses: ["192.0.2.1","::1","192.0.2.2","192.0.2.3"] are not at most two different addresses of each IP version; write up to two IPv4 and two IPv6 addresses',
   ],
   [{ stun: { addresses: ['host'] } }, 'stun.addresses[0]: "host" is no IP address; write for example "203.0.113.5"'],
   [{ admit: 'all' }, 'admit: "all" is neither "anyone" nor a list; write "anyone" or [ID, ...]'],

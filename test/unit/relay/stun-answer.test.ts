@@ -1,6 +1,7 @@
 import test from 'ava'
+import { formatEndpoint } from '../../../common/wire/endpoint.ts'
 import { decodeStun, encodeStun } from '../../../common/wire/stun.ts'
-import { answerStun, stunEndpoints, stunFrameLength } from '../../../relay/stun-answer.ts'
+import { answerStun, reachableAddresses, stunEndpoints, stunFrameLength } from '../../../relay/stun-answer.ts'
 
 const transactionId = new Uint8Array(12).fill(7)
 const layout = { addresses: ['192.0.2.1', '192.0.2.2'], ports: [3478, 3479] } as const
@@ -48,12 +49,34 @@ test('attributes that must be understood and are not are named', t => {
   t.like(answer && decodeStun(answer.bytes), { class: 'error', errorCode: 420, unknownAttributes: [0x7ffe] })
 })
 
-test('endpoints are told main ones first; without addresses, the one that the agent reached', t => {
-  t.deepEqual(
-    stunEndpoints(layout, '10.0.0.1').map(one => `${one.address}:${one.port}`),
-    ['192.0.2.1:3478', '192.0.2.1:3479', '192.0.2.2:3478', '192.0.2.2:3479'],
-  )
-  t.deepEqual(stunEndpoints({ ...layout, addresses: [] }, '10.0.0.1')[1], { address: '10.0.0.1', port: 3479 })
+test('the other address is the one of the same IP version, whatever stands between them', t => {
+  const both = { addresses: ['192.0.2.1', '2001:db8::1', '192.0.2.2'], ports: [3478, 3479] } as const
+  const change = { address: true, port: true }
+  const request = encodeStun({ class: 'request', method: 'binding', transactionId, changeRequest: change })
+  const answer = answerStun(request, from, { address: 0, port: 0 }, both, 'udp')
+  t.deepEqual(answer?.via, { address: 2, port: 1 })
+  t.deepEqual(answer && decodeStun(answer.bytes)?.otherAddress, { address: '192.0.2.2', port: 3479 })
+  const alone = answerStun(request, from6, { address: 1, port: 0 }, both, 'udp')
+  t.is(alone && decodeStun(alone.bytes)?.errorCode, 420)
+})
+
+test('endpoints are told with the first address of each IP version before the second ones', t => {
+  const told = (...given: Parameters<typeof stunEndpoints>) => stunEndpoints(...given).map(formatEndpoint)
+  t.deepEqual(told(layout, []), ['192.0.2.1:3478', '192.0.2.1:3479', '192.0.2.2:3478', '192.0.2.2:3479'])
+  const both = { ...layout, addresses: [...layout.addresses, ...layout6.addresses] }
+  const [a, b] = ['192.0.2.1', '192.0.2.2']
+  const [c, d] = ['[2001:db8::1]', '[2001:db8::2]']
+  const expected = [a, c, b, d].flatMap(address => [`${address}:3478`, `${address}:3479`])
+  t.deepEqual(told(both, []), expected)
+})
+
+test('without addresses, the one that the agent reached is told, and a public one of the other IP version', t => {
+  const own = ['127.0.0.1', '10.0.0.1', '198.51.100.1', 'fd00::1', '2001:db8::1']
+  t.deepEqual(reachableAddresses('198.51.100.1', own), ['198.51.100.1', '2001:db8::1'])
+  t.deepEqual(reachableAddresses('2001:db8::1', own), ['2001:db8::1', '198.51.100.1'])
+  t.deepEqual(reachableAddresses('198.51.100.1', ['198.51.100.1', 'fd00::1']), ['198.51.100.1'])
+  t.deepEqual(reachableAddresses('10.0.0.1', own), ['10.0.0.1'])
+  t.deepEqual(stunEndpoints({ ...layout, addresses: [] }, ['10.0.0.1'])[1], { address: '10.0.0.1', port: 3479 })
 })
 
 test('a frame’s length is known after four bytes, and what cannot be a request is refused at once', t => {
