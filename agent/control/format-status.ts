@@ -132,6 +132,9 @@ export function formatPath(path: Pick<PathStatus, 'kind' | 'transport' | 'how' |
   return [transport, path.how, path.remote ?? ''].filter(part => part !== '').join(' ')
 }
 
+/** The NAT is looked at every ten minutes. */
+const SEEN_LATELY_S = 15 * 60
+
 function formatNat(nat: NatStatus, style: PageStyle): string {
   const rows = [
     ['UDP', nat.udp.mapping, nat.udp.filtering, nat.udp.address ?? '-'],
@@ -143,6 +146,9 @@ function formatNat(nat: NatStatus, style: PageStyle): string {
     .join(', ')
   const state = ports === '' ? 'none' : `${ports} (${protocol}, ${verified ? 'seen to work' : 'not yet seen to work'})`
   const lines = [
+    nat.seenAgoS !== null && nat.seenAgoS > SEEN_LATELY_S
+      ? `Seen ${formatDuration(nat.seenAgoS)} ago; no STUN server answers now.`
+      : '',
     `Port mapping: ${state}${problem === null ? '' : `; ${problem}`}`,
     nat.carrierNat ? "Behind a carrier's NAT: a port mapping of the router does not reach the outside." : '',
   ]

@@ -53,10 +53,12 @@ export function statusOf(sources: StatusSources, now: number): AgentStatus {
 
 function natStatus(nat: Nat, probes: ProbeBudget): NatStatus {
   const { udp, tcp, carrierNat, portMapping } = nat.report()
+  const ageMs = nat.ageMs()
   const text = (endpoint: Parameters<typeof formatEndpoint>[0] | null) => (endpoint ? formatEndpoint(endpoint) : null)
   return {
     udp: { ...udp, address: text(udp.address) },
     tcp: { ...tcp, address: text(tcp.address) },
+    seenAgoS: ageMs === undefined ? null : Math.round(ageMs / 1000),
     carrierNat,
     portMapping: { ...portMapping, tcp: text(portMapping.tcp), udp: text(portMapping.udp) },
     probeBudget: probes.report,

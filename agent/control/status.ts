@@ -35,6 +35,8 @@ export interface NatStatus {
     readonly address: string | null
   }
   readonly tcp: { readonly mapping: MappingBehaviour; readonly address: string | null }
+  /** How long ago STUN servers told that; null: never. */
+  readonly seenAgoS: number | null
   /** The router's outside address is itself behind a carrier's NAT. */
   readonly carrierNat: boolean
   readonly portMapping: {

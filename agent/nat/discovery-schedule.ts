@@ -1,7 +1,8 @@
-import { isIPv4 } from 'node:net'
+import { isIP } from 'node:net'
 import type { InterfaceAddress } from '../../common/platform/network-interfaces.ts'
-import type { Endpoint } from '../../common/wire/endpoint.ts'
+import { addressScope, type Endpoint } from '../../common/wire/endpoint.ts'
 import type { MappingResult } from './behaviour.ts'
+import { isVirtualInterface } from './interface-kind.ts'
 import type { UdpBehaviour } from './udp-behaviour.ts'
 
 /** Ours: a NAT whose address changed without any local sign is noticed at the latest then; 150 look-ups a day. */
@@ -18,18 +19,23 @@ export function isComplete(udp: UdpBehaviour, tcp: MappingResult): boolean {
   return udp.address !== undefined && tcp.mapping !== 'blocked'
 }
 
-/** The servers to ask: of IPv4 where this machine has it, because that is where the NATs are. */
+/**
+ * The servers that can be asked from here, by IP version: IPv4 first, because that is where the NATs are. A loopback
+ * address reaches none but those of this machine, and a bridge to containers leads nowhere.
+ */
 export function serversToAsk(
   servers: readonly Endpoint[],
   addresses: readonly InterfaceAddress[],
-): readonly Endpoint[] {
-  const usable = (family: 4 | 6) => {
-    const own = addresses.filter(entry => entry.family === family)
-    const remote = servers.filter(({ address }) => isIPv4(address) === (family === 4))
-    return { any: own.length > 0, beyondLoopback: own.some(({ loopback }) => !loopback), remote }
+): readonly (readonly Endpoint[])[] {
+  const own = addresses.filter(({ interfaceName }) => !isVirtualInterface(interfaceName))
+  const nearness = (address: string) => {
+    const scope = addressScope(address)
+    return scope === 'loopback' || scope === 'link-local' ? scope : 'beyond'
   }
-  const v4 = usable(4)
-  const v6 = usable(6)
-  const first = v4.beyondLoopback || !v6.beyondLoopback ? [v4, v6] : [v6, v4]
-  return first.find(({ any, remote }) => any && remote.length > 0)?.remote ?? []
+  const canReach = ({ address }: Endpoint) =>
+    own.some(entry => entry.family === isIP(address) && nearness(entry.address) === nearness(address))
+  const usable = servers.filter(canReach)
+  return [4, 6]
+    .map(version => usable.filter(({ address }) => isIP(address) === version))
+    .filter(({ length }) => length > 0)
 }

@@ -6,8 +6,9 @@ import type { Random } from '../../common/platform/random.ts'
 import { type Endpoint, formatEndpoint } from '../../common/wire/endpoint.ts'
 import type { MappingResult } from './behaviour.ts'
 import { isComplete, rediscoveryDelay, serversToAsk } from './discovery-schedule.ts'
-import { discoverTcpBehaviour, UNKNOWN_TCP } from './tcp-behaviour.ts'
-import { discoverUdpBehaviour, type UdpBehaviour, UNKNOWN_UDP } from './udp-behaviour.ts'
+import { checkNat, conclusion, type NatLook } from './nat-check.ts'
+import { UNKNOWN_TCP } from './tcp-behaviour.ts'
+import { type UdpBehaviour, UNKNOWN_UDP } from './udp-behaviour.ts'
 import { UdpReturn } from './udp-return.ts'
 
 const DOUBT_MS = 60_000
@@ -17,6 +18,8 @@ export interface DiscoveryOptions {
   readonly random: Random
   readonly log: Log
   readonly interfaces: () => readonly InterfaceAddress[]
+  /** A relay is connected: what brings no answer is then the network, and not all the servers. */
+  readonly online: () => boolean
   /** Somebody would have a direct path if more came through. */
   readonly wanted: () => boolean
   readonly onChange: () => void
@@ -28,6 +31,10 @@ export class NatDiscovery {
   #servers: readonly Endpoint[] = []
   #udp: UdpBehaviour = UNKNOWN_UDP
   #tcp: MappingResult = UNKNOWN_TCP
+  /** When the last look ended that found out something. */
+  #knownAt: number | undefined
+  /** What is known is of the network before. */
+  #moved = true
   #failures = 0
   #running: AbortController | undefined
   #timer: Timer | undefined
@@ -39,7 +46,7 @@ export class NatDiscovery {
     this.#options = options
     this.#udpReturn = new UdpReturn({
       ...options,
-      servers: () => serversToAsk(this.#servers, options.interfaces()),
+      servers: () => serversToAsk(this.#servers, options.interfaces()).flat(),
       onAnswer: () => this.refresh(0),
     })
   }
@@ -59,6 +66,17 @@ export class NatDiscovery {
     if (!same || this.#failures > 0) this.refresh(0)
   }
 
+  /** Milliseconds since the last look that found out something; undefined before it. */
+  get ageMs(): number | undefined {
+    return this.#knownAt === undefined ? undefined : this.#options.clock.now() - this.#knownAt
+  }
+
+  /** Asks again after `delayMs`, and when nobody answers then, nothing is known any more. */
+  networkChanged(delayMs: number): void {
+    this.#moved = true
+    this.refresh(delayMs)
+  }
+
   /** Asks again after `delayMs`; what runs now is dropped, because it may have begun on the old network. */
   refresh(delayMs: number): void {
     this.#running?.abort()
@@ -73,6 +91,11 @@ export class NatDiscovery {
     if (this.#running || now - this.#doubtedAt < DOUBT_MS) return
     this.#doubtedAt = now
     this.refresh(0)
+  }
+
+  /** A relay came: its servers may answer where nobody did. */
+  onRelay(): void {
+    if (this.#failures > 0) this.doubt()
   }
 
   close(): void {
@@ -91,30 +114,16 @@ export class NatDiscovery {
     const { clock, random, interfaces, log } = this.#options
     const stop = new AbortController()
     this.#running = stop
-    const addresses = interfaces()
-    const shared = {
-      clock,
-      random,
-      signal: stop.signal,
-      servers: serversToAsk(this.#servers, addresses),
-      localAddresses: addresses.map(({ address }) => address),
-    }
     try {
-      const [udp, tcp] = await Promise.all([
-        discoverUdpBehaviour({
-          ...shared,
-          // Never the agent's own port: a data channel that wants it in this moment would fail.
-          localPort: 0,
-          onAddress: address => this.#take(stop, { ...this.#udp, address }, this.#tcp),
-          onMapping: mapping => this.#take(stop, { ...this.#udp, ...mapping }, this.#tcp),
-        }),
-        discoverTcpBehaviour(shared).then(tcp => {
-          this.#take(stop, this.#udp, tcp)
-          return tcp
-        }),
-      ])
-      this.#take(stop, udp, tcp)
-      this.#failures = isComplete(udp, tcp) ? 0 : this.#failures + 1
+      const look = await checkNat({
+        clock,
+        random,
+        signal: stop.signal,
+        servers: this.#servers,
+        addresses: interfaces(),
+        onPart: ({ udp, tcp }) => this.#take(stop, { ...this.#udp, ...udp }, tcp ?? this.#tcp),
+      })
+      this.#conclude(stop, look)
     } catch (thrown) {
       this.#failures++
       log.warn('looking at the NAT failed', { reason: reasonOf(thrown) })
@@ -124,6 +133,20 @@ export class NatDiscovery {
     if (this.#udp.mapping === 'blocked') this.#udpReturn.start()
     else this.#udpReturn.stop()
     this.#schedule(rediscoveryDelay(this.#failures))
+  }
+
+  #conclude(run: AbortController, look: NatLook | undefined): void {
+    if (run.signal.aborted) return
+    const known = this.#moved ? undefined : { udp: this.#udp, tcp: this.#tcp }
+    const now = conclusion(look, known, this.#options.online())
+    if (now === look) {
+      this.#moved = false
+      this.#knownAt = this.#options.clock.now()
+    }
+    const { udp, tcp } = now ?? { udp: UNKNOWN_UDP, tcp: UNKNOWN_TCP }
+    if (!now) this.#knownAt = undefined
+    this.#take(run, udp, tcp)
+    this.#failures = !look || (now === look && isComplete(udp, tcp)) ? 0 : this.#failures + 1
   }
 
   /** Results of a run that was dropped are dropped with it. */

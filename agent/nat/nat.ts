@@ -36,6 +36,8 @@ export interface NatOptions {
   readonly ownId: PeerId
   /** Somebody has no direct path and would have one if more came through. */
   readonly wanted: () => boolean
+  /** A relay is connected. */
+  readonly online: () => boolean
   /** Known to nobody else, and the same after a restart: proves to a router that a mapping is ours (RFC 6887 §11.2). */
   readonly mappingSecret: Uint8Array
   /** How to see from outside whether a mapping works; absent = the router is believed. */
@@ -45,6 +47,8 @@ export interface NatOptions {
 /** What stands between this machine and the others, kept up to date. */
 export interface Nat {
   report(): NatReport
+  /** How old that is, in ms, as long as nobody answers; undefined while nothing is known. */
+  ageMs(): number | undefined
   /** Where peers may reach us, best first. */
   candidates(): readonly Candidate[]
   /** Our router's own address outside, where it stands behind another NAT; undefined when it has none or does not tell. */
@@ -130,7 +134,7 @@ export function startNat(options: NatOptions): Promise<Nat> {
   }
   const refresh = (reason: string) => {
     log.debug('looking at the network again', { reason })
-    discovery.refresh(SETTLE_MS)
+    discovery.networkChanged(SETTLE_MS)
     settling?.cancel()
     settling = clock.after(SETTLE_MS, () => {
       mappings?.networkChanged()
@@ -147,7 +151,8 @@ export function startNat(options: NatOptions): Promise<Nat> {
     udp: options.acceptsUdp ? keeperOf('udp') : undefined,
   }
   const keepers = [reach.tcp, reach.udp].filter(keeper => keeper !== undefined)
-  const discovery = new NatDiscovery({ clock, random, log, interfaces, wanted: options.wanted, onChange: changed })
+  const { wanted, online } = options
+  const discovery = new NatDiscovery({ clock, random, log, interfaces, wanted, online, onChange: changed })
   const watch = new NetworkWatch({
     clock,
     interfaces,
@@ -174,10 +179,12 @@ export function startNat(options: NatOptions): Promise<Nat> {
 
   return Promise.resolve({
     report,
+    ageMs: () => discovery.ageMs,
     candidates,
     addressBetweenNats: () => mapped().between?.address,
-    setStunServers: servers => discovery.setServers(servers.filter(server => isReachableFrom(interfaces(), server))),
+    setStunServers: servers => discovery.setServers(servers),
     onRelay() {
+      discovery.onRelay()
       for (const keeper of keepers) keeper.onRelay()
     },
     refresh,
@@ -208,12 +215,6 @@ export function startNat(options: NatOptions): Promise<Nat> {
 function signature({ udp, tcp, carrierNat, portMapping }: NatReport, candidates: readonly Candidate[]): string {
   const seen = [udp.mapping, udp.filtering, udp.address?.address, tcp.mapping, tcp.address?.address]
   return JSON.stringify([seen, carrierNat, portMapping, candidates])
-}
-
-/** Silence of a server of the other IP version says nothing about what this network lets through. */
-function isReachableFrom(addresses: readonly InterfaceAddress[], { address }: Endpoint): boolean {
-  const family = address.includes(':') ? 6 : 4
-  return addresses.some(own => own.family === family)
 }
 
 /** A machine behind one-to-one address translation, as in many clouds, is reached at its outside address. */

@@ -1,6 +1,6 @@
 import type { InterfaceAddress } from '../../common/platform/network-interfaces.ts'
-import { addressScope } from '../../common/wire/endpoint.ts'
-import type { PortOpening, Situation } from '../../common/wire/situation.ts'
+import { type AddressScope, addressScope } from '../../common/wire/endpoint.ts'
+import type { IpVersion, PortOpening, Situation } from '../../common/wire/situation.ts'
 import { isTunnelInterface, isVirtualInterface } from './interface-kind.ts'
 import type { NatReport } from './nat-report.ts'
 
@@ -22,6 +22,7 @@ export function situationOf(report: NatReport, { addresses, ports, portMapping }
     problem: report.portMapping.problem ?? '',
     ports,
     lanAddress: lanAddressOf(addresses),
+    ipVersions: versionsOf(addresses),
   }
 }
 
@@ -32,6 +33,17 @@ function openingOf({ udp, carrierNat, portMapping }: NatReport, wanted: boolean)
   if (!wanted) return 'off'
   if (portMapping.problem === null) return 'unknown'
   return portMapping.protocol === 'none' ? 'absent' : 'failed'
+}
+
+/** A private IPv6 address leads to nobody outside; a private IPv4 one has a NAT before it. */
+function versionsOf(addresses: readonly InterfaceAddress[]): readonly IpVersion[] {
+  const own = addresses.filter(({ interfaceName }) => !isVirtualInterface(interfaceName))
+  const has = (version: IpVersion, scopes: readonly AddressScope[]) =>
+    own.some(({ family, address }) => family === version && scopes.includes(addressScope(address)))
+  const versions: IpVersion[] = []
+  if (has(4, ['public', 'private', 'carrier'])) versions.push(4)
+  if (has(6, ['public'])) versions.push(6)
+  return versions
 }
 
 /** The address that a router would forward a port to. */

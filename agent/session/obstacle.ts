@@ -1,4 +1,4 @@
-import type { Situation } from '../../common/wire/situation.ts'
+import type { IpVersion, Situation } from '../../common/wire/situation.ts'
 
 /**
  * What keeps two peers from a direct path, as a pure function of what each knows of its own network.
@@ -48,9 +48,27 @@ interface Side {
 export function obstacleBetween(own: Situation, theirs: Situation | undefined, name: string): Obstacle {
   const here: Side = { situation: own, barrier: barrierOf(own), at: 'here' }
   const there: Side = { situation: theirs, barrier: barrierOf(theirs), at: `at ${name}` }
+  const apart = apartBy(here, there)
+  if (apart) return apart
   const gain = `then ${name} connects directly`
   const remedy = remedyFor(here, there)
   return { cause: causeOf(here, there), remedy, gain: remedy === null ? null : gain }
+}
+
+/** Two that have no IP version in common reach each other over nothing but a relay that has both. */
+function apartBy(here: Side, there: Side): Obstacle | undefined {
+  const only = ({ situation }: Side): IpVersion | undefined => {
+    const [version, ...more] = situation?.ipVersions ?? []
+    return more.length === 0 ? version : undefined
+  }
+  const [own, theirs] = [only(here), only(there)]
+  if (own === undefined || theirs === undefined || own === theirs) return undefined
+  const [four, six] = own === 4 ? [here, there] : [there, here]
+  return {
+    cause: `the network ${four.at} has only IPv4 and the network ${six.at} only IPv6, so neither can send to the other`,
+    remedy: `turn on IPv6 in the router ${four.at} (ask its provider if it has none), or IPv4 ${six.at}`,
+    gain: `then both have an IP version in common, and ${nameOf(there)} can be reached directly`,
+  }
 }
 
 function causeOf(here: Side, there: Side): string {

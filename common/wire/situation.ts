@@ -30,13 +30,21 @@ export interface Situation {
   readonly ports: { readonly tcp: number; readonly udp: number }
   /** What a router would forward to. */
   readonly lanAddress: string | undefined
+  /** What it has addresses of, beyond its own machine; empty when that is not known. */
+  readonly ipVersions: readonly IpVersion[]
 }
+
+export type IpVersion = 4 | 6
 
 const MAX_PROBLEM_BYTES = 300
 const CARRIER_NAT = 1
+const IP_VERSION_FLAGS: ReadonlyArray<readonly [flag: number, version: IpVersion]> = [
+  [2, 4],
+  [4, 6],
+]
 
 /**
- * Layout: UDP mapping u8, UDP filtering u8, TCP mapping u8, port opening u8, flags u8 (bit 0: carrier NAT), TCP port u16,
+ * Layout: UDP mapping u8, UDP filtering u8, TCP mapping u8, port opening u8, flags u8 (bit 0: carrier NAT, bit 1: has IPv4, bit 2: has IPv6), TCP port u16,
  * UDP port u16, family u8 (0 none, 4 or 6) and LAN address, text(300) problem.
  */
 export function encodeSituation(situation: Situation): Uint8Array {
@@ -47,7 +55,7 @@ export function encodeSituation(situation: Situation): Uint8Array {
     .u8(BEHAVIOURS.indexOf(udp.filtering))
     .u8(BEHAVIOURS.indexOf(tcp.mapping))
     .u8(OPENINGS.indexOf(situation.portOpening))
-    .u8(situation.carrierNat ? CARRIER_NAT : 0)
+    .u8(flagsOf(situation))
     .u16(ports.tcp)
     .u16(ports.udp)
     .u8(lanAddress === undefined ? 0 : familyOf(address))
@@ -74,8 +82,14 @@ export function decodeSituation(bytes: Uint8Array): Situation {
     portOpening,
     ports,
     lanAddress,
+    ipVersions: IP_VERSION_FLAGS.filter(([flag]) => (flags & flag) !== 0).map(([, version]) => version),
     problem: plainText(reader.text(MAX_PROBLEM_BYTES)),
   }
+}
+
+function flagsOf({ carrierNat, ipVersions }: Situation): number {
+  const has = IP_VERSION_FLAGS.filter(([, version]) => ipVersions.includes(version))
+  return has.reduce((flags, [flag]) => flags | flag, carrierNat ? CARRIER_NAT : 0)
 }
 
 function behaviourOf(value: number): Behaviour {

@@ -23,6 +23,7 @@ const nat = await startNat({
   portMapping: true,
   interfaces: listInterfaceAddresses,
   wanted: () => false,
+  online: () => true,
   ownId: peerIdFromBytes(new Uint8Array(32)),
   mappingSecret: new Uint8Array(32),
 })

@@ -11,7 +11,7 @@ import { startStunResponder } from './stun-responder.ts'
 
 const LOOPBACK = listInterfaceAddresses().filter(({ loopback, family }) => loopback && family === 4)
 
-function start(interfaces = () => LOOPBACK): Promise<Nat> {
+function start(interfaces = () => LOOPBACK, online = () => true): Promise<Nat> {
   return startNat({
     clock: systemClock,
     random: systemRandom,
@@ -22,6 +22,7 @@ function start(interfaces = () => LOOPBACK): Promise<Nat> {
     portMapping: false,
     interfaces,
     wanted: () => false,
+    online,
     ownId: peerIdFromBytes(new Uint8Array(32)),
     mappingSecret: new Uint8Array(32),
   })
@@ -78,6 +79,19 @@ test('a refresh asks again, and a server that fell silent makes the NAT blocked'
   nat.refresh('test')
   const report = await until(nat, ({ udp }) => udp.mapping === 'blocked')
   t.is(report.udp.address, null)
+  await nat.close()
+})
+
+test('servers that fall silent while no relay is connected make no network blocked', async t => {
+  const server = await startStunResponder(['127.0.0.1'])
+  const nat = await start(undefined, () => false)
+  nat.setStunServers(server.endpoints)
+  await until(nat, ({ udp }) => udp.mapping === 'none')
+  await server[Symbol.asyncDispose]()
+  await using _mute = await openUdpSocket({ family: 4, address: '127.0.0.1', port: server.endpoints[0]?.port ?? 0 })
+  nat.refresh('the network is another one')
+  const report = await until(nat, ({ udp }) => udp.mapping !== 'none')
+  t.deepEqual(report.udp, { mapping: 'unknown', filtering: 'unknown', address: null })
   await nat.close()
 })
 

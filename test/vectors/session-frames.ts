@@ -443,7 +443,7 @@ export const FRAMES: readonly FrameVector[] = [
   },
   {
     name: 'situation behind a router that refused',
-    hex: '50 00 001a 00000000 02 04 02 03 00 a35e a35f 04 c0a80114 000a 69742072656675736564',
+    hex: '50 00 001a 00000000 02 04 02 03 02 a35e a35f 04 c0a80114 000a 69742072656675736564',
     type: 0x50,
     flags: 0,
     stream: 0,

@@ -9,6 +9,7 @@ export const NO_SITUATION: Situation = {
   problem: '',
   ports: { tcp: 0, udp: 0 },
   lanAddress: undefined,
+  ipVersions: [],
 }
 
 /** Behind a router of the common kind that refuses UPnP. */
@@ -20,4 +21,5 @@ export const HOME: Situation = {
   problem: 'it refused',
   ports: { tcp: 41822, udp: 41823 },
   lanAddress: '192.168.1.20',
+  ipVersions: [4],
 }

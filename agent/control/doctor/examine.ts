@@ -85,7 +85,12 @@ export async function examineAgent(patient: Patient, doors: CheckDoors): Promise
       ...some(clockFinding(relays)),
       ...hostFindings(host),
       ...relayFindings(relays, status.relays),
-      ...natFindings(here, natNow, { relayed, reach, filteringGuessed: nat?.udp.filteringGuessed ?? false }),
+      ...natFindings(here, natNow, {
+        relayed,
+        reach,
+        filteringGuessed: nat?.udp.filteringGuessed ?? false,
+        outOfReach: nat === undefined && patient.stunServers.length > 0,
+      }),
       ...(patient.asked ? [] : [...serviceFindings(targets, status.forwards), ...trustFindings(status)]),
       ...found.map(examination => peerFinding(examination, patient.asked)),
     ],
@@ -131,6 +136,7 @@ function freshNat(before: NatStatus, { udp, tcp }: NonNullable<Awaited<ReturnTyp
     ...before,
     udp: { mapping: udp.mapping, filtering: udp.filtering, address: text(udp.address) },
     tcp: { mapping: tcp.mapping, address: text(tcp.address) },
+    seenAgoS: 0,
   }
 }
 

@@ -13,6 +13,8 @@ export interface NatContext {
   readonly reach: ReachLook | undefined
   /** One STUN address cannot tell whether strangers come in. */
   readonly filteringGuessed: boolean
+  /** STUN servers are known, but of no IP version that this device has. */
+  readonly outOfReach: boolean
 }
 
 /** What the network around this device is like, in the words of RFC 4787 and in those of who owns the router. */
@@ -59,7 +61,7 @@ function reachFinding(reach: ReachLook | undefined): readonly Finding[] {
   ]
 }
 
-function natFinding(own: Situation, { relayed, filteringGuessed }: NatContext): Finding {
+function natFinding(own: Situation, { relayed, filteringGuessed, outOfReach }: NatContext): Finding {
   const { udp } = own
   const filtering = `${udp.filtering} filtering`
   switch (barrierOf(own)) {
@@ -103,10 +105,20 @@ function natFinding(own: Situation, { relayed, filteringGuessed }: NatContext): 
         },
       )
     default:
+      if (outOfReach) return ofAnotherVersion()
       return finding('nat-unknown', 'note', 'what stands before this device is not known: no STUN server answered', {
         remedy: 'get a relay connected, or name STUN servers under "nat"',
       })
   }
+}
+
+function ofAnotherVersion(): Finding {
+  const text =
+    'what stands before this device is not known: no relay tells a STUN server of an IP version that this device has'
+  return finding('nat-unknown', 'note', text, {
+    remedy: 'name an IPv4 and an IPv6 address of the relay under its "stun.addresses"',
+    gain: 'then peers can be told where to aim',
+  })
 }
 
 const GUESSED = 'it lets in addresses that were sent to before; whether others, too, one STUN address cannot tell'

@@ -28,6 +28,7 @@ export const SAMPLE_STATUS: AgentStatus = {
   nat: {
     udp: { mapping: 'endpoint-independent', filtering: 'address-and-port-dependent', address: '203.0.113.5:4000' },
     tcp: { mapping: 'unknown', address: null },
+    seenAgoS: 42,
     carrierNat: false,
     portMapping: {
       protocol: 'upnp',

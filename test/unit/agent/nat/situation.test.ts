@@ -2,13 +2,14 @@ import test from 'ava'
 import { natReport } from '../../../../agent/nat/nat-report.ts'
 import { NO_PORT_MAPPING } from '../../../../agent/nat/port-mapping-report.ts'
 import { situationOf } from '../../../../agent/nat/situation.ts'
+import type { InterfaceAddress } from '../../../../common/platform/network-interfaces.ts'
 
 const OUTSIDE = { address: '198.51.100.7', port: 9 }
 const EASY = { mapping: 'endpoint-independent', filtering: 'unknown', address: OUTSIDE } as const
-const at = (interfaceName: string, address: string) => ({
+const at = (interfaceName: string, address: string): InterfaceAddress => ({
   interfaceName,
   address,
-  family: 4 as const,
+  family: address.includes(':') ? 6 : 4,
   prefixLength: 24,
   loopback: false,
 })
@@ -44,4 +45,12 @@ test('tells whether the router opened ports, and if not, why', t => {
   t.is(opening(EASY, { ...upnp, problem: 'refused' }), 'failed')
   t.is(opening(EASY), 'unknown')
   t.is(situationOf(report(EASY), { ...sources, portMapping: false }).portOpening, 'off')
+})
+
+test('tells which IP versions lead out: no container bridge, no loopback, no IPv6 address of the LAN alone', t => {
+  const versions = (...addresses: InterfaceAddress[]) => situationOf(report(EASY), { ...sources, addresses }).ipVersions
+  t.deepEqual(versions(at('eth0', '192.168.1.20'), at('eth0', '2001:db8::1')), [4, 6])
+  t.deepEqual(versions(at('lo', '127.0.0.1'), at('docker0', '172.17.0.1'), at('eth0', '2001:db8::1')), [6])
+  t.deepEqual(versions(at('eth0', '100.64.0.9'), at('eth0', 'fd00::1'), at('eth0', '::1')), [4])
+  t.deepEqual(versions(at('eth0', '169.254.7.7')), [])
 })

@@ -14,12 +14,12 @@ for (const [relay, told, usable] of [
   })
 }
 
-test('more than four are not asked', t => {
+test('more than eight are not asked', t => {
   t.is(
     usableStun(
       Array.from({ length: 100 }, () => at('203.0.113.5')),
       '203.0.113.5',
     ).length,
-    4,
+    8,
   )
 })

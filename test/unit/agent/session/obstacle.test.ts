@@ -139,3 +139,16 @@ test('what is advised fits what the router did', t => {
     'the router here says that it opened TCP port 1, but nothing arrives there; look for a second router, or restart it',
   )
 })
+
+test('two that have no IP version in common are told so, whatever else stands between them', t => {
+  const six: Situation = { ...FIREWALL, ipVersions: [6] }
+  for (const four of [EASY, OPEN, NO_UDP, WEB_ONLY]) {
+    const { cause, remedy } = obstacleBetween({ ...four, ipVersions: [4] }, six, 'tv')
+    t.is(cause, 'the network here has only IPv4 and the network at tv only IPv6, so neither can send to the other')
+    t.is(remedy, 'turn on IPv6 in the router here (ask its provider if it has none), or IPv4 at tv')
+  }
+  t.regex(obstacleBetween(six, { ...EASY, ipVersions: [4] }, 'tv').cause, /network at tv has only IPv4/)
+  for (const ipVersions of [[4, 6], [6], []] as const) {
+    t.notRegex(obstacleBetween({ ...EASY, ipVersions }, six, 'tv').cause, /IPv4/)
+  }
+})

@@ -82,7 +82,9 @@ test('of two relays the one that agrees with this clock is believed', t => {
 })
 
 const { nat } = SAMPLE_STATUS
-const context = (relayed: readonly string[]) => ({ relayed, reach: undefined, filteringGuessed: false })
+const context = (relayed: readonly string[]) => {
+  return { relayed, reach: undefined, filteringGuessed: false, outOfReach: false }
+}
 const HARD: Situation = { ...HOME, udp: { mapping: 'address-and-port-dependent', filtering: 'address-dependent' } }
 
 test('each kind of network has its code', t => {
@@ -222,6 +224,13 @@ test('a peer that is away is a problem only for who asks after it', t => {
   t.is(peerFinding(examined({ path: relay, remedy: null }), true).gain, null)
 })
 
+test('a device that has only another IP version than the STUN servers is told so, and not that its network is blocked', t => {
+  const [found] = natFindings(NO_SITUATION, nat, { ...context([]), outOfReach: true })
+  t.is(found?.code, 'nat-unknown')
+  t.regex(found?.text ?? '', /no relay tells a STUN server of an IP version that this device has/)
+  t.regex(found?.remedy ?? '', /"stun\.addresses"/)
+})
+
 test('a stranger that called is told with what to add, and so is that there are no peers', t => {
   const strangers = [{ id: 'e'.repeat(52), agoS: 5 }]
   const [called] = trustFindings({ peers: SAMPLE_STATUS.peers, strangers })
@@ -264,6 +273,7 @@ test('the document of doctor --json has these fields and no others', t => {
     problem: '.',
     ports: { tcp: '.', udp: '.' },
     lanAddress: '.',
+    ipVersions: ['.'],
   }
   t.deepEqual(shapeOf(SAMPLE_REPORT), {
     agent: '.',
@@ -273,6 +283,7 @@ test('the document of doctor --json has these fields and no others', t => {
     findings: [{ code: '.', severity: '.', subject: '.', text: '.', remedy: '.', gain: '.' }],
     nat: {
       udp: { mapping: '.', filtering: '.', address: '.' },
+      seenAgoS: '.',
       tcp: { mapping: '.', address: '.' },
       carrierNat: '.',
       portMapping: { protocol: '.', tcp: '.', udp: '.', verified: '.', problem: '.' },
