@@ -12,25 +12,25 @@ export interface ReconnectState {
 }
 
 export const FIRST_WINDOW_MS = 1_000
-/** A relay that comes back must see its agents within 5 s, so for the first ten minutes no window is larger, */
+/** Streams wait two minutes for a relay that restarts, so its agents come back within 5 s; with few lines, within 1.2 s. */
 const SHORT_WINDOW_MS = 4_000
-/** and those of one with few lines within 1.2 s: their streams wait for it. */
 const FEW_LINES_MS = 1_000
-const LONG_WINDOW_MS = 30_000
-const FAILURES_BEFORE_LONG = 600
+/** That is 40 s or more; whoever waits after that hurries the line himself. */
+const QUICK_TRIES = 60
+/** One that stays away costs a battery and a metered line a packet or two a minute. */
+const LONG_WINDOW_MS = 60_000
 
 export const initialReconnect: ReconnectState = { failures: 0, windowMs: FIRST_WINDOW_MS }
 
 /** Milliseconds to wait; `chance` is drawn from [0, 1). */
 export function reconnectDelayMs(state: ReconnectState, chance: number): number {
   if (state.failures === 0) return chance * state.windowMs
-  const grown = state.windowMs * 2 ** Math.min(state.failures, 8)
-  return 200 + chance * Math.min(grown, longestWindowMs(state))
+  return 200 + chance * Math.min(state.windowMs * 2 ** Math.min(state.failures, 8), longestWindowMs(state))
 }
 
 function longestWindowMs({ failures, windowMs }: ReconnectState): number {
-  if (failures > FAILURES_BEFORE_LONG) return LONG_WINDOW_MS
-  return windowMs <= FEW_LINES_MS ? FEW_LINES_MS : Math.max(SHORT_WINDOW_MS, windowMs)
+  const quickMs = windowMs <= FEW_LINES_MS ? FEW_LINES_MS : Math.max(SHORT_WINDOW_MS, windowMs)
+  return Math.min(quickMs * 2 ** Math.min(Math.max(failures - QUICK_TRIES, 0), 8), LONG_WINDOW_MS)
 }
 
 /** How soon after an attempt began somebody who waits may have the next one, by the relay's wish. */
@@ -45,6 +45,11 @@ export function hurriedPongMs(rttMs: number | null): number {
 
 export function afterFailure(state: ReconnectState): ReconnectState {
   return { ...state, failures: state.failures + 1 }
+}
+
+/** The network changed: the failures before say nothing about it. */
+export function afterNetworkChange(state: ReconnectState): ReconnectState {
+  return { ...state, failures: Math.min(state.failures, 1) }
 }
 
 export function afterWelcome(windowMs: number): ReconnectState {

@@ -21,7 +21,14 @@ import { NONCE_BYTES } from '../../common/wire/relay-proof.ts'
 import { CallRequests, type PlacedCall } from './call-requests.ts'
 import { LinePulse } from './line-pulse.ts'
 import { ReachRequests } from './reach-requests.ts'
-import { afterFailure, afterWelcome, hurryMs, initialReconnect, reconnectDelayMs } from './reconnect.ts'
+import {
+  afterFailure,
+  afterNetworkChange,
+  afterWelcome,
+  hurryMs,
+  initialReconnect,
+  reconnectDelayMs,
+} from './reconnect.ts'
 import { dialRelay, type RelayAddress } from './relay-dial.ts'
 import { advanceHandshake, type HandshakeState, type HandshakeTerms, type Welcome } from './relay-handshake.ts'
 import { usableStun } from './usable-stun.ts'
@@ -152,6 +159,7 @@ export class RelayLine {
   /** Looks whether the line still lives, or tries again at once, as after a change of the network. */
   wake(): void {
     if (this.#closing.signal.aborted) return
+    this.#reconnect = afterNetworkChange(this.#reconnect)
     if (this.#state === 'connected') {
       this.#pulse.askSoon()
     } else if (this.#options.clock.now() >= this.#notBefore) {

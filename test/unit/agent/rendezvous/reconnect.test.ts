@@ -2,6 +2,7 @@ import test from 'ava'
 import fc from 'fast-check'
 import {
   afterFailure,
+  afterNetworkChange,
   afterWelcome,
   hurriedPongMs,
   hurryMs,
@@ -23,16 +24,24 @@ test('after a break the delay is drawn from the window that the relay wished', t
   t.true(reconnectDelayMs(state, 0.999) < 8_000)
 })
 
-test('a relay that comes back within minutes sees its agents within 5 s', t => {
-  for (let failures = 1; failures <= 600; failures++) {
+test('a relay that comes back within half a minute sees its agents within 5 s', t => {
+  for (let failures = 1; failures <= 60; failures++) {
     t.true(reconnectDelayMs(afterFailures(failures, afterWelcome(3_000)), 0.9999) <= 4_200)
     t.true(reconnectDelayMs(afterFailures(failures, afterWelcome(300)), 0.9999) <= 1_200)
   }
 })
 
-test('a relay that stays away is tried twice a minute at last', t => {
-  t.is(reconnectDelayMs(afterFailures(601), 0.5), 15_200)
-  t.true(reconnectDelayMs(afterFailures(100_000), 0.9999) <= 30_200)
+test('a relay that stays away is tried less and less, twice a minute at last', t => {
+  const delays = [60, 61, 62, 63, 64, 65, 66, 100_000].map(failures => reconnectDelayMs(afterFailures(failures), 0.5))
+  t.deepEqual(delays, [700, 1_200, 2_200, 4_200, 8_200, 16_200, 30_200, 30_200])
+  let tries = 0
+  for (let at = 0; at < 600_000; tries++) at += reconnectDelayMs(afterFailures(tries), 0.5)
+  t.true(tries < 90, `${tries} tries in ten minutes`)
+})
+
+test('after a change of the network it is tried as if it had just gone', t => {
+  t.is(reconnectDelayMs(afterNetworkChange(afterFailures(500)), 0.5), 700)
+  t.is(afterNetworkChange(initialReconnect).failures, 0)
 })
 
 test('no wish of a relay makes its agents hammer it, or stay away', t => {
