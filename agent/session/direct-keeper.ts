@@ -1,6 +1,5 @@
 import type { Timer } from '../../common/platform/clock.ts'
 import type { Candidate } from '../../common/wire/candidate.ts'
-import { addressScope } from '../../common/wire/endpoint.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
 import { PROBE_SECRET_BYTES } from '../../common/wire/probe.ts'
 import type { PunchSignal } from '../../common/wire/punch-signal.ts'
@@ -14,6 +13,7 @@ import { DirectRace } from './direct-race.ts'
 import { directRetryMs, upgradeRetryMs } from './direct-schedule.ts'
 import type { PathLink } from './path-link.ts'
 import type { PeerContext } from './peer-context.ts'
+import { reachable } from './reachable.ts'
 import { RetryWait } from './retry-wait.ts'
 import { searchChoice } from './search-choice.ts'
 import type { Session } from './session.ts'
@@ -130,6 +130,7 @@ export class DirectKeeper {
 
   /** The path in use is direct. */
   onDirect(): void {
+    this.#race.onPaths()
     this.#release()
     this.#begun = true
     this.#hopeless = false
@@ -149,11 +150,13 @@ export class DirectKeeper {
 
   /** The path in use is a relay's. */
   onRelayed(): void {
+    this.#race.onPaths()
     if (this.#improving) {
       // What waited to improve a direct path has none any more.
       this.#improving = undefined
       this.#retry.cancel()
     }
+    if (this.#race.running) this.#run()
     if (this.#race.running || this.#retry.waiting) return
     const graceMs = this.#context.graceMs()
     if (!this.#begun && !this.#hopeless && graceMs > 0) {
@@ -290,12 +293,18 @@ export class DirectKeeper {
     }
     void this.#tellOutside()
     this.#race.probe(false)
+    this.#run()
   }
 
   #try(): void {
     this.#triedAt = this.#context.clock.now()
     this.#retry.cancel()
     void this.#tellOutside()
+    this.#run()
+  }
+
+  /** Begins a race, or adds to the one that runs what it has not tried. */
+  #run(): void {
     void this.#race.run().then(() => {
       if (!this.#race.running) this.#afterRace()
     })
@@ -378,17 +387,4 @@ export class DirectKeeper {
   #hasDirect(): boolean {
     return this.#session.links.some(link => link.ready && !link.suspect && isDirect(link))
   }
-}
-
-/**
- * The candidates that are worth dialling. A loopback address names this very machine, so a peer could point us at our
- * own local services with it; it is taken only where there is nothing but loopback on our side too.
- */
-function reachable(theirs: readonly Candidate[], ours: readonly Candidate[]): readonly Candidate[] {
-  const scopeOf = ({ endpoint }: Candidate) => addressScope(endpoint.address)
-  const onlyLoopback = ours.length > 0 && ours.every(candidate => scopeOf(candidate) === 'loopback')
-  return theirs.filter(candidate => {
-    const scope = scopeOf(candidate)
-    return scope === 'public' || scope === 'private' || scope === 'carrier' || (scope === 'loopback' && onlyLoopback)
-  })
 }

@@ -94,6 +94,8 @@ export class DirectRace {
   /** Addresses dialled in this run. */
   readonly #tried = new Set<string>()
   readonly #faults = new Map<string, string>()
+  /** Ways that this run has not gone, since a path that was in use made them needless. */
+  readonly #omitted = new Set<'punching' | 'searching'>()
   readonly #punching: TcpPunching
   readonly #probing: UdxProbing | undefined
   readonly #searching: UdpSearching
@@ -171,13 +173,13 @@ export class DirectRace {
 
   /**
    * Tries every way at once; resolves when the last of them has ended. While it runs, a further call only adds the
-   * candidates that came since.
+   * candidates that came since, and ways that were needless before.
    */
   run(): Promise<void> {
     if (this.#stop.signal.aborted) return Promise.resolve()
     if (!this.#running) this.#tried.clear()
     const ways = [this.#dialAll()]
-    if (this.#running) ways.push(this.#running, this.#probing?.refresh() ?? Promise.resolve())
+    if (this.#running) ways.push(this.#running, this.#probing?.refresh() ?? Promise.resolve(), this.#makeUp())
     else ways.push(this.#beginAll())
     const run = Promise.all(ways).then(() => {
       if (this.#running === run) this.#running = undefined
@@ -205,6 +207,12 @@ export class DirectRace {
     const { over, ...words } = signal
     if (over === 'tcp') this.#punching.receive(attempt, words)
     else this.#searching.receive(attempt, words)
+  }
+
+  /** The paths of the session changed: what the peer asked for may be needed now. */
+  onPaths(): void {
+    this.#punching.onPaths()
+    this.#searching.onPaths()
   }
 
   close(): void {
@@ -240,16 +248,36 @@ export class DirectRace {
 
   /** The cheap ways at once; the search after them, unless it is known to be the one that finds a way. */
   async #beginAll(): Promise<void> {
-    const [searched] = await Promise.all([this.#searchEarly(), this.#udpWays(), this.#punching.run()])
-    if (!searched && this.#context.searchChoice() !== 'never') await this.#searching.run()
+    this.#omitted.clear()
+    const [searched] = await Promise.all([this.#searchEarly(), this.#udpWays(), this.#punch()])
+    if (!searched && this.#context.searchChoice() !== 'never') await this.#search()
+  }
+
+  /** The path that made them needless may be gone. */
+  async #makeUp(): Promise<void> {
+    await Promise.all([
+      this.#omitted.has('punching') && this.#punch(),
+      this.#omitted.has('searching') && this.#context.searchChoice() === 'now' && this.#search(),
+    ])
   }
 
   /** What the peer tells of its network comes with its candidates. */
   async #searchEarly(): Promise<boolean> {
     if (!this.informed) await pause(this.#context.clock, CANDIDATES_MS, this.#informed.signal)
-    if (this.#context.searchChoice() !== 'now') return false
-    await this.#searching.run()
-    return true
+    return this.#context.searchChoice() === 'now' && (await this.#search())
+  }
+
+  /** True when it was tried, here or before. */
+  async #search(): Promise<boolean> {
+    this.#omitted.delete('searching')
+    const searched = await this.#searching.run()
+    if (!searched) this.#omitted.add('searching')
+    return searched
+  }
+
+  async #punch(): Promise<void> {
+    this.#omitted.delete('punching')
+    if (!(await this.#punching.run())) this.#omitted.add('punching')
   }
 
   async #dialAll(): Promise<void> {

@@ -3,7 +3,7 @@ import type { Clock } from '../../common/platform/clock.ts'
 import type { Random } from '../../common/platform/random.ts'
 import type { PunchSignal, PunchWords } from '../../common/wire/punch-signal.ts'
 import type { Path } from '../path/path.ts'
-import { PunchDialogue } from './punch-dialogue.ts'
+import { PunchDialogue, Unanswered } from './punch-dialogue.ts'
 
 export interface PunchAttemptsOptions {
   readonly over: PunchSignal['over']
@@ -48,6 +48,11 @@ export class PunchAttempts {
     return true
   }
 
+  /** Ends the attempt that runs: what it looks for is there. */
+  stop(): void {
+    this.#stop?.abort()
+  }
+
   /** Begins one of our own. */
   begin(talk: (dialogue: PunchDialogue) => Promise<Path>): Promise<boolean> {
     return this.join(this.#next++, talk)
@@ -76,7 +81,7 @@ export class PunchAttempts {
       return false
     } catch (thrown) {
       if (!either.aborted) onOutcome(asCulvertError(thrown, 'peer-unreachable', `a way over ${over.toUpperCase()}`))
-      return thrown instanceof Missed && !signal.aborted
+      return (thrown instanceof Missed || thrown instanceof Unanswered) && !signal.aborted
     } finally {
       stop.abort()
       resolve()

@@ -11,6 +11,13 @@ const MAX_WAITING = 8
 type Kind = PunchWords['kind']
 export type Words<K extends Kind> = Extract<PunchWords, { readonly kind: K }>
 
+/** The peer said nothing at all, as one that still takes an old path for sound. */
+export class Unanswered extends CulvertError {
+  constructor(forMs: number) {
+    super('timed-out', `the peer did not answer in ${forMs} ms`)
+  }
+}
+
 /** What the two sides of one attempt say to each other, in order. */
 export class PunchDialogue {
   readonly attempt: number
@@ -18,6 +25,7 @@ export class PunchDialogue {
   readonly #clock: Clock
   readonly #say: (words: PunchWords) => void
   readonly #came: PunchWords[] = []
+  #heard = false
   #wake: (() => void) | undefined
 
   constructor(attempt: number, clock: Clock, signal: AbortSignal, say: (words: PunchWords) => void) {
@@ -38,6 +46,7 @@ export class PunchDialogue {
   }
 
   receive(words: PunchWords): void {
+    this.#heard = true
     if (this.#came.length < MAX_WAITING) this.#came.push(words)
     this.#wake?.()
   }
@@ -52,7 +61,8 @@ export class PunchDialogue {
       if (words) continue
       const left = until - this.#clock.now()
       if (this.signal.aborted) throw new CulvertError('aborted', 'the attempt was aborted')
-      if (left <= 0) throw new CulvertError('timed-out', `the peer did not answer in ${forMs} ms`)
+      if (left <= 0 && !this.#heard) throw new Unanswered(forMs)
+      if (left <= 0) throw new CulvertError('timed-out', `the peer did not go on in ${forMs} ms`)
       await this.#something(left)
     }
   }

@@ -20,6 +20,7 @@ import {
   type PunchPort,
 } from '../path/tcp-punch.ts'
 import type { AttemptBudget } from './attempt-budget.ts'
+import { LateOffer } from './late-offer.ts'
 import { Missed, PunchAttempts } from './punch-attempts.ts'
 import {
   BOTH_UNPREDICTABLE,
@@ -67,27 +68,39 @@ export interface PunchingContext {
 export class TcpPunching {
   readonly #context: PunchingContext
   readonly #attempts: PunchAttempts
+  readonly #late: LateOffer
   #unpredictableUntil = Number.NEGATIVE_INFINITY
 
   constructor(context: PunchingContext) {
     this.#context = context
+    this.#late = new LateOffer(context.clock)
     this.#attempts = new PunchAttempts({ ...context, over: 'tcp' })
   }
 
-  /** The offering side's attempts; on the other side it resolves at once. */
-  async run(): Promise<void> {
+  /** The offering side's attempts. False, at once, when they are needless: on the other side, or with a path over TCP. */
+  async run(): Promise<boolean> {
     const { offers, hasTcp } = this.#context
-    if (!offers || this.#attempts.running || this.#knownUnpredictable()) return
+    if (!offers || hasTcp()) return false
+    if (this.#attempts.running || this.#knownUnpredictable()) return true
     for (let rounds = AIMED_ROUNDS; rounds > 0 && !hasTcp(); rounds--) {
-      if (!(await this.#attempts.begin(dialogue => this.#offer(dialogue)))) return
+      if (!(await this.#attempts.begin(dialogue => this.#offer(dialogue)))) break
     }
+    return true
   }
 
   receive(attempt: number, words: PunchWords): void {
     const { offers, hasTcp, budget } = this.#context
-    if (this.#attempts.receive(attempt, words) || offers || hasTcp()) return
+    if (this.#attempts.receive(attempt, words) || offers) return
     if (words.kind !== 'offer' && words.kind !== 'ask') return
-    if (budget.takePunchOffer()) void this.#attempts.join(attempt, dialogue => this.#answer(dialogue, words))
+    this.#late.keep(() => {
+      if (budget.takePunchOffer()) void this.#attempts.join(attempt, dialogue => this.#answer(dialogue, words))
+    })
+    if (!hasTcp()) this.#late.take()
+  }
+
+  /** Another path is in use, or none. */
+  onPaths(): void {
+    if (!this.#context.hasTcp()) this.#late.take()
   }
 
   async #offer(dialogue: PunchDialogue): Promise<Path> {

@@ -23,12 +23,14 @@ import {
   type UdpSearchContext,
 } from '../path/udp-search.ts'
 import type { AttemptBudget } from './attempt-budget.ts'
+import { LateOffer } from './late-offer.ts'
 import { Missed, PunchAttempts } from './punch-attempts.ts'
 import {
   BOTH_UNPREDICTABLE,
   checkMeetingPlace,
   type PunchDialogue,
   UNPREDICTABLE,
+  Unanswered,
   type Words,
   whyDeclined,
 } from './punch-dialogue.ts'
@@ -71,6 +73,7 @@ export interface SearchingContext {
 export class UdpSearching {
   readonly #context: SearchingContext
   readonly #attempts: PunchAttempts
+  readonly #late: LateOffer
   #place = ''
   #failures = 0
   #notBefore = Number.NEGATIVE_INFINITY
@@ -78,6 +81,7 @@ export class UdpSearching {
 
   constructor(context: SearchingContext) {
     this.#context = context
+    this.#late = new LateOffer(context.clock)
     const onOutcome = (error: CulvertError | undefined) => {
       this.#lastError = error
       context.onOutcome(error)
@@ -85,28 +89,45 @@ export class UdpSearching {
     this.#attempts = new PunchAttempts({ ...context, over: 'udp', onOutcome })
   }
 
-  /** The beginning side's search; on the other side it resolves at once. */
-  async run(): Promise<void> {
+  /** The beginning side's search. False, at once, when it is needless: on the other side, or with a direct path. */
+  async run(): Promise<boolean> {
     const { offers, hasDirect, gate, onOutcome } = this.#context
-    if (!offers || this.#attempts.running || hasDirect() || !this.#isDue()) return
+    if (!offers || hasDirect()) return false
+    if (this.#attempts.running || !this.#isDue()) return true
     using entered = gate.enter()
     if (!entered) {
       onOutcome(new CulvertError('busy', 'a search for another peer is under way'))
-      return
+      return true
     }
     this.#lastError = undefined
     for (let rounds = AIMED_ROUNDS; rounds > 0 && !hasDirect(); rounds--) {
       if (!(await this.#attempts.begin(dialogue => this.#begin(dialogue)))) break
     }
-    this.#failures = this.#lastError ? this.#failures + 1 : 0
-    this.#notBefore = this.#context.clock.now() + searchAgainMs(this.#failures)
+    this.#plan(this.#lastError)
+    return true
   }
 
   receive(attempt: number, words: PunchWords): void {
     const { offers, hasDirect, budget } = this.#context
-    if (this.#attempts.receive(attempt, words) || offers || hasDirect()) return
+    if (this.#attempts.receive(attempt, words) || offers) return
     if (words.kind !== 'offer' && words.kind !== 'ask') return
-    if (budget.takeSearchOffer()) void this.#attempts.join(attempt, dialogue => this.#enter(dialogue, words))
+    this.#late.keep(() => {
+      if (budget.takeSearchOffer()) void this.#attempts.join(attempt, dialogue => this.#enter(dialogue, words))
+    })
+    if (!hasDirect()) this.#late.take()
+  }
+
+  /** Another path is in use, or none. */
+  onPaths(): void {
+    if (this.#context.hasDirect()) this.#attempts.stop()
+    else this.#late.take()
+  }
+
+  /** Decides when the next search may begin. One that the peer did not answer has cost no packet. */
+  #plan(error: CulvertError | undefined): void {
+    if (error instanceof Unanswered) return
+    this.#failures = error ? this.#failures + 1 : 0
+    this.#notBefore = this.#context.clock.now() + searchAgainMs(this.#failures)
   }
 
   /** Each search fills a good part of a router's table, so one that finds nothing is not repeated at every try. */

@@ -9,16 +9,17 @@ import { FakeClock } from '../../fake-clock.ts'
 function scene() {
   const stop = new AbortController()
   const outcomes: (string | undefined)[] = []
+  const clock = new FakeClock()
   const attempts = new PunchAttempts({
     over: 'udp',
-    clock: new FakeClock(),
+    clock,
     random: systemRandom,
     signal: stop.signal,
     attach: () => undefined,
     send: () => undefined,
     onOutcome: error => outcomes.push(error?.code),
   })
-  return { attempts, outcomes, stop }
+  return { attempts, outcomes, stop, clock }
 }
 
 /** Talk that waits for the peer's next words, which do not come. */
@@ -78,4 +79,22 @@ test('only foretold ports that missed are worth another attempt at once, and non
   t.false(await attempts.begin(() => Promise.reject(new CulvertError('timed-out', 'nobody came'))))
   stop.abort()
   t.false(await attempts.begin(missed))
+})
+
+test('an attempt that the peer leaves unanswered is worth another one at once; one that is stopped is not', async t => {
+  const { attempts, outcomes, clock } = scene()
+  const unanswered = attempts.begin(silence)
+  await Promise.resolve()
+  clock.advance(5_000)
+  t.true(await unanswered)
+  const broken = attempts.join(9, silence)
+  attempts.receive(9, { kind: 'go' })
+  await Promise.resolve()
+  clock.advance(5_000)
+  t.false(await broken)
+  const stopped = attempts.begin(silence)
+  attempts.stop()
+  t.false(await stopped)
+  t.false(attempts.running)
+  t.deepEqual(outcomes, ['timed-out', 'timed-out'])
 })
