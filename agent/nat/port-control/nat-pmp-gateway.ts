@@ -1,16 +1,15 @@
-import { EpochWatch, isSameNatPmpEpoch } from '../gateway-epoch.ts'
-import {
-  CHECKS_PER_LOOK,
-  type ExternalAnswer,
-  MAPPING_ABORTED,
-  type MapOutcome,
-  type MappingGateway,
-  type MappingRefusal,
-  type MappingWish,
-  type PortMapping,
+import { isSameNatPmpEpoch } from '../gateway-epoch.ts'
+import type {
+  ExternalAnswer,
+  MapOutcome,
+  MappingGateway,
+  MappingRefusal,
+  MappingWish,
+  PortMapping,
 } from '../port-mapper.ts'
 import { describeControlFault } from './control-fault.ts'
-import { askGateway, type ControlDoors, type ControlEnds } from './control-port.ts'
+import type { ControlDoors, ControlEnds } from './control-port.ts'
+import { GatewayTalk } from './gateway-talk.ts'
 import { type NatPmpAnswer, natPmpAddressRequest, natPmpMappingRequest, readNatPmpAnswer } from './nat-pmp-message.ts'
 
 /** A gateway that speaks NAT-PMP (RFC 6886). */
@@ -18,23 +17,19 @@ export class NatPmpGateway implements MappingGateway {
   readonly protocol = 'nat-pmp'
   readonly address: string
   readonly checkCost = 'datagram'
-  readonly #ends: ControlEnds
-  readonly #doors: ControlDoors
-  readonly #epoch = new EpochWatch(isSameNatPmpEpoch)
+  readonly #talk: GatewayTalk
   #external: string | undefined
-  #checksUntilLook = CHECKS_PER_LOOK - 1
 
   constructor(ends: ControlEnds, doors: ControlDoors) {
     this.address = ends.gateway
-    this.#ends = ends
-    this.#doors = doors
+    this.#talk = new GatewayTalk(ends, doors, isSameNatPmpEpoch)
   }
 
   async externalAddress(signal: AbortSignal): Promise<ExternalAnswer> {
     const answer = await this.#ask(natPmpAddressRequest(), signal, read =>
       read.kind === 'address' || (read.kind === 'refused' && read.opcode === 0) ? read : undefined,
     )
-    if (!answer) return this.#silence(signal)
+    if (!answer) return this.#talk.silence(NO_ANSWER, signal)
     if (answer.kind === 'refused') return refusal('to tell its outside address', answer.result)
     if (answer.address === '0.0.0.0') return refusal('to tell its outside address', NETWORK_FAILURE)
     this.#external = answer.address
@@ -45,7 +40,7 @@ export class NatPmpGateway implements MappingGateway {
     const { protocol, internalPort, externalPort, leaseS } = wish
     const request = natPmpMappingRequest(protocol, internalPort, externalPort, leaseS)
     const answer = await this.#askMapping(request, protocol, internalPort, signal)
-    if (!answer) return this.#silence(signal)
+    if (!answer) return this.#talk.silence(NO_ANSWER, signal)
     if (answer.kind === 'refused') return refusal(`${protocol.toUpperCase()} port ${externalPort}`, answer.result)
     if (answer.externalPort === 0 || answer.lifetimeS === 0) return refusal(`${protocol} port ${externalPort}`, FULL)
     const granted = { protocol, internalPort, externalPort: answer.externalPort, leaseS: answer.lifetimeS }
@@ -62,22 +57,14 @@ export class NatPmpGateway implements MappingGateway {
     const before = this.#external
     const external = await this.externalAddress(signal)
     if (external.kind === 'no-answer') return 'no-answer'
-    if (this.#epoch.takeRestart() || this.#external !== before) return 'lost'
-    if (this.#checksUntilLook > 0) {
-      this.#checksUntilLook--
-      return 'kept'
-    }
-    for (const mapping of mappings) {
-      const outcome = await this.map({ ...mapping, description: '' }, signal)
-      if (outcome.kind === 'no-answer') return 'no-answer'
-      if (outcome.kind !== 'granted' || outcome.mapping.externalPort !== mapping.externalPort) return 'lost'
-    }
-    this.#checksUntilLook = CHECKS_PER_LOOK - 1
-    return this.#epoch.takeRestart() ? 'lost' : 'kept'
+    if (this.#talk.takeRestart() || this.#external !== before) return 'lost'
+    if (this.#talk.looksNext) return this.#talk.look(mappings, wish => this.map(wish, signal))
+    this.#talk.passLook()
+    return 'kept'
   }
 
   doubt(): void {
-    this.#checksUntilLook = 0
+    this.#talk.doubt()
   }
 
   #askMapping(request: Uint8Array, protocol: 'tcp' | 'udp', internalPort: number, signal: AbortSignal) {
@@ -87,7 +74,7 @@ export class NatPmpGateway implements MappingGateway {
     })
   }
 
-  async #ask<T extends NatPmpAnswer>(
+  #ask<T extends NatPmpAnswer>(
     request: Uint8Array,
     signal: AbortSignal,
     take: (answer: NatPmpAnswer) => T | undefined,
@@ -96,13 +83,7 @@ export class NatPmpGateway implements MappingGateway {
       const answer = readNatPmpAnswer(bytes)
       return answer && take(answer)
     }
-    const answer = await askGateway(this.#ends, request, read, this.#doors, signal)
-    if (answer?.epochS !== undefined) this.#epoch.read({ epochS: answer.epochS, at: this.#doors.clock.now() })
-    return answer
-  }
-
-  #silence(signal: AbortSignal): MappingRefusal {
-    return signal.aborted ? MAPPING_ABORTED : { kind: 'no-answer', message: NO_ANSWER }
+    return this.#talk.ask(request, read, signal)
   }
 }
 

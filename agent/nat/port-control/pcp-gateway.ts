@@ -1,19 +1,18 @@
 import { createHmac } from 'node:crypto'
 import { deadline } from '../../../common/platform/clock.ts'
 import { sameBytes } from '../../../common/wire/bytes.ts'
-import { EpochWatch, isSamePcpEpoch } from '../gateway-epoch.ts'
-import {
-  CHECKS_PER_LOOK,
-  type ExternalAnswer,
-  MAPPING_ABORTED,
-  type MapOutcome,
-  type MappingGateway,
-  type MappingRefusal,
-  type MappingWish,
-  type PortMapping,
+import { isSamePcpEpoch } from '../gateway-epoch.ts'
+import type {
+  ExternalAnswer,
+  MapOutcome,
+  MappingGateway,
+  MappingRefusal,
+  MappingWish,
+  PortMapping,
 } from '../port-mapper.ts'
 import { describeControlFault } from './control-fault.ts'
-import { askGateway, type ControlDoors, type ControlEnds } from './control-port.ts'
+import type { ControlDoors, ControlEnds } from './control-port.ts'
+import { GatewayTalk } from './gateway-talk.ts'
 import { NatPmpGateway } from './nat-pmp-gateway.ts'
 import { readNatPmpAnswer } from './nat-pmp-message.ts'
 import { PCP_NONCE_BYTES, type PcpMap, pcpAnnounceRequest, pcpMapRequest, readPcpAnswer } from './pcp-message.ts'
@@ -35,8 +34,7 @@ export class PcpGateway implements MappingGateway {
   readonly #ends: ControlEnds
   readonly #doors: ControlDoors
   readonly #secret: Uint8Array
-  readonly #epoch = new EpochWatch(isSamePcpEpoch)
-  #checksUntilLook = CHECKS_PER_LOOK - 1
+  readonly #talk: GatewayTalk
 
   /** `secret` makes the nonces: the same after a restart, so that what a crash left behind is ours again. */
   constructor(ends: ControlEnds, doors: ControlDoors, secret: Uint8Array) {
@@ -44,6 +42,7 @@ export class PcpGateway implements MappingGateway {
     this.#ends = ends
     this.#doors = doors
     this.#secret = secret
+    this.#talk = new GatewayTalk(ends, doors, isSamePcpEpoch)
   }
 
   /** PCP has no question for it alone; the older protocol has, and most routers speak both. */
@@ -58,9 +57,7 @@ export class PcpGateway implements MappingGateway {
   async map(wish: MappingWish, signal: AbortSignal): Promise<MapOutcome> {
     const { protocol, internalPort, externalPort, leaseS } = wish
     const answer = await this.#askMap({ protocol, internalPort, externalPort, lifetimeS: leaseS }, signal)
-    if (!answer) {
-      return signal.aborted ? MAPPING_ABORTED : { kind: 'no-answer', message: NO_ANSWER }
-    }
+    if (!answer) return this.#talk.silence(NO_ANSWER, signal)
     if (answer.kind === 'refused') return refusal(wish, answer.result, answer.lifetimeS)
     if (answer.externalPort === 0 || answer.lifetimeS === 0) return refusal(wish, CANNOT_PROVIDE_EXTERNAL, 0)
     const mapping = {
@@ -80,54 +77,35 @@ export class PcpGateway implements MappingGateway {
 
   /** Asks for the router's clock; a look renews, so that what was lost is there again. */
   async check(mappings: readonly PortMapping[], signal: AbortSignal): Promise<'kept' | 'lost' | 'no-answer'> {
-    if (mappings.length === 0 || !this.looksNext) {
-      this.#checksUntilLook = Math.max(0, this.#checksUntilLook - 1)
-      if ((await this.announce(signal)) !== 'pcp') return 'no-answer'
-      return this.#epoch.takeRestart() ? 'lost' : 'kept'
-    }
-    for (const mapping of mappings) {
-      const outcome = await this.map({ ...mapping, description: '' }, signal)
-      if (outcome.kind === 'no-answer') return 'no-answer'
-      const same =
-        outcome.kind === 'granted' &&
-        outcome.mapping.externalPort === mapping.externalPort &&
-        outcome.mapping.externalAddress === mapping.externalAddress
-      if (!same) return 'lost'
-    }
-    this.#checksUntilLook = CHECKS_PER_LOOK - 1
-    return this.#epoch.takeRestart() ? 'lost' : 'kept'
+    if (mappings.length > 0 && this.looksNext) return this.#talk.look(mappings, wish => this.map(wish, signal))
+    this.#talk.passLook()
+    if ((await this.announce(signal)) !== 'pcp') return 'no-answer'
+    return this.#talk.takeRestart() ? 'lost' : 'kept'
   }
 
   /** The next check looks at the mappings themselves. */
   get looksNext(): boolean {
-    return this.#checksUntilLook === 0
+    return this.#talk.looksNext
   }
 
   doubt(): void {
-    this.#checksUntilLook = 0
+    this.#talk.doubt()
   }
 
   /** Asks for the server's clock, which tells whether PCP is spoken there. */
-  announce(signal: AbortSignal): Promise<'pcp' | 'other-version' | undefined> {
+  async announce(signal: AbortSignal): Promise<'pcp' | 'other-version' | undefined> {
     const read = (bytes: Buffer) => {
       const answer = readPcpAnswer(bytes)
       // RFC 6887 appendix A: a gateway that knows NAT-PMP only answers in its own version, with error 1.
-      if (!answer) return readNatPmpAnswer(bytes)?.kind === 'refused' ? 'other-version' : undefined
+      if (!answer) return readNatPmpAnswer(bytes)?.kind === 'refused' ? OTHER_VERSION : undefined
       if (answer.kind === 'map') return undefined
-      if (answer.kind === 'refused' && answer.result === UNSUPP_VERSION) return 'other-version'
-      this.#epoch.read({ epochS: answer.epochS, at: this.#doors.clock.now() })
-      return 'pcp'
+      if (answer.kind === 'refused' && answer.result === UNSUPP_VERSION) return OTHER_VERSION
+      return { speaks: 'pcp', epochS: answer.epochS } as const
     }
-    return askGateway<'pcp' | 'other-version'>(
-      this.#ends,
-      pcpAnnounceRequest(this.#ends.client),
-      read,
-      this.#doors,
-      signal,
-    )
+    return (await this.#talk.ask(pcpAnnounceRequest(this.#ends.client), read, signal))?.speaks
   }
 
-  async #askMap(wish: Omit<PcpMap, 'nonce'>, signal: AbortSignal) {
+  #askMap(wish: Omit<PcpMap, 'nonce'>, signal: AbortSignal) {
     const nonce = this.#nonce(wish)
     const read = (bytes: Buffer) => {
       const answer = readPcpAnswer(bytes)
@@ -138,9 +116,7 @@ export class PcpGateway implements MappingGateway {
       return answer.protocol === wish.protocol && answer.internalPort === wish.internalPort ? answer : undefined
     }
     const request = pcpMapRequest(this.#ends.client, { ...wish, nonce })
-    const answer = await askGateway(this.#ends, request, read, this.#doors, signal)
-    if (answer) this.#epoch.read({ epochS: answer.epochS, at: this.#doors.clock.now() })
-    return answer
+    return this.#talk.ask(request, read, signal)
   }
 
   /** §11.2: what proves that a mapping is ours to change; nobody off the path may guess it. */
@@ -150,6 +126,7 @@ export class PcpGateway implements MappingGateway {
   }
 }
 
+const OTHER_VERSION = { speaks: 'other-version', epochS: undefined } as const
 const NO_ANSWER = 'the router no longer answers PCP; if that lasts, restart it'
 /** RFC 6887 §7.4. */
 const UNSUPP_VERSION = 1
