@@ -15,7 +15,7 @@ export async function run(args: Arguments, io: CommandIo): Promise<number> {
   if (!result.ok && result.faults.includes(IS_RELAY_CONFIG)) {
     const { checkRelayConfig } = await import('./relay.ts')
     await checkRelayConfig(path)
-    if (args.flag('json')) printJson(io, { file: path, ok: true, warnings: result.warnings, kind: 'relay' })
+    if (args.flag('json')) printJson(io, { file: path, kind: 'relay', ok: true, warnings: result.warnings })
     else io.out(`${path}: ok, as the config of a relay\n`)
     return EXIT_DONE
   }
@@ -23,7 +23,7 @@ export async function run(args: Arguments, io: CommandIo): Promise<number> {
   const own = await readIdentity(result.config.stateDir)
   const faults = own ? ownIdFaults(result.config, own.id) : []
   if (faults.length > 0) throw new ConfigError(path, faults)
-  if (args.flag('json')) printJson(io, { file: path, ok: true, warnings: result.warnings })
+  if (args.flag('json')) printJson(io, { file: path, kind: 'agent', ok: true, warnings: result.warnings })
   else io.out(`${path}: ok\n`)
   return EXIT_DONE
 }

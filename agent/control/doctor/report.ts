@@ -1,3 +1,4 @@
+import type { Situation } from '../../../common/wire/situation.ts'
 import type { RelayCheck } from '../../rendezvous/relay-check.ts'
 import type { NatStatus } from '../status.ts'
 import { type Finding, isHealthy } from './finding.ts'
@@ -27,9 +28,14 @@ export interface PeerReport {
   readonly why: string
   readonly remedy: string | null
   readonly ways: PeerExamination['ways']
-  readonly here: PeerExamination['here']
+  readonly here: SituationReport
   /** What the peer told of its own network; null until it did. */
-  readonly there: PeerExamination['there']
+  readonly there: SituationReport | null
+}
+
+export interface SituationReport extends Omit<Situation, 'problem' | 'lanAddress'> {
+  readonly problem: string | null
+  readonly lanAddress: string | null
 }
 
 export function doctorReport(parts: Omit<DoctorReport, 'healthy'>): DoctorReport {
@@ -38,5 +44,10 @@ export function doctorReport(parts: Omit<DoctorReport, 'healthy'>): DoctorReport
 
 export function peerReport({ status, ways, here, there }: PeerExamination): PeerReport {
   const { id, name, state, path, why, remedy } = status
-  return { id, name, state, path, why, remedy, ways, here, there }
+  const told = there && situationReport(there)
+  return { id, name, state, path, why, remedy, ways, here: situationReport(here), there: told }
+}
+
+function situationReport({ problem, lanAddress, ...known }: Situation): SituationReport {
+  return { ...known, problem: problem === '' ? null : problem, lanAddress: lanAddress ?? null }
 }

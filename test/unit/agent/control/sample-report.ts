@@ -61,7 +61,7 @@ export const SAMPLE_REPORT = doctorReport({
         { way: 'pipe/relay 203.0.113.9:443', result: 'in-use', reason: null },
         { way: 'tcp/punched', result: 'failed', reason: 'the NAT of the peer gives each destination another TCP port' },
       ],
-      here: HOME,
+      here: { ...HOME, problem: null, lanAddress: null },
       there: null,
     },
   ],
