@@ -4,7 +4,7 @@ import { echoService } from './transfer.ts'
 import { World } from './world.ts'
 
 /** Long, so that a slow machine is told from one that waits. */
-const GRACE_MS = 12_000
+const GRACE_MS = 5_000
 
 /** Milliseconds until a first byte came back. */
 async function firstByteMs(from: TestAgent, to: string): Promise<number> {
