@@ -17,7 +17,8 @@ export type Environment = Readonly<Record<string, string>>
 
 export function startCulvert(args: readonly string[], env: Environment = {}): ChildProcessWithoutNullStreams {
   const { CULVERT_CONFIG: _, CULVERT_SOCKET: __, JOURNAL_STREAM: ___, ...inherited } = process.env
-  return spawn(CULVERT, args, { env: { ...inherited, ...env } })
+  // The bundle is not what coverage is of, and each of these processes would write some hundred kilobytes of it.
+  return spawn(CULVERT, args, { env: { ...inherited, NODE_V8_COVERAGE: '', ...env } })
 }
 
 /** Runs bin/culvert to its end, with `input` on its standard input. */
