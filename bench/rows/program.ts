@@ -1,5 +1,5 @@
 import { copyFile, glob, mkdir, stat } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { requireProgram } from '../carriers/required-program.ts'
 import { monotonicMs } from '../programs/paced-stream.ts'
 import { type Measured, measured } from '../result.ts'
@@ -28,7 +28,9 @@ async function run(): Promise<readonly Measured[]> {
   await copyFile(process.execPath, node)
   const { exec } = stage.relayMachine
   await exec('strip', [node])
-  await copyFile(bundle(), join(folder, 'culvert.cjs'))
+  for (const file of ['culvert.cjs', 'culvert.code']) {
+    await copyFile(join(dirname(bundle()), file), join(folder, file))
+  }
   for await (const file of glob(NATIVE, { cwd: ROOT })) await copyFile(join(ROOT, file), join(folder, basename(file)))
   let bytes = 0
   for await (const file of glob('*', { cwd: folder })) bytes += (await stat(join(folder, file))).size
