@@ -184,7 +184,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     addressBetweenNats: () => nat.addressBetweenNats(),
     hardUdpNat: () => isHard(nat.report().udp.mapping),
     probes,
-    searchGate: new SearchGate(),
+    searchGate: new SearchGate(clock),
     nameOf: id => trust.nameOf(id) ?? shortPeerId(id),
     onObstacle: () => nat.doubt(),
     onSuspect: () => nat.lookNow(),

@@ -323,6 +323,11 @@ export class DirectKeeper {
       return
     }
     this.#failures++
+    if (this.#race.searchPending) {
+      // It comes by itself; before that, it is not said that there is no way.
+      this.#retryLater()
+      return
+    }
     this.#context.memory.learn(this.#peerId, { way: 'none' })
     // The offering side knows now; the other one waits for as long as an offer may still come.
     if (this.#context.ownId < this.#peerId) {

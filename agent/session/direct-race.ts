@@ -151,6 +151,11 @@ export class DirectRace {
     return this.#running !== undefined
   }
 
+  /** The search through hard NATs is still to come. */
+  get searchPending(): boolean {
+    return this.#searching.pending
+  }
+
   /** The peer has told its candidates: before that, a race that found nothing says nothing. */
   get informed(): boolean {
     return this.#remote !== undefined

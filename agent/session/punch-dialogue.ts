@@ -57,7 +57,9 @@ export class PunchDialogue {
     for (;;) {
       const words = this.#came.shift()
       if (words && isOf(words, kinds)) return words
-      if (words?.kind === 'decline') throw new CulvertError('peer-unreachable', declined(words.why))
+      if (words?.kind === 'decline') {
+        throw new CulvertError(words.why === 'busy' ? 'busy' : 'peer-unreachable', declined(words.why))
+      }
       if (words) continue
       const left = until - this.#clock.now()
       if (this.signal.aborted) throw new CulvertError('aborted', 'the attempt was aborted')

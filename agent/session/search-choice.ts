@@ -45,3 +45,11 @@ const AGAIN_MS = [10_000, 120_000, 600_000, 3_600_000] as const
 export function searchAgainMs(failures: number): number {
   return failures <= 0 ? 0 : (AGAIN_MS[Math.min(failures, AGAIN_MS.length) - 1] ?? 3_600_000)
 }
+
+/** Sooner than a gate forgets whom it turned away. */
+const BUSY_AGAIN_MS = [4_000, 6_000, 8_000, 10_000, 10_000, 10_000, 10_000, 10_000, 20_000, 30_000] as const
+
+/** Milliseconds until a busy peer is asked again, after so many times; undefined: then it counts as one that failed. */
+export function busyAgainMs(times: number): number | undefined {
+  return BUSY_AGAIN_MS[times]
+}

@@ -1,5 +1,5 @@
 import { CulvertError } from '../../common/errors.ts'
-import type { Clock } from '../../common/platform/clock.ts'
+import { type Clock, deadline, type Timer } from '../../common/platform/clock.ts'
 import type { Random } from '../../common/platform/random.ts'
 import type { Endpoint } from '../../common/wire/endpoint.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
@@ -34,7 +34,7 @@ import {
   type Words,
   whyDeclined,
 } from './punch-dialogue.ts'
-import { type SearchMemory, searchAgainMs } from './search-choice.ts'
+import { busyAgainMs, type SearchMemory, searchAgainMs } from './search-choice.ts'
 import type { SearchGate } from './search-gate.ts'
 
 /** 1,400 checks at 200 a second take seven; the hard side's flows begin within one or two. */
@@ -42,6 +42,10 @@ const SEARCH_MS = 10_000
 /** Two NATs whose ports are foretold meet at once or not at all; the next try foretells anew. */
 const AIMED_MS = 1_500
 const AIMED_ROUNDS = 3
+/** The longest that a search waits for others to end. */
+const TURN_MS = 120_000
+/** A peer that was turned away is expected back within this time. */
+const TURNED_AWAY_MS = 30_000
 /** The hard side looks at its ports before it tells the window. */
 const WINDOW_MS = 6_000
 
@@ -77,6 +81,13 @@ export class UdpSearching {
   #place = ''
   #failures = 0
   #notBefore = Number.NEGATIVE_INFINITY
+  /** Times in a row that the peer was busy. */
+  #busy = 0
+  #again: Timer | undefined
+  /** For our own gate. */
+  #waiting = false
+  /** When we told the peer that we are busy: it comes again. */
+  #turnedAwayAt = Number.NEGATIVE_INFINITY
   #lastError: CulvertError | undefined
 
   constructor(context: SearchingContext) {
@@ -89,22 +100,66 @@ export class UdpSearching {
     this.#attempts = new PunchAttempts({ ...context, over: 'udp', onOutcome })
   }
 
-  /** The beginning side's search. False, at once, when it is needless: on the other side, or with a direct path. */
+  /** A search is still to come: it waits for one to another peer, here or over there. */
+  get pending(): boolean {
+    const { clock } = this.#context
+    return this.#waiting || this.#again !== undefined || clock.now() < this.#turnedAwayAt + TURNED_AWAY_MS
+  }
+
+  /**
+   * The beginning side's search. False, at once, when it is needless: on the other side, or with a direct path. While
+   * another search runs it resolves, too, and this one follows by itself: the cheap ways are not to wait for it.
+   */
   async run(): Promise<boolean> {
-    const { offers, hasDirect, gate, onOutcome } = this.#context
+    const { offers, hasDirect, gate, peerId } = this.#context
     if (!offers || hasDirect()) return false
-    if (this.#attempts.running || !this.#isDue()) return true
-    using entered = gate.enter()
-    if (!entered) {
-      onOutcome(new CulvertError('busy', 'a search for another peer is under way'))
-      return true
-    }
+    if (this.#waiting || this.#again || !this.#isWorthwhile()) return true
+    const entered = gate.enter(peerId)
+    if (entered) await this.#search(entered)
+    else void this.#searchInTurn()
+    return true
+  }
+
+  async #searchInTurn(): Promise<void> {
+    const { gate, peerId, onOutcome, clock, signal } = this.#context
+    onOutcome(new CulvertError('busy', 'waits for the search for another peer'))
+    this.#waiting = true
+    const limit = deadline(clock, TURN_MS, signal)
+    const entered = await gate.turn(peerId, limit.signal)
+    limit.done()
+    this.#waiting = false
+    if (entered && this.#isWorthwhile()) await this.#search(entered)
+    else entered?.[Symbol.dispose]()
+  }
+
+  #isWorthwhile(): boolean {
+    const { hasDirect, signal } = this.#context
+    return !signal.aborted && !this.#attempts.running && !hasDirect() && this.#isDue()
+  }
+
+  async #search(entered: Disposable): Promise<void> {
+    using _entered = entered
+    const { hasDirect } = this.#context
     this.#lastError = undefined
     for (let rounds = AIMED_ROUNDS; rounds > 0 && !hasDirect(); rounds--) {
       if (!(await this.#attempts.begin(dialogue => this.#begin(dialogue)))) break
     }
     this.#plan(this.#lastError)
-    return true
+  }
+
+  /** The peer searches a way to somebody else; that says nothing about the way to it. */
+  #later(delayMs: number): void {
+    const { clock, signal } = this.#context
+    const stop = () => {
+      this.#again?.cancel()
+      this.#again = undefined
+    }
+    signal.addEventListener('abort', stop, { once: true })
+    this.#again = clock.after(delayMs, () => {
+      signal.removeEventListener('abort', stop)
+      this.#again = undefined
+      void this.run()
+    })
   }
 
   receive(attempt: number, words: PunchWords): void {
@@ -126,6 +181,12 @@ export class UdpSearching {
   /** Decides when the next search may begin. One that the peer did not answer has cost no packet. */
   #plan(error: CulvertError | undefined): void {
     if (error instanceof Unanswered) return
+    const againMs = error?.code === 'busy' ? busyAgainMs(this.#busy++) : undefined
+    if (againMs !== undefined) {
+      this.#later(againMs)
+      return
+    }
+    this.#busy = 0
     this.#failures = error ? this.#failures + 1 : 0
     this.#notBefore = this.#context.clock.now() + searchAgainMs(this.#failures)
   }
@@ -158,10 +219,13 @@ export class UdpSearching {
   }
 
   async #enter(dialogue: PunchDialogue, words: Words<'offer' | 'ask'>): Promise<Path> {
-    const { gate, hardNat } = this.#context
+    const { gate, hardNat, peerId, clock } = this.#context
     const { secret } = words
-    using entered = gate.enter()
-    if (!entered) throw dialogue.decline('busy', 'a search for another peer is under way')
+    using entered = gate.enter(peerId)
+    if (!entered) {
+      this.#turnedAwayAt = clock.now()
+      throw dialogue.decline('busy', 'a search for another peer is under way')
+    }
     if (!hardNat()) {
       if (words.kind === 'offer') throw dialogue.decline('not-hard', 'neither router needs a search')
       const seen = await this.#openSeen(dialogue)

@@ -126,7 +126,7 @@ export async function startLoopbackPeer(options: LoopbackPeerOptions): Promise<L
     onObstacle: () => undefined,
     onSuspect: () => undefined,
     hardUdpNat: () => false,
-    searchGate: new SearchGate(),
+    searchGate: new SearchGate(systemClock),
     nameOf: id => id.slice(0, 10),
     onStream: (peer, stream) => options.onStream?.(stream, peer),
     onChange: changed,

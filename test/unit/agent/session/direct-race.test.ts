@@ -40,7 +40,7 @@ function scene({ begins }: { readonly begins: boolean }) {
     hasDirect: () => paths.direct,
     rttMs: () => 10,
     probes: new ProbeBudget(clock),
-    searchGate: new SearchGate(),
+    searchGate: new SearchGate(clock),
     hardUdpNat: () => true,
     searchChoice: () => 'now',
     learnSearch: () => undefined,

@@ -4,7 +4,10 @@ import type { PunchDialogue } from '../../../../agent/session/punch-dialogue.ts'
 import { SearchGate } from '../../../../agent/session/search-gate.ts'
 import { CulvertError } from '../../../../common/errors.ts'
 import { systemRandom } from '../../../../common/platform/random.ts'
+import { peerIdFromBytes } from '../../../../common/wire/peer-id.ts'
 import { FakeClock } from '../../fake-clock.ts'
+
+const PEER = peerIdFromBytes(new Uint8Array(32))
 
 function scene() {
   const stop = new AbortController()
@@ -30,9 +33,9 @@ async function silence(dialogue: PunchDialogue): Promise<never> {
 
 test('an attempt that takes the place of another finds the search gate free', async t => {
   const { attempts, outcomes } = scene()
-  const gate = new SearchGate()
+  const gate = new SearchGate(new FakeClock())
   const first = attempts.join(1, async dialogue => {
-    using entered = gate.enter()
+    using entered = gate.enter(PEER)
     t.truthy(entered)
     return await silence(dialogue)
   })

@@ -27,7 +27,7 @@ test('a decline ends the wait with its reason, silence with the time, and the en
   const { dialogue, clock, stop, said } = scene()
   const declined = dialogue.next(['answer'], why => `because ${why}`)
   dialogue.receive({ kind: 'decline', why: 'busy' })
-  await t.throwsAsync(declined, { instanceOf: CulvertError, code: 'peer-unreachable', message: 'because busy' })
+  await t.throwsAsync(declined, { instanceOf: CulvertError, code: 'busy', message: 'because busy' })
   const silent = dialogue.next(['answer'], whyDeclined, 700)
   clock.advance(700)
   await t.throwsAsync(silent, { instanceOf: CulvertError, code: 'timed-out' })

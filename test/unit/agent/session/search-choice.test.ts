@@ -1,7 +1,6 @@
 import test from 'ava'
 import type { MappingBehaviour } from '../../../../agent/nat/behaviour.ts'
-import { searchAgainMs, searchChoice } from '../../../../agent/session/search-choice.ts'
-import { SearchGate } from '../../../../agent/session/search-gate.ts'
+import { busyAgainMs, searchAgainMs, searchChoice } from '../../../../agent/session/search-choice.ts'
 import type { Situation } from '../../../../common/wire/situation.ts'
 import { HOME } from '../../../vectors/situations.ts'
 
@@ -41,18 +40,13 @@ test('what a search found before decides when the next one begins', t => {
   t.is(searchChoice(HARD, EASY, 'of a newer version'), 'later')
 })
 
-test('one search at a time', t => {
-  const gate = new SearchGate()
-  const first = gate.enter()
-  t.truthy(first)
-  t.is(gate.enter(), undefined)
-  first?.[Symbol.dispose]()
-  const second = gate.enter()
-  t.truthy(second)
-  first?.[Symbol.dispose]()
-  t.true(gate.taken, 'leaving twice does not open it for a third')
-})
-
 test('a search that finds nothing is repeated soon once, and then less and less', t => {
   t.deepEqual([0, 1, 2, 3, 4, 9].map(searchAgainMs), [0, 10_000, 120_000, 600_000, 3_600_000, 3_600_000])
+})
+
+test('a busy peer is asked again for two minutes, and then counts as one that was not met', t => {
+  const waits = Array.from({ length: 11 }, (_, times) => busyAgainMs(times))
+  t.is(waits.at(-1), undefined)
+  const ms = waits.reduce<number>((sum, wait) => sum + (wait ?? 0), 0)
+  t.true(ms > 100_000 && ms < 150_000)
 })

@@ -1,0 +1,104 @@
+import test from 'ava'
+import { SearchGate } from '../../../../agent/session/search-gate.ts'
+import { type PeerId, peerIdFromBytes } from '../../../../common/wire/peer-id.ts'
+import { FakeClock } from '../../fake-clock.ts'
+
+const [A, B, C] = [peer(1), peer(2), peer(3)]
+
+function peer(byte: number): PeerId {
+  return peerIdFromBytes(new Uint8Array(32).fill(byte))
+}
+
+function scene() {
+  const clock = new FakeClock()
+  return { clock, gate: new SearchGate(clock), never: new AbortController().signal }
+}
+
+test('one search at a time', t => {
+  const { gate } = scene()
+  const first = gate.enter(A)
+  t.truthy(first)
+  t.is(gate.enter(A), undefined)
+  first?.[Symbol.dispose]()
+  const second = gate.enter(A)
+  t.truthy(second)
+  first?.[Symbol.dispose]()
+  t.true(gate.taken, 'leaving twice does not open it for a third')
+})
+
+test('whoever was turned away comes before one that had it, for as long as it may take to come back', t => {
+  const { gate, clock } = scene()
+  const first = gate.enter(A)
+  t.is(gate.enter(B), undefined)
+  first?.[Symbol.dispose]()
+  t.is(gate.enter(A), undefined, 'B is expected')
+  const second = gate.enter(B)
+  t.truthy(second)
+  second?.[Symbol.dispose]()
+  const third = gate.enter(A)
+  t.is(gate.enter(B), undefined)
+  third?.[Symbol.dispose]()
+  clock.advance(12_000)
+  t.truthy(gate.enter(A), 'B has not come back')
+})
+
+test('who waits enters as soon as the gate is free, the one with the smallest share first', async t => {
+  const { gate, clock, never } = scene()
+  const first = gate.enter(A)
+  const again = gate.turn(A, never)
+  const other = gate.turn(B, never)
+  clock.advance(10_000)
+  first?.[Symbol.dispose]()
+  const second = await other
+  t.truthy(second)
+  second?.[Symbol.dispose]()
+  t.truthy(await again)
+  t.is(clock.timers, 0)
+})
+
+test('who waits behind a peer that was turned away and does not come back enters all the same', async t => {
+  const { gate, clock, never } = scene()
+  const first = gate.enter(A)
+  t.is(gate.enter(B), undefined)
+  const again = gate.turn(A, never)
+  first?.[Symbol.dispose]()
+  t.false(gate.taken)
+  clock.advance(12_000)
+  t.truthy(await again)
+})
+
+test('who gives up waiting is let in no more', async t => {
+  const { gate } = scene()
+  const first = gate.enter(A)
+  const stop = new AbortController()
+  const waiting = gate.turn(B, stop.signal)
+  stop.abort()
+  t.is(await waiting, undefined)
+  t.is(await gate.turn(B, stop.signal), undefined)
+  first?.[Symbol.dispose]()
+  t.false(gate.taken)
+})
+
+test('a peer that asks ten times a second, and never finds anything, leaves the others their share', t => {
+  const { gate, clock } = scene()
+  const held = new Map<PeerId, number>([A, B, C].map(id => [id, 0]))
+  const asksAt = new Map<PeerId, number>()
+  let inside: { readonly id: PeerId; readonly entered: Disposable; readonly until: number } | undefined
+  for (let now = 0; now < 600_000; now += 100) {
+    clock.advance(100)
+    if (inside && now >= inside.until) {
+      inside.entered[Symbol.dispose]()
+      inside = undefined
+    }
+    // A comes first each time; the others come back as an honest peer does.
+    for (const id of [A, B, C]) {
+      if (now < (asksAt.get(id) ?? 0)) continue
+      asksAt.set(id, id === A ? 0 : now + 8_000)
+      const entered = gate.enter(id)
+      if (entered) inside = { id, entered, until: now + 16_000 }
+    }
+    if (inside) held.set(inside.id, (held.get(inside.id) ?? 0) + 100)
+  }
+  const [bad = 0, ...others] = held.values()
+  for (const share of others) t.true(share > 0.6 * bad, `${share} ms beside ${bad} ms`)
+})
