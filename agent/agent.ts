@@ -141,6 +141,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
       log: log.area('relay'),
       software: `culvert/${VERSION}`,
       instance,
+      addresses: () => listInterfaceAddresses().map(({ address }) => address),
       isTrusted: admits,
       onCall: call => peers.answer(call),
       onPresence: (id, online) => peers.get(id)?.onPresence(online),

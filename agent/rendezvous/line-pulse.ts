@@ -49,6 +49,11 @@ export class LinePulse {
     this.heard()
   }
 
+  /** Somebody may need the line soon. */
+  ask(): void {
+    if (this.#beating && this.#pingSentAt === undefined) this.#ping(PONG_MS)
+  }
+
   /** After what happened the line may be dead, so it has less time than usual to answer. */
   askSoon(): void {
     const pongMs = hurriedPongMs(this.#rttMs)

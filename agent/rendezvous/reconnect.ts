@@ -38,6 +38,11 @@ export function hurryMs({ windowMs }: ReconnectState): number {
   return Math.max(FEW_LINES_MS, windowMs)
 }
 
+/** A line that was found dead because somebody waited for it: he still waits, and few others look at this moment. */
+export function hurriedDelayMs(chance: number): number {
+  return chance * 100
+}
+
 /** How long a line that looks alive has for an answer when somebody waits; measured round trips are of an idle line. */
 export function hurriedPongMs(rttMs: number | null): number {
   return Math.min(Math.max(500, 4 * (rttMs ?? 250)), 2_500)

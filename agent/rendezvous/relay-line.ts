@@ -4,7 +4,7 @@ import type { Clock, Timer } from '../../common/platform/clock.ts'
 import type { KeyPair } from '../../common/platform/ed25519.ts'
 import { createRateGate, type Log } from '../../common/platform/log.ts'
 import type { Random } from '../../common/platform/random.ts'
-import type { Endpoint } from '../../common/wire/endpoint.ts'
+import { type Endpoint, plainAddress } from '../../common/wire/endpoint.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
 import {
   type AgentMessage,
@@ -25,6 +25,7 @@ import {
   afterFailure,
   afterNetworkChange,
   afterWelcome,
+  hurriedDelayMs,
   hurryMs,
   initialReconnect,
   reconnectDelayMs,
@@ -36,6 +37,8 @@ import { usableStun } from './usable-stun.ts'
 const WELCOME_MS = 10_000
 /** A relay that lets this much wait for it asks and does not read the answers. */
 const MAX_UNSENT_BYTES = 256 * 1024
+/** So long somebody who waited for the line is taken to wait still. */
+const HURRIED_MS = 3_000
 /** How long a machine that was pushed off by its clone leaves it the line. */
 const CLONE_WAIT_MS = 30_000
 /** What a relay may ask for between two signs of life of ours. */
@@ -52,6 +55,8 @@ export interface RelayLineOptions {
   /** Names this process, so that a relay can tell a reconnect from a second machine with the same key. */
   readonly instance: Uint8Array
   readonly software: string
+  /** This machine's addresses now. */
+  readonly addresses: () => readonly string[]
   readonly events: RelayLineEvents
 }
 
@@ -77,6 +82,8 @@ export class RelayLine {
   #looksAt: string | undefined
   /** Where the line leads; unknown behind a proxy. */
   #relayAddress: string | undefined
+  /** Our end of it. */
+  #ownAddress: string | undefined
   /** The address that the relay saw us come from last; behind a proxy, the proxy's. */
   observed: string | undefined
   #reconnect = initialReconnect
@@ -85,6 +92,7 @@ export class RelayLine {
   #notBefore = 0
   /** When the last attempt to connect began. */
   #triedAt = 0
+  #hurriedAt = Number.NEGATIVE_INFINITY
   readonly #mayLog: (key: string) => boolean
   readonly #reach: ReachRequests
   readonly #pulse: LinePulse
@@ -160,6 +168,8 @@ export class RelayLine {
   wake(): void {
     if (this.#closing.signal.aborted) return
     this.#reconnect = afterNetworkChange(this.#reconnect)
+    const gone = this.#ownAddress !== undefined && !this.#options.addresses().includes(this.#ownAddress)
+    if (gone) this.#lost('our address is gone')
     if (this.#state === 'connected') {
       this.#pulse.askSoon()
     } else if (this.#options.clock.now() >= this.#notBefore) {
@@ -167,10 +177,16 @@ export class RelayLine {
     }
   }
 
+  /** Somebody may wait for this line soon. */
+  ask(): void {
+    if (this.#state === 'connected') this.#pulse.ask()
+  }
+
   /** Somebody waits for this line; may be called again and again. */
   hurry(): void {
     if (this.#closing.signal.aborted) return
     const now = this.#options.clock.now()
+    this.#hurriedAt = now
     if (this.#state === 'connected') this.#pulse.askSoon()
     else if (now >= Math.max(this.#notBefore, this.#triedAt + hurryMs(this.#reconnect))) this.#connectNow()
   }
@@ -213,15 +229,15 @@ export class RelayLine {
       if (this.#reconnect.failures === 1 || this.#mayLog(error.code)) log.warn(error.message)
       else log.debug(error.message)
       this.#options.events.onChange(this)
-      this.#retryLater(clock)
+      this.#retryLater(clock, chance => reconnectDelayMs(this.#reconnect, chance))
     }
   }
 
-  #retryLater(clock: Clock): void {
+  #retryLater(clock: Clock, delayMs: (chance: number) => number): void {
     if (this.#closing.signal.aborted) return
     const chance = this.#options.random.integer(0, 1_000_000) / 1_000_000
     this.#retryTimer?.cancel()
-    const delay = Math.max(reconnectDelayMs(this.#reconnect, chance), this.#notBefore - clock.now())
+    const delay = Math.max(delayMs(chance), this.#notBefore - clock.now())
     this.#retryTimer = clock.after(delay, () => {
       this.#retryTimer = undefined
       void this.#connect()
@@ -234,6 +250,7 @@ export class RelayLine {
     const { identity, random, clock, software, instance } = this.#options
     const carrier = await dialRelay(relay, clock, this.#closing.signal)
     this.#relayAddress = relay.proxy ? undefined : carrier.remoteAddress
+    this.#ownAddress = carrier.localAddress === undefined ? undefined : plainAddress(carrier.localAddress)
     // The URL is plain here because `carrier` is already TLS where it has to be.
     const socket = new WebSocket(`ws://${relay.url.host}/v1/agent`, {
       createConnection: () => carrier,
@@ -342,7 +359,9 @@ export class RelayLine {
     this.#drop(new CulvertError('relay-unreachable', `relay ${this.relay.url.host}: ${reason}`))
     this.#state = 'connecting'
     if (!this.#closing.signal.aborted) log.warn('relay lost', { relay: this.relay.url.host, reason })
-    this.#retryLater(clock)
+    const now = clock.now()
+    const waited = now - this.#hurriedAt < HURRIED_MS && now - this.#triedAt >= hurryMs(this.#reconnect)
+    this.#retryLater(clock, chance => (waited ? hurriedDelayMs(chance) : reconnectDelayMs(this.#reconnect, chance)))
     events.onChange(this)
   }
 

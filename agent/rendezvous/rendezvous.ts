@@ -42,6 +42,8 @@ export interface RendezvousOptions {
   readonly software: string
   /** Names this process, also across a change of relays. */
   readonly instance: Uint8Array
+  /** This machine's, now. */
+  readonly addresses: () => readonly string[]
   readonly isTrusted: (peer: PeerId) => boolean
   readonly onCall: (call: IncomingCall) => void
   readonly onPresence: (peer: PeerId, online: boolean) => void
@@ -63,9 +65,9 @@ export class Rendezvous {
       onPresence: (_line: RelayLine, peer: PeerId, online: boolean) => options.onPresence(peer, online),
       onChange: () => options.onChange(),
     }
-    const { identity, clock, random, log, software } = options
+    const { identity, clock, random, log, software, addresses } = options
     this.#lines = options.relays.map(
-      relay => new RelayLine({ relay, identity, clock, random, log, software, instance, events }),
+      relay => new RelayLine({ relay, identity, clock, random, log, software, instance, addresses, events }),
     )
   }
 
@@ -112,6 +114,11 @@ export class Rendezvous {
 
   wake(): void {
     for (const line of this.#lines) line.wake()
+  }
+
+  /** Somebody may wait for a relay soon: lines are asked whether they live, without hurry. */
+  ask(): void {
+    for (const line of this.#lines) line.ask()
   }
 
   /** Somebody waits for a relay: lines that may be dead are asked, and dead ones dialled, at once but not too often. */

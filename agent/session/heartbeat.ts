@@ -59,6 +59,14 @@ function suspectAfterMs(rttMs: number): number {
   return Math.min(Math.max(SUSPECT_MIN_MS, 4 * rttMs), SUSPECT_MAX_MS)
 }
 
+/**
+ * Half way to suspicion: late enough that an answer is rarely on its way, and early enough that what the next path needs
+ * can be looked at meanwhile, which costs a ping to a relay.
+ */
+export function isDoubtful(beat: Heartbeat, rttMs: number, now: number): boolean {
+  return now - (beat.awaitingSince ?? now) >= suspectAfterMs(rttMs) / 2
+}
+
 export type Vital = 'sound' | 'suspect' | 'dead'
 
 export function vitalOf(beat: Heartbeat, rttMs: number, now: number): Vital {
@@ -87,14 +95,15 @@ export function pingDue(beat: Heartbeat, busy: boolean, now: number): boolean {
 export function nextCheckMs(beat: Heartbeat, busy: boolean, rttMs: number, now: number): number {
   const period = busy ? BUSY_PING_MS : IDLE_PING_MS
   const ping = Math.max(beat.pingedAt, busy ? 0 : beat.heardAt) + period - now
-  const silence = untilMs(beat.awaitingSince, suspectAfterMs(rttMs), DEAD_MS, now)
-  const stall = untilMs(beat.unansweredSince, stalledAfterMs(beat, rttMs), STALLED_DEAD_MS, now)
+  const suspectMs = suspectAfterMs(rttMs)
+  const silence = untilMs(beat.awaitingSince, [suspectMs / 2, suspectMs, DEAD_MS], now)
+  const stall = untilMs(beat.unansweredSince, [stalledAfterMs(beat, rttMs), STALLED_DEAD_MS], now)
   return Math.max(Math.min(ping, silence, stall), 20)
 }
 
-/** Milliseconds until the first of two ages is reached, or the second where the first is over. */
-function untilMs(since: number | undefined, firstMs: number, secondMs: number, now: number): number {
+/** Milliseconds until the next of these ages, in rising order, is reached; not positive when the last one is over. */
+function untilMs(since: number | undefined, ages: readonly number[], now: number): number {
   if (since === undefined) return Number.POSITIVE_INFINITY
   const age = now - since
-  return (age < firstMs ? firstMs : secondMs) - age
+  return (ages.find(next => age < next) ?? ages.at(-1) ?? 0) - age
 }

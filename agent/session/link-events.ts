@@ -12,7 +12,7 @@ export interface LinkEvents {
   /** The frame's payload is overwritten afterwards. */
   onDatagram(link: PathLink, frame: Frame): void
   onWritable(link: PathLink): void
-  /** Suspect or sound again. */
+  /** Doubtful, suspect or sound again. */
   onVital(link: PathLink): void
   onDown(link: PathLink, reason: CulvertError): void
   /** The peer has ended the session. */

@@ -119,6 +119,11 @@ export class PathLink implements PathView {
     return this.#pulse.suspect
   }
 
+  /** It may soon be suspect. */
+  get doubtful(): boolean {
+    return this.#pulse.doubtful
+  }
+
   get down(): boolean {
     return this.#down
   }

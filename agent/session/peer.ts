@@ -250,10 +250,10 @@ export class Peer {
     this.#settleLater(session)
     if (isDirect(active)) this.#direct?.onDirect()
     else this.#direct?.onRelayed()
-    if (active.suspect) {
-      this.#context.onSuspect()
-      this.#caller.call(false)
-    }
+    // What a call would need is looked at while there is still hope.
+    if (active.doubtful && session.streamCount > 0) this.#context.rendezvous().ask()
+    if (active.doubtful || active.suspect) this.#context.onSuspect()
+    if (active.suspect) this.#caller.call(false)
     this.#wake()
     this.#context.onChange()
   }

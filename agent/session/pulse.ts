@@ -3,6 +3,7 @@ import {
   answered,
   type Heartbeat,
   heard,
+  isDoubtful,
   isRelieved,
   nextCheckMs,
   pingDue,
@@ -19,7 +20,7 @@ export interface PulseOptions {
   readonly rttMs: () => number
   /** A ping is due; whoever sends it says so by `pinged`. Not before the peer's hello. */
   readonly onPingDue: () => void
-  /** Suspect or sound again. */
+  /** Doubtful, suspect or sound again. */
   readonly onVital: () => void
   readonly onDead: (silentMs: number) => void
 }
@@ -28,6 +29,7 @@ export interface PulseOptions {
 export class Pulse {
   readonly #options: PulseOptions
   #beat: Heartbeat
+  #doubtful = false
   #suspectAt: number | undefined
   #timer: Timer | undefined
   #timerAt = 0
@@ -37,6 +39,11 @@ export class Pulse {
   constructor(options: PulseOptions) {
     this.#options = options
     this.#beat = startHeartbeat(options.clock.now())
+  }
+
+  /** Nothing came for half as long as makes it suspect. */
+  get doubtful(): boolean {
+    return this.#doubtful
   }
 
   get suspect(): boolean {
@@ -57,6 +64,7 @@ export class Pulse {
 
   /** So many bytes came. */
   heard(bytes: number): void {
+    this.#doubtful = false
     this.#beat = heard(this.#beat, this.#options.clock.now(), bytes)
   }
 
@@ -109,10 +117,11 @@ export class Pulse {
       onDead(Math.round(now - this.#beat.heardAt))
       return
     }
-    if (vital === 'suspect' && this.#suspectAt === undefined) {
-      this.#suspectAt = now
-      onVital()
-    }
+    const doubted = this.#doubtful
+    this.#doubtful = isDoubtful(this.#beat, rttMs(), now)
+    const suspected = vital === 'suspect' && this.#suspectAt === undefined
+    if (suspected) this.#suspectAt = now
+    if (suspected || (this.#doubtful && !doubted)) onVital()
     if (this.#stopped) return
     if (this.#mayPing && pingDue(this.#beat, busy(), now)) onPingDue()
     else this.arm()

@@ -28,7 +28,7 @@ export interface SessionEvents {
   onProbeSecret(secret: Uint8Array): void
   onIce(attempt: number, signal: IceSignal): void
   onPunch(attempt: number, signal: PunchSignal): void
-  /** A path became ready, suspect, sound or was lost (then with which and why), or another one is in use now. */
+  /** A path became ready, doubtful, suspect, sound or was lost (then with which and why), or another one is in use now. */
   onPaths(lost?: LostPath): void
   /** The number of streams went from or to zero. */
   onBusy(busy: boolean): void

@@ -3,6 +3,7 @@ import { Rendezvous } from '../../agent/rendezvous/rendezvous.ts'
 import { systemClock } from '../../common/platform/clock.ts'
 import { generateKeyPair } from '../../common/platform/ed25519.ts'
 import { createLog } from '../../common/platform/log.ts'
+import { listInterfaceAddresses } from '../../common/platform/network-interfaces.ts'
 import { systemRandom } from '../../common/platform/random.ts'
 import { parsePeerId } from '../../common/wire/peer-id.ts'
 import { Bulk } from './bulk.ts'
@@ -22,8 +23,8 @@ const rendezvous: Rendezvous = new Rendezvous({
   random: systemRandom,
   log: createLog({ level: 'error', style: 'words', write: text => process.stderr.write(text) }),
   software: 'bench',
-
   instance: systemRandom.bytes(8),
+  addresses: () => listInterfaceAddresses().map(({ address }) => address),
   isTrusted: () => true,
   onCall: call => void call.attach(never).then(({ socket }) => bulk.accept(socket)),
   onPresence: () => undefined,

@@ -90,6 +90,7 @@ export async function startLoopbackPeer(options: LoopbackPeerOptions): Promise<L
     log,
     software: 'test',
     instance: systemRandom.bytes(8),
+    addresses: () => ['127.0.0.1'],
     isTrusted: id => trusted.has(id),
     onCall: call => {
       if (options.beforeAnswer) void options.beforeAnswer().then(() => peers.answer(call))

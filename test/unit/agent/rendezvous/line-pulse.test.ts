@@ -52,6 +52,22 @@ test('a line that somebody waits for has less time, also for a ping under way', 
   t.deepEqual(deaths, ['no answer to a ping in 1000 ms'])
 })
 
+test('a line that was asked in time is known to be dead when somebody waits for it', t => {
+  const { clock, pings, deaths, pulse } = scene()
+  pulse.ask()
+  t.deepEqual(pings, [], 'not before it is up')
+  pulse.start(25_000)
+  pulse.pong()
+  pulse.ask()
+  pulse.ask()
+  t.is(pings.length, 2)
+  clock.advance(500)
+  t.deepEqual(deaths, [])
+  pulse.askSoon()
+  clock.advance(0)
+  t.deepEqual(deaths, ['no answer to a ping in 500 ms'])
+})
+
 test('a line that is found dead while it is asked leaves no timer', t => {
   const clock = new FakeClock()
   const pulse: LinePulse = new LinePulse({ clock, ping: () => pulse.stop(), onDead: () => t.fail() })

@@ -4,6 +4,7 @@ import {
   afterFailure,
   afterNetworkChange,
   afterWelcome,
+  hurriedDelayMs,
   hurriedPongMs,
   hurryMs,
   initialReconnect,
@@ -72,6 +73,10 @@ test('a welcome ends the count of failures', t => {
 test('somebody who waits has a relay dialled every second, or as rarely as its relay wished', t => {
   t.is(hurryMs(afterWelcome(300)), 1_000)
   t.is(hurryMs(afterWelcome(8_000)), 8_000)
+})
+
+test('a line that was found dead while somebody waits is dialled at once, but not by all in one instant', t => {
+  t.deepEqual([0, 0.5].map(hurriedDelayMs), [0, 50])
 })
 
 test('a line that is asked in a hurry has four round trips, half a second at least', t => {

@@ -14,7 +14,7 @@ function watched({ busy = false } = {}) {
       seen.push('ping')
       pulse.pinged()
     },
-    onVital: () => seen.push(pulse.suspect ? 'suspect' : 'sound'),
+    onVital: () => seen.push(pulse.suspect ? 'suspect' : pulse.doubtful ? 'doubtful' : 'sound'),
     onDead: silentMs => {
       seen.push(`dead after ${silentMs} ms`)
       pulse.stop()
@@ -23,11 +23,11 @@ function watched({ busy = false } = {}) {
   return { clock, seen, pulse }
 }
 
-test('a path that never answers our hello is suspect, then dead, and is not pinged', t => {
+test('a path that never answers our hello is doubtful, suspect, then dead, and is not pinged', t => {
   const { clock, seen, pulse } = watched()
   pulse.sent()
   clock.advance(DEAD_MS)
-  t.deepEqual(seen, ['suspect', `dead after ${DEAD_MS} ms`])
+  t.deepEqual(seen, ['doubtful', 'suspect', `dead after ${DEAD_MS} ms`])
   t.is(clock.timers, 0)
 })
 
@@ -56,10 +56,25 @@ test('a suspect path is sound again by an answer, not by what else it carries', 
   clock.advance(1_000)
   pulse.heard(100)
   pulse.relieve()
-  t.deepEqual(seen, ['suspect'])
+  t.deepEqual(seen, ['doubtful', 'suspect'])
   pulse.answered()
   pulse.relieve()
-  t.deepEqual(seen, ['suspect', 'sound'])
+  t.deepEqual(seen, ['doubtful', 'suspect', 'sound'])
+})
+
+test('a doubt is told half way to suspicion, once, and whatever comes ends it', t => {
+  const { clock, seen, pulse } = watched()
+  pulse.sent()
+  clock.advance(499)
+  t.deepEqual(seen, [])
+  clock.advance(500)
+  t.deepEqual(seen, ['doubtful'])
+  pulse.heard(1)
+  t.false(pulse.doubtful)
+  pulse.answered()
+  pulse.sent()
+  clock.advance(500)
+  t.deepEqual(seen, ['doubtful', 'doubtful'])
 })
 
 test('a path that was left is not watched any more', t => {
