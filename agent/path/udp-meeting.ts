@@ -18,12 +18,15 @@ import type { ProbeBudget, ProbeVerdict } from '../nat/probe-budget.ts'
 import type { UdpPort } from '../nat/udp-port.ts'
 import type { Path } from './path.ts'
 import type { Sealer } from './seal.ts'
+import { isNominationFull, UdxNomination } from './udx/udx-nomination.ts'
 import { sealUdxPath, type UdxPair } from './udx/udx-path.ts'
 
-/** A nomination, or its answer, may be lost. */
-const NOMINATE_MS = 50
 /** Answers to one peer in one search; each is hardly larger than its question. */
 const MAX_ANSWERS = 2_000
+/** An honest peer nominates once, and once more with small packets. */
+const MAX_STREAMS = 4
+/** Where an answer comes from a port that nothing was sent to. */
+const UNKNOWN_RTT_MS = 400
 
 export interface UdpMeetingOptions {
   readonly peer: PeerId
@@ -38,12 +41,10 @@ export interface UdpMeetingOptions {
   readonly signal: AbortSignal
 }
 
-/** A port of ours and the other end that was heard there, with the stream that is to run between them. */
+/** A port of ours and the other end that was heard there. */
 interface Pair {
   readonly port: UdpPort
   readonly remote: Endpoint
-  readonly stream: UdxStream
-  connected: boolean
 }
 
 /**
@@ -58,15 +59,27 @@ export class UdpMeeting {
   readonly #path = Promise.withResolvers<Path>()
   readonly #ports = new Set<UdpPort>()
   readonly #transaction: Uint8Array
-  readonly #cookie: Uint8Array
+  readonly #nomination: UdxNomination
+  /** When each port of the peer was sent a check last. */
+  readonly #checkedAt = new Map<number, number>()
   #pair: Pair | undefined
   #answers = 0
+  #streams = 0
 
   constructor(options: UdpMeetingOptions) {
     this.#options = options
     this.#transaction = options.random.bytes(PROBE_ID_BYTES)
-    this.#cookie = options.random.bytes(PROBE_ID_BYTES)
     this.#limit = deadline(options.clock, options.forMs, options.signal)
+    this.#nomination = new UdxNomination({
+      clock: options.clock,
+      random: options.random,
+      signal: this.#limit.signal,
+      budget: {
+        takeProbeAnswer: () => this.#answers++ < MAX_ANSWERS,
+        takeUdpOffer: () => this.#streams++ < MAX_STREAMS,
+      },
+      send: (message, to, port, bytes) => this.#send(port, to, message, bytes),
+    })
     this.#limit.signal.addEventListener('abort', () => this.#onLimit(), { once: true })
     this.#path.promise.catch(() => undefined)
   }
@@ -95,6 +108,8 @@ export class UdpMeeting {
   check(port: UdpPort, remote: Endpoint): ProbeVerdict {
     const verdict = this.#options.budget.take(port.local.port, remote)
     if (verdict === 'send') {
+      // The budget bounds what is remembered, too.
+      if (this.#options.decides) this.#checkedAt.set(remote.port, this.#options.clock.now())
       this.#send(port, remote, { kind: 'check', transaction: this.#transaction, aimedAt: remote.port })
     }
     return verdict
@@ -106,20 +121,21 @@ export class UdpMeeting {
 
   #receive(port: UdpPort, bytes: Buffer, from: Endpoint): void {
     const { keys, decides } = this.#options
-    if (!probeTag(bytes)?.equals(keys.receive.tag)) return
+    if (!this.#ports.has(port) || !probeTag(bytes)?.equals(keys.receive.tag)) return
     const message = openProbe(keys.receive, bytes)
     switch (message?.kind) {
       case 'check':
         this.#answer(port, from, message.transaction)
         return
       case 'answer':
-        if (decides && sameBytes(message.transaction, this.#transaction)) this.#nominate(port, from, message.cookie)
+        if (decides && sameBytes(message.transaction, this.#transaction))
+          void this.#nominate(port, from, message.cookie)
         return
       case 'nominate':
-        if (!decides && sameBytes(message.cookie, this.#cookie)) this.#accept(port, from, message)
+        if (!decides && isNominationFull(message, bytes.length)) this.#accept(port, from, message)
         return
       case 'nominated':
-        if (decides && sameBytes(message.transaction, this.#transaction)) this.#connect(port, from, message.stream)
+        if (decides) this.#nomination.answered(message, from)
         return
       case undefined:
         return
@@ -130,82 +146,65 @@ export class UdpMeeting {
 
   #answer(port: UdpPort, from: Endpoint, transaction: Uint8Array): void {
     if (this.#answers++ >= MAX_ANSWERS) return
-    this.#send(port, from, { kind: 'answer', transaction, cookie: this.#cookie, seen: from })
+    this.#send(port, from, { kind: 'answer', transaction, cookie: this.#nomination.cookie, seen: from })
     // As RFC 8445 §7.3.1.4: where a check came from is worth one of ours.
     if (this.#options.decides && !this.over.aborted) this.check(port, from)
   }
 
-  #nominate(port: UdpPort, remote: Endpoint, cookie: Uint8Array): void {
-    const pair = this.#take(port, remote)
-    if (!pair) return
-    const again = () => {
-      if (pair.connected || this.#limit.signal.aborted || !this.#ports.has(port)) return
-      const { id } = pair.stream
-      this.#send(port, remote, { kind: 'nominate', transaction: this.#transaction, cookie, stream: id, small: false })
-      this.#options.clock.after(NOMINATE_MS, again)
-    }
-    again()
-  }
-
-  #accept(port: UdpPort, from: Endpoint, { transaction, stream }: Extract<ProbeMessage, { kind: 'nominate' }>): void {
-    this.#take(port, from)
-    this.#connect(port, from, stream)
-    const pair = this.#pairOf(port, from)
-    if (pair?.connected) this.#send(port, from, { kind: 'nominated', transaction, stream: pair.stream.id })
-  }
-
-  /** Settles on the pair; undefined when there is one already. */
-  #take(port: UdpPort, remote: Endpoint): Pair | undefined {
-    if (this.#pair || !this.#ports.has(port)) return undefined
+  /** The first pair that answers is taken. */
+  async #nominate(port: UdpPort, endpoint: Endpoint, cookie: Uint8Array): Promise<void> {
+    if (this.#pair || this.over.aborted) return
+    const pair = { port, remote: endpoint }
+    this.#take(pair)
+    const now = this.#options.clock.now()
+    const rttMs = now - (this.#checkedAt.get(endpoint.port) ?? now - UNKNOWN_RTT_MS)
     try {
-      const stream = port.openStream(this.#options.random)
-      stream.on('error', () => undefined)
-      this.#pair = { port, remote, stream, connected: false }
-      this.#over.abort()
-      return this.#pair
+      await this.#seal(pair, await this.#nomination.nominate({ endpoint, answer: { rttMs, cookie } }, port))
     } catch (thrown) {
-      this.#settle(asCulvertError(thrown, 'io', 'a UDX stream'))
-      return undefined
+      this.#settle(asCulvertError(thrown, 'peer-unreachable', 'the pair of ports that met'))
     }
   }
 
-  #pairOf(port: UdpPort, remote: Endpoint): Pair | undefined {
-    const pair = this.#pair
-    return pair?.port === port && sameEndpoint(pair.remote, remote) ? pair : undefined
-  }
-
-  #connect(port: UdpPort, remote: Endpoint, remoteStream: number): void {
-    const pair = this.#pairOf(port, remote)
-    if (!pair || pair.connected || this.#limit.signal.aborted) return
-    pair.connected = true
+  #accept(port: UdpPort, from: Endpoint, message: Extract<ProbeMessage, { kind: 'nominate' }>): void {
+    const pair = this.#pair ?? { port, remote: from }
+    if (pair.port !== port || !sameEndpoint(pair.remote, from) || this.#limit.signal.aborted) return
+    let stream: UdxStream | undefined
     try {
-      pair.stream.connect(remoteStream, remote)
+      stream = this.#nomination.accept(message, from, port)
     } catch (thrown) {
       this.#settle(asCulvertError(thrown, 'io', 'a UDX stream'))
       return
     }
-    void this.#seal(pair)
+    if (!stream) return
+    this.#take(pair)
+    const number = this.#streams
+    this.#seal(pair, stream).catch((thrown: unknown) => {
+      // Another one with small packets may have taken its place.
+      if (number === this.#streams)
+        this.#settle(asCulvertError(thrown, 'peer-unreachable', 'the pair of ports that met'))
+    })
   }
 
-  async #seal({ port, remote, stream }: Pair): Promise<void> {
+  #take(pair: Pair): void {
+    this.#pair = pair
+    this.#over.abort()
+  }
+
+  async #seal({ port, remote }: Pair, stream: UdxStream): Promise<void> {
     const { sealer, peer, decides, signal } = this.#options
     // Who has met has time for the handshake.
     this.#limit.done()
-    try {
-      // The deciding side hears last that the other one is connected, so it is the one that may write first.
-      const role = decides ? 'client' : 'server'
-      const pair: UdxPair = { peer, port, remote, stream, how: 'punched', local: port.local, role }
-      const path = await sealUdxPath(pair, { sealer, signal })
-      if (!this.#ports.delete(port)) {
-        path.stream.destroy()
-        return
-      }
-      path.stream.once('close', () => void port.close())
-      this.#path.resolve(path)
-      this.#settle(undefined)
-    } catch (thrown) {
-      this.#settle(asCulvertError(thrown, 'peer-unreachable', 'the pair of ports that met'))
+    // The deciding side hears last that the other one is connected, so it is the one that may write first.
+    const role = decides ? 'client' : 'server'
+    const pair: UdxPair = { peer, port, remote, stream, how: 'punched', local: port.local, role }
+    const path = await sealUdxPath(pair, { sealer, signal })
+    if (!this.#ports.delete(port)) {
+      path.stream.destroy()
+      return
     }
+    path.stream.once('close', () => void port.close())
+    this.#path.resolve(path)
+    this.#settle(undefined)
   }
 
   #onLimit(): void {
@@ -222,8 +221,8 @@ export class UdpMeeting {
     this.#ports.clear()
   }
 
-  #send(port: UdpPort, remote: Endpoint, message: ProbeMessage): void {
+  #send(port: UdpPort, remote: Endpoint, message: ProbeMessage, bytes?: number): void {
     const { keys, random } = this.#options
-    port.send(sealProbe(keys.send, random.bytes(PROBE_NONCE_BYTES), message), remote)
+    if (this.#ports.has(port)) port.send(sealProbe(keys.send, random.bytes(PROBE_NONCE_BYTES), message, bytes), remote)
   }
 }

@@ -35,9 +35,9 @@ import {
   pairToNominate,
   startProbeRun,
 } from '../path/udx/probe-run.ts'
+import { isNominationFull, UdxNomination } from '../path/udx/udx-nomination.ts'
 import { sealUdxPath } from '../path/udx/udx-path.ts'
 import type { AttemptBudget } from './attempt-budget.ts'
-import { isNominationFull, UdxNomination } from './udx-nomination.ts'
 
 /** Between two packets, so that a burst does not fill the queue of a slow uplink. */
 const PACE_MS = 5

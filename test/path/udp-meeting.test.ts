@@ -99,6 +99,35 @@ test('a check that comes to the deciding side is worth one of its own', async t 
   far.stream.destroy()
 })
 
+for (const [words, mostBytes] of [
+  ['full ones, where they pass', 1_172],
+  ['small ones, where full ones vanish', 1_171],
+] as const) {
+  test(`two ports that met agree on the size of packets: ${words}`, async t => {
+    const { side } = scene()
+    const easy = side(ALICE, BOB, true)
+    const hard = side(BOB, ALICE, false)
+    const ports = [...(await openInto(easy, 1)), ...(await openInto(hard, 1))]
+    const lengths: number[] = []
+    for (const port of ports) {
+      const send = port.send.bind(port)
+      port.send = (bytes, to) => {
+        lengths.push(bytes.length)
+        if (bytes.length <= mostBytes) send(bytes, to)
+      }
+    }
+    const [own, port] = ports
+    if (!own || !port) throw new Error('no port')
+    hard.check(port, own.local)
+    const [near, far] = await Promise.all([easy.path, hard.path])
+    t.true(lengths.includes(1_172), 'a nomination of full size was tried')
+    near.stream.write('over the pair that met')
+    t.is(String(...(await once(far.stream, 'data'))), 'over the pair that met')
+    near.stream.destroy()
+    await once(far.stream, 'close')
+  })
+}
+
 test('whoever knows the port but not the secret finds nobody there', async t => {
   const { side, stop } = scene()
   const easy = side(ALICE, BOB, true)

@@ -1,13 +1,11 @@
-import { CulvertError } from '../../common/errors.ts'
-import { type Clock, pause } from '../../common/platform/clock.ts'
-import type { Random } from '../../common/platform/random.ts'
-import type { UdxStream } from '../../common/platform/udx-stream.ts'
-import { sameBytes } from '../../common/wire/bytes.ts'
-import { type Endpoint, formatEndpoint, sameEndpoint } from '../../common/wire/endpoint.ts'
-import { PROBE_ID_BYTES, type ProbeMessage } from '../../common/wire/probe.ts'
-import type { UdpPort } from '../nat/udp-port.ts'
-import type { AnsweredTarget } from '../path/udx/probe-run.ts'
-import type { AttemptBudget } from './attempt-budget.ts'
+import { CulvertError } from '../../../common/errors.ts'
+import { type Clock, pause } from '../../../common/platform/clock.ts'
+import type { Random } from '../../../common/platform/random.ts'
+import type { UdxStream } from '../../../common/platform/udx-stream.ts'
+import { sameBytes } from '../../../common/wire/bytes.ts'
+import { type Endpoint, formatEndpoint, sameEndpoint } from '../../../common/wire/endpoint.ts'
+import { PROBE_ID_BYTES, type ProbeMessage } from '../../../common/wire/probe.ts'
+import type { UdpPort } from '../../nat/udp-port.ts'
 
 /** A packet of UDX at its first size, 1,200 bytes with IPv4: where this is lost, so would be the stream. */
 const FULL_BYTES = 1_172
@@ -22,9 +20,16 @@ type Nominated = Extract<ProbeMessage, { kind: 'nominated' }>
 export interface NominationContext {
   readonly clock: Clock
   readonly random: Random
-  readonly budget: AttemptBudget
+  /** What the peer may have us do. */
+  readonly budget: { takeUdpOffer(): boolean; takeProbeAnswer(): boolean }
   readonly signal: AbortSignal
   send(message: ProbeMessage, to: Endpoint, port: UdpPort, bytes?: number): void
+}
+
+/** Where the peer answered a check of ours. */
+export interface AnsweredEnd {
+  readonly endpoint: Endpoint
+  readonly answer: { readonly rttMs: number; readonly cookie: Uint8Array }
 }
 
 /** Our answer to a full one is as long, and goes where it came from, which may be forged: it must not be the longer one. */
@@ -51,7 +56,7 @@ export class UdxNomination {
   }
 
   /** The leading side: proposes a pair until the peer takes it. The stream is connected; so is the peer's end of it. */
-  async nominate(pair: AnsweredTarget, port: UdpPort): Promise<UdxStream> {
+  async nominate(pair: AnsweredEnd, port: UdpPort): Promise<UdxStream> {
     const { random, clock, signal, send } = this.#context
     const stream = port.openStream(random)
     const { endpoint, answer } = pair
