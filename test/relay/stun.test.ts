@@ -8,6 +8,7 @@ import { openUdpSocket } from '../../common/platform/udp-socket.ts'
 import type { Endpoint } from '../../common/wire/endpoint.ts'
 import { decodeStun, encodeStun, STUN_TRANSACTION_BYTES, type StunMessage } from '../../common/wire/stun.ts'
 import { hasIpv6 } from '../ipv6.ts'
+import { quietPort } from '../quiet-port.ts'
 import { readAll } from './bytes.ts'
 import { pipeBetween, testAgent } from './test-agent.ts'
 import { testRelay } from './test-relay.ts'
@@ -212,7 +213,7 @@ test('a STUN port that is in use at the start is waited for, then taken', async 
 })
 
 test('a relay that goes lets go of every port at once, while its last pipes finish', async t => {
-  const options = { ...two, admin: '127.0.0.1:0' }
+  const options = { ...two, listen: `127.0.0.1:${await quietPort()}`, admin: `127.0.0.1:${await quietPort()}` }
   const { relay } = await testRelay(t, options, { timing: { drainMs: 60_000 } })
   const [a, b] = await Promise.all([testAgent(relay.http), testAgent(relay.http)])
   const [left, right] = await pipeBetween(relay.http, a, b)
@@ -220,11 +221,7 @@ test('a relay that goes lets go of every port at once, while its last pipes fini
   const stopping = relay.stop().then(() => {
     stopped = true
   })
-  const again = {
-    listen: `127.0.0.1:${relay.http.port}`,
-    admin: `127.0.0.1:${relay.admin?.port}`,
-    stun: { ...two.stun, port: relay.stunPorts?.[0] ?? 0 },
-  }
+  const again = { ...options, stun: { ...two.stun, port: relay.stunPorts?.[0] ?? 0 } }
   const next = await testRelay(t, again)
   t.deepEqual(next.relay.stunPorts, relay.stunPorts)
   t.false(stopped)
