@@ -3,7 +3,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { CulvertError, reasonOf, systemCodeOf } from '../common/errors.ts'
 import { systemClock } from '../common/platform/clock.ts'
-import { createLog } from '../common/platform/log.ts'
+import { createLog, logStyle } from '../common/platform/log.ts'
 import { type InterfaceAddress, listInterfaceAddresses } from '../common/platform/network-interfaces.ts'
 import { systemRandom } from '../common/platform/random.ts'
 import { addressScope, type Endpoint, formatEndpoint } from '../common/wire/endpoint.ts'
@@ -33,8 +33,8 @@ export async function checkRelayConfig(file: string): Promise<void> {
 
 export async function runRelay(command: RelayCommand, signal: AbortSignal): Promise<void> {
   const { file, options } = await findOptions(command.configFile)
-  const style = process.env.JOURNAL_STREAM === undefined ? 'words' : 'journal'
-  const log = createLog({ level: options.log.level, style, write: command.stderr })
+  const style = logStyle(process.env, systemClock)
+  const log = createLog({ level: options.log.level, ...style, write: command.stderr })
   const key = await loadRelayKey(options.stateDir)
   const relay = await startRelay(options, { clock: systemClock, random: systemRandom, log, key })
   const reload = async () => {

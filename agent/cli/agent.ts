@@ -1,5 +1,6 @@
+import { systemClock } from '../../common/platform/clock.ts'
 import { restCompilers } from '../../common/platform/engine.ts'
-import { createLog } from '../../common/platform/log.ts'
+import { createLog, logStyle } from '../../common/platform/log.ts'
 import { formatFault } from '../config/config-fault.ts'
 import { ConfigError, loadConfig } from '../config/load-config.ts'
 import { ownIdFaults } from '../config/parse-config.ts'
@@ -21,8 +22,8 @@ export async function run(args: Arguments, io: CommandIo): Promise<number> {
   const faults = own ? ownIdFaults(config, own.id) : []
   if (faults.length > 0) throw new ConfigError(configPath, faults)
 
-  const style = io.env.JOURNAL_STREAM === undefined ? 'words' : 'journal'
-  const log = createLog({ level: config.log.level, style, write: io.err })
+  const style = logStyle(io.env, systemClock)
+  const log = createLog({ level: config.log.level, ...style, write: io.err })
   for (const warning of warnings) log.warn(`${configPath}: ${formatFault(warning)}`)
   const { runAgent } = await import('../agent.ts')
   const reload = (listener: () => void) => void onReload.push(listener)

@@ -22,16 +22,24 @@ export interface LogOptions {
   readonly write: (line: string) => void
   /** journald reads the severity from a `<3>` prefix (sd-daemon(3)); a terminal wants words. */
   readonly style: 'journal' | 'words'
+  /** What dates each line of words; journald dates them by itself. */
+  readonly clock?: Pick<Clock, 'wallNow'>
+}
+
+/** How lines are to look for whoever reads this process's stderr: journald says that it does (systemd.exec(5)). */
+export function logStyle(environment: NodeJS.ProcessEnv, clock: Clock): Pick<LogOptions, 'style' | 'clock'> {
+  return environment.JOURNAL_STREAM === undefined ? { style: 'words', clock } : { style: 'journal' }
 }
 
 const PRIORITY: Readonly<Record<LogLevel, number>> = { error: 3, warn: 4, info: 6, debug: 7 }
 
-/** A log that writes `level area: message key=value ...` lines. The level can be changed while it runs. */
+/** A log that writes `level area: message key=value ...` lines, with the time (UTC, ISO 8601) before them if there is a clock. The level can be changed while it runs. */
 export function createLog(options: LogOptions): Log & { setLevel(level: LogLevel): void } {
   let limit = LOG_LEVELS.indexOf(options.level)
   const write = (level: LogLevel, area: string, message: string, fields: LogFields | undefined) => {
     if (LOG_LEVELS.indexOf(level) > limit) return
-    const head = options.style === 'journal' ? `<${PRIORITY[level]}>` : `${level.padEnd(5)} `
+    const time = options.clock ? `${new Date(options.clock.wallNow()).toISOString()} ` : ''
+    const head = options.style === 'journal' ? `<${PRIORITY[level]}>` : `${time}${level.padEnd(5)} `
     options.write(`${head}${area === '' ? '' : `${area}: `}${oneLine(message)}${formatFields(fields)}\n`)
   }
   const at = (area: string): Log => ({

@@ -26,7 +26,7 @@ async function startAgent(t: ExecutionContext, env = {}) {
 
 test.serial('an agent answers, reads its config again on SIGHUP, and ends with 0 on SIGTERM', async t => {
   const { home, file, child, lineWith } = await startAgent(t)
-  t.regex(await lineWith('agent ready'), /^info {2}agent ready id=[a-z2-7]{52} name=attic/)
+  t.regex(await lineWith('agent ready'), /^\S+Z info {2}agent ready id=[a-z2-7]{52} name=attic/)
   const status = JSON.parse((await culvert(['status', '--json', '--config', file])).out)
   t.is(status.peer.name, 'attic')
   t.is(status.peer.id, JSON.parse((await culvert(['id', '--json', '--config', file])).out).id)

@@ -41,7 +41,7 @@ test('prints the line for an agent’s config, keeps its key, and stops', async 
   const printed: unknown = JSON.parse(out())
   t.deepEqual(printed, { url: `http://127.0.0.1:${relay.http.port}`, id: relay.id })
   t.is(parsePeerId(relay.id), relay.id)
-  t.regex(err(), /^info {2}relay ready http=127\.0\.0\.1:\d+ stun=off splice=fast\n$/)
+  t.regex(err(), /^\S+Z info {2}relay ready http=127\.0\.0\.1:\d+ stun=off splice=fast\n$/)
   t.is(statSync(join(dir, 'state', 'relay.key')).mode & 0o777, 0o600)
   const { line } = await testAgent(relay.http)
   stop.abort()

@@ -1,6 +1,6 @@
 import test from 'ava'
 import fc from 'fast-check'
-import { createLog, createRateGate, LOG_LEVELS, type LogOptions } from '../../../../common/platform/log.ts'
+import { createLog, createRateGate, LOG_LEVELS, type LogOptions, logStyle } from '../../../../common/platform/log.ts'
 import { FakeClock } from '../../fake-clock.ts'
 
 function capture(options: Partial<LogOptions> = {}) {
@@ -25,6 +25,16 @@ test('for journald the level is a number that it understands', t => {
   const { lines, log } = capture({ style: 'journal' })
   for (const level of LOG_LEVELS) log[level]('x')
   t.deepEqual(lines, ['<3>x\n', '<4>x\n', '<6>x\n', '<7>x\n'])
+})
+
+test('outside journald, which dates lines itself, each begins with the time', t => {
+  const clock = new FakeClock()
+  const { lines, log } = capture(logStyle({}, clock))
+  log.info('ready')
+  t.deepEqual(lines, ['2023-11-14T22:13:20.000Z info  ready\n'])
+  const journal = capture(logStyle({ JOURNAL_STREAM: '8:1' }, clock))
+  journal.log.info('ready')
+  t.deepEqual(journal.lines, ['<6>ready\n'])
 })
 
 test('what is below the level is not written, and the level can change', t => {
