@@ -12,20 +12,20 @@ export interface PingSummary {
   readonly count: number
   readonly received: number
   readonly lossPct: number
-  readonly rttMs: RoundTrips
-  /** The path of the last reply. */
-  readonly path: PingReply['path']
+  /** Null without an answer. */
+  readonly rttMs: RoundTrips | null
+  /** The path of the last reply; null without one. */
+  readonly path: PingReply['path'] | null
   /** How often an answer took another path than the one before. */
   readonly pathChanges: number
   readonly replies: readonly PingResult[]
 }
 
-/** Sums up results, at least one of which is an answer. */
+/** Sums up results, at least one. */
 export function pingSummary(peer: string, replies: readonly PingResult[]): PingSummary {
   const answers = replies.filter(reply => 'rttMs' in reply)
   const rttMs = roundTrips(answers.map(answer => answer.rttMs))
-  const path = answers.at(-1)?.path
-  if (!path || !rttMs) throw new RangeError('a summary needs an answer')
+  const path = answers.at(-1)?.path ?? null
   const pathChanges = answers.filter((answer, i) => i > 0 && !samePath(answer.path, answers[i - 1]?.path)).length
   const lossPct = Math.round((1 - answers.length / replies.length) * 1000) / 10
   return { peer, count: replies.length, received: answers.length, lossPct, rttMs, path, pathChanges, replies }

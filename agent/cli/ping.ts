@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { CulvertError, type ErrorCode } from '../../common/errors.ts'
 import { isPeerText } from '../config/name.ts'
 import type { ControlClient } from '../control/control-client.ts'
+import { errorBody } from '../control/control-error.ts'
 import type { PingReply } from '../control/control-target.ts'
 import { formatPath } from '../control/format-status.ts'
 import type { Arguments, CommandIo } from './command.ts'
@@ -55,16 +56,16 @@ export async function run(args: Arguments, io: CommandIo): Promise<number> {
     }
     last = path
   }
-  if (!last) {
-    if (!lost || json) throw lost ?? new CulvertError('aborted', 'stopped before the first answer')
-    // Why is on the page already, once for each.
-    io.out(`0 of ${results.length} answered\n`)
-    return exitCodeOf(lost.code)
-  }
+  if (!last && !lost) throw new CulvertError('aborted', 'stopped before the first answer')
   const summary = pingSummary(peer, results)
-  if (json) printJson(io, summary)
-  else io.out(line(formatSummary(summary)))
-  return EXIT_DONE
+  const failure = last ? undefined : lost
+  if (json) {
+    printJson(io, failure ? { ...summary, ...errorBody(failure) } : summary)
+    if (failure) io.err(line(`culvert: ${failure.message}`))
+  } else {
+    io.out(line(formatSummary(summary)))
+  }
+  return failure ? exitCodeOf(failure.code) : EXIT_DONE
 }
 
 /** Undefined when the command was stopped meanwhile. */
@@ -82,7 +83,9 @@ async function pingOnce(
   }
 }
 
+/** Why nothing was answered is on the page already, once for each. */
 function formatSummary({ count, received, lossPct, rttMs, pathChanges }: PingSummary): string {
+  if (!rttMs) return `0 of ${count} answered`
   const moves = pathChanges === 0 ? '' : `, ${pathChanges} ${pathChanges === 1 ? 'change' : 'changes'} of path`
   const { min, avg, max } = rttMs
   return `${received} of ${count} answered (${lossPct} % lost), ${min} / ${avg} / ${max} ms (least, mean, most)${moves}`

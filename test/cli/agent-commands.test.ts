@@ -113,6 +113,29 @@ test.serial('exit codes tell why a peer cannot be had', async t => {
   t.is((await culvert(['connect', 'laptop'], env)).code, 2)
 })
 
+test.serial('ping --json without an answer prints the same document as with one, and the error', async t => {
+  const { socketPath } = await createScene(t)
+  const { code, out, err } = await culvert(['ping', 'tv', '--count', '2', '--json'], { CULVERT_SOCKET: socketPath })
+  t.is(code, 3)
+  const { replies, error, ...summary } = JSON.parse(out)
+  t.deepEqual(summary, {
+    peer: 'tv',
+    count: 2,
+    received: 0,
+    lossPct: 100,
+    rttMs: null,
+    path: null,
+    pathChanges: 0,
+  })
+  const lost = error.message
+  t.deepEqual(replies, [
+    { seq: 1, lost },
+    { seq: 2, lost },
+  ])
+  t.is(error.code, 'peer-offline')
+  t.is(err, `culvert: ${lost}\n`)
+})
+
 test.serial('forward opens and closes, and says when there was nothing to close', async t => {
   const { socketPath } = await createScene(t)
   const env = { CULVERT_SOCKET: socketPath }
