@@ -49,7 +49,7 @@ export interface LineEnds {
   readonly local: Endpoint
 }
 
-export const RELAY_FEATURES: readonly string[] = ['pipe', 'presence', REACH_FEATURE]
+const RELAY_FEATURES: readonly string[] = ['pipe', 'presence', REACH_FEATURE]
 
 export const CHECKS_PER_KEEP_ALIVE = 4
 

@@ -11,7 +11,7 @@ import { loadRelayOptions, type RelayOptions, relayOptionsOf } from './options.t
 import { type Relay, startRelay } from './relay.ts'
 import { loadRelayKey } from './relay-key.ts'
 
-export const DEFAULT_RELAY_CONFIG = '/etc/culvert/relay.json'
+const DEFAULT_RELAY_CONFIG = '/etc/culvert/relay.json'
 
 export interface RelayCommand {
   /** From `--config`; absent = the default path, and without a file there the defaults. */

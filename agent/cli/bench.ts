@@ -64,7 +64,7 @@ function seconds(ms: number): string {
 }
 
 /** Decimal units, as lines are sold: `94.2 Mbit/s`. */
-export function formatRate(bitsPerS: number): string {
+function formatRate(bitsPerS: number): string {
   if (bitsPerS >= 1e9) return `${(bitsPerS / 1e9).toFixed(2)} Gbit/s`
   if (bitsPerS >= 1e6) return `${(bitsPerS / 1e6).toFixed(bitsPerS >= 1e8 ? 0 : 1)} Mbit/s`
   return `${(bitsPerS / 1e3).toFixed(0)} kbit/s`

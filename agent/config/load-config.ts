@@ -5,7 +5,7 @@ import { type ConfigFault, formatFault } from './config-fault.ts'
 import { type ConfigResult, parseConfig } from './parse-config.ts'
 
 /** Some fifty times the largest sensible config. */
-export const CONFIG_BYTES_LIMIT = 256 * 1024
+const CONFIG_BYTES_LIMIT = 256 * 1024
 
 /** A bad config, with each fault apart for `--json`; the message has one line per fault, each with the file's name. */
 export class ConfigError extends CulvertError {

@@ -18,7 +18,7 @@ const BODY_BYTES_LIMIT = 64 * 1024
 const CONNECTIONS_LIMIT = 1024
 const REQUEST_TIMEOUT_MS = 10_000
 /** The token of the `Upgrade` header; `101` carries the stream's number in `Culvert-Stream`. */
-export const STREAM_PROTOCOL = 'culvert-stream'
+const STREAM_PROTOCOL = 'culvert-stream'
 
 export interface ControlServerOptions {
   readonly socketPath: string

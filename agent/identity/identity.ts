@@ -11,7 +11,7 @@ import { decodeKeyFile, encodeKeyFile } from './key-file.ts'
 
 export const KEY_FILE = 'identity.key'
 /** The peer id alone: for people, and so that a lost key is noticed. */
-export const PUBLIC_FILE = 'identity.pub'
+const PUBLIC_FILE = 'identity.pub'
 /** Where one of these is, there has been an identity. */
 const TRACES = [PUBLIC_FILE, 'ports.json']
 const KEY_BYTES_LIMIT = 4096

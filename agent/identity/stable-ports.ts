@@ -5,7 +5,7 @@ import { writeFileAtomic } from '../../common/platform/atomic-file.ts'
 import type { Log } from '../../common/platform/log.ts'
 import type { Random } from '../../common/platform/random.ts'
 
-export const PORTS_FILE = 'ports.json'
+const PORTS_FILE = 'ports.json'
 /**
  * Above what servers commonly use, and below the ports that Linux gives to outgoing connections (32768 and up): one of
  * those, or one that lingers after its end, would hold our port when we start again. Ends are not included.

@@ -6,7 +6,7 @@ import { isVirtualInterface } from './interface-kind.ts'
 import type { UdpBehaviour } from './udp-behaviour.ts'
 
 /** Ours: a NAT whose address changed without any local sign is noticed at the latest then; 150 look-ups a day. */
-export const REDISCOVERY_MS = 600_000
+const REDISCOVERY_MS = 600_000
 /** Ours: silence is often only a line that is not up yet. */
 const FIRST_RETRY_MS = 15_000
 

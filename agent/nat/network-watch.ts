@@ -7,7 +7,7 @@ import { isVirtualInterface } from './interface-kind.ts'
 export type NetworkEvent = 'addresses' | 'gateway' | 'woke'
 
 /** Ours: Node has no netlink, and one look costs about 0.1 ms. */
-export const WATCH_PERIOD_MS = 2000
+const WATCH_PERIOD_MS = 2000
 /** Ours: a wall clock that is set is corrected by less than this, or by so much that looking again does no harm. */
 const SLEEP_MS = 10_000
 

@@ -24,7 +24,7 @@ export interface PortSample {
 }
 
 /** Below are the ports that NATs do not give out (RFC 4787 §4.2.1). */
-export const LOWEST_PORT = 1024
+const LOWEST_PORT = 1024
 export const ALL_PORTS: PortWindow = { first: LOWEST_PORT, count: 65_536 - LOWEST_PORT }
 
 /** More than this between two mappings that follow each other is no sequence: a busy home makes some flows a second. */

@@ -7,7 +7,7 @@ import { type TcpStunOutcome, tcpStunRequest } from './tcp-stun.ts'
 export const UNKNOWN_TCP: MappingResult = { mapping: 'unknown', address: undefined }
 
 /** Ours: a second SYN goes out after one second, a third after three; whoever needs that one counts as blocked. */
-export const TCP_DISCOVERY_MS = 2900
+const TCP_DISCOVERY_MS = 2900
 const MAX_SERVERS = 4
 /** The range that Linux leaves alone by default, so that our pick seldom meets somebody's port. */
 const FIRST_PORT = 20_000

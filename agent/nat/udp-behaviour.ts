@@ -25,7 +25,7 @@ export interface UdpBehaviour extends MappingResult {
 export const UNKNOWN_UDP: UdpBehaviour = { mapping: 'unknown', filtering: 'unknown', address: undefined }
 
 /** Ours: all questions run in parallel and are over, whatever the network does. */
-export const UDP_DISCOVERY_MS = 2000
+const UDP_DISCOVERY_MS = 2000
 /** Ours: more servers tell nothing new, and every question is an entry in the router's table. */
 const MAX_MAPPING_SERVERS = 6
 const MAX_FILTERING_SERVERS = 2

@@ -16,6 +16,6 @@ export function preferredCiphers(): string {
 }
 
 /** The suites for OpenSSL, first the one to prefer. */
-export function cipherOrder(aesInstructions: boolean): string {
+function cipherOrder(aesInstructions: boolean): string {
   return (aesInstructions ? [AES, CHACHA] : [CHACHA, AES]).join(':')
 }

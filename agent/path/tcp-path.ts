@@ -11,7 +11,7 @@ import type { Path } from './path.ts'
 import type { Sealer } from './seal.ts'
 
 /** RFC 6298 sends the second SYN after one second; a good path answers the first or the second. */
-export const DIAL_MS = 3_000
+const DIAL_MS = 3_000
 
 /** Connects to one TCP candidate and proves that the peer is behind it. */
 export async function dialTcpPath(

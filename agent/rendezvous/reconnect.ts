@@ -11,7 +11,7 @@ export interface ReconnectState {
   readonly windowMs: number
 }
 
-export const FIRST_WINDOW_MS = 1_000
+const FIRST_WINDOW_MS = 1_000
 /** Streams wait two minutes for a relay that restarts, so its agents come back within 5 s; with few lines, within 1.2 s. */
 const SHORT_WINDOW_MS = 4_000
 const FEW_LINES_MS = 1_000

@@ -7,7 +7,7 @@ import type { PeerId } from '../../common/wire/peer-id.ts'
 import { type KnownHost, openRelaySocket } from './relay-socket.ts'
 
 /** A relay that does not take the connection within this is as good as down. */
-export const RELAY_DIAL_MS = 8_000
+const RELAY_DIAL_MS = 8_000
 
 /** A relay as the config names it. With `id`, that key is its proof; without, a public certificate authority is. */
 export interface RelayAddress {

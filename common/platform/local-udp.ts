@@ -46,7 +46,8 @@ export async function listenUdp(host: string, port: number): Promise<UdpListener
   return {
     local: { address: bound.address, port: bound.port },
     send(bytes, to) {
-      if (isClosed(socket) || socket.getSendQueueSize() > MAX_UNSENT_BYTES) return false
+      // Node throws at port 0, which who asks for no answer sends from (RFC 768).
+      if (isClosed(socket) || to.port === 0 || socket.getSendQueueSize() > MAX_UNSENT_BYTES) return false
       socket.send(bytes, to.port, to.address, () => undefined)
       return true
     },

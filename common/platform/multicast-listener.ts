@@ -30,7 +30,13 @@ export function listenMulticast(options: MulticastOptions): MulticastListener {
     socket.close()
   }
   socket.on('error', close)
-  socket.on('message', (bytes, from) => onDatagram(bytes, { address: from.address, port: from.port }))
+  socket.on('message', (bytes, from) => {
+    try {
+      onDatagram(bytes, { address: from.address, port: from.port })
+    } catch {
+      // It must not throw; a packet of a stranger would end the process.
+    }
+  })
   // Bound to the group, so that datagrams to our own address go to the program that waits for them. A group of IPv6 links
   // would have to be bound on one link.
   socket.bind({ port: group.port, address: ipv4 ? group.address : '::', exclusive: true }, () => {

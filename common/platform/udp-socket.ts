@@ -47,11 +47,18 @@ export function openUdpSocket(options: UdpOptions): Promise<UdpSocket> {
       resolve({
         local: { address, port },
         send(bytes, to) {
-          if (!closed) socket.send(bytes, to.port, to.address, () => undefined)
+          // Node throws at port 0, which who asks for no answer sends from (RFC 768).
+          if (!closed && to.port !== 0) socket.send(bytes, to.port, to.address, () => undefined)
         },
         receive(handler) {
           socket.removeAllListeners('message')
-          socket.on('message', (bytes, from) => handler(bytes, { address: from.address, port: from.port }))
+          socket.on('message', (bytes, from) => {
+            try {
+              handler(bytes, { address: from.address, port: from.port })
+            } catch {
+              // It must not throw; a packet of a stranger would end the process.
+            }
+          })
         },
         close,
         [Symbol.asyncDispose]: close,

@@ -25,7 +25,7 @@ const NOTHING = Buffer.alloc(0)
 /** UDX begins with IP packets of 1,200 bytes (RFC 8899 §5.1.2 takes that for safe), and has no way to take less. */
 const BASE_PACKET_BYTES = 1_200
 /** For a line that swallows those: fits through every tunnel of tunnels that was ever met. */
-export const SMALL_PACKET_BYTES = 1_100
+const SMALL_PACKET_BYTES = 1_100
 /** What goes ahead of a stream of small packets, in a packet of its own. */
 const AHEAD = Buffer.alloc(1)
 

@@ -4,7 +4,7 @@ import { CulvertError } from '../errors.ts'
 export type PeerId = string & { readonly __brand: 'PeerId' }
 
 export const PEER_ID_BYTES = 32
-export const PEER_ID_CHARS = 52
+const PEER_ID_CHARS = 52
 
 const ALPHABET = 'abcdefghijklmnopqrstuvwxyz234567'
 

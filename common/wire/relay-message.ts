@@ -19,7 +19,7 @@ export const SIGNATURE_BYTES = 64
 
 /** Why a call did not become a pipe. */
 export type CallFailure = 'offline' | 'refused' | 'busy' | 'over-quota'
-export const CALL_FAILURES: readonly CallFailure[] = ['offline', 'refused', 'busy', 'over-quota']
+const CALL_FAILURES: readonly CallFailure[] = ['offline', 'refused', 'busy', 'over-quota']
 
 /** What came of a look from outside at a port; `refused`: not at this address. */
 export type ReachOutcome = 'reached' | 'unreached' | 'busy' | 'refused'

@@ -48,7 +48,7 @@ export interface Frame {
 }
 
 /** Names of services are at most this many bytes of UTF-8. */
-export const MAX_SERVICE_NAME_BYTES = 64
+const MAX_SERVICE_NAME_BYTES = 64
 const MAX_CODE_BYTES = 64
 const MAX_REASON_BYTES = 300
 const MAX_SDP_BYTES = MAX_FRAME_PAYLOAD - 2

@@ -8,7 +8,7 @@ import { systemClock } from '../../common/platform/clock.ts'
 import { createLog } from '../../common/platform/log.ts'
 import type { IceSignal } from '../../common/wire/session-frame.ts'
 
-export const silentLog = createLog({ level: 'error', style: 'words', write: () => undefined })
+const silentLog = createLog({ level: 'error', style: 'words', write: () => undefined })
 
 export interface AttemptPair {
   readonly offerer: DatachannelAttempt

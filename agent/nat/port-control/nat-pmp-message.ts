@@ -6,7 +6,7 @@
  *   mapping request   version, opcode 1 UDP or 2 TCP, reserved u16, internal port u16, external port u16, lifetime u32
  *   mapping answer    version, opcode 129 or 130, result u16, epoch u32, internal port, external port, lifetime u32
  */
-export const NAT_PMP_VERSION = 0
+const NAT_PMP_VERSION = 0
 const ANSWER = 128
 const OPCODE = { udp: 1, tcp: 2 } as const
 

@@ -7,7 +7,7 @@ import { addressFromBytes, addressToBytes } from '../../../common/wire/address-b
  *   answer     version, opcode and 128, reserved u8, result u8, lifetime u32, epoch u32, reserved (12)
  *   MAP, both  nonce (12), protocol u8, reserved (3), internal port u16, external port u16, external address (16)
  */
-export const PCP_VERSION = 2
+const PCP_VERSION = 2
 export const PCP_NONCE_BYTES = 12
 const HEADER_BYTES = 24
 const MAP_BYTES = 36

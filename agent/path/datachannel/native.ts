@@ -115,7 +115,7 @@ export async function loadNative(): Promise<CreateConnection> {
 }
 
 /** Buffered bytes below which the channel asks for more. */
-export const LOW_WATER_BYTES = 128 * 1024
+const LOW_WATER_BYTES = 128 * 1024
 
 const LABEL = 'culvert'
 
