@@ -1,42 +1,94 @@
+import { heldBack } from './held-back.ts'
+
 /**
- * Whether TCP or UDX carries a long stream faster, found by trying, as a pure function of samples. TCP costs an eighth
- * of the processor time and is quicker where the line is clean; on long and lossy lines UDX carries twice as much.
+ * Whether TCP or UDX carries a long stream faster, as a pure function of samples. TCP costs an eighth of the processor
+ * time and is quicker where the line is clean; on long and lossy lines UDX carries up to twice as much. What was found
+ * out belongs to this stream and to these two paths: who calls begins anew when either is another one.
  *
- *   calm ──backlog──▶ flowing ──3 s──▶ asking ──the other is there──▶ trying ──3 to 7 s──▶ calm, on the faster one
+ *   calm ──backlog──▶ flowing ──worth a trial──▶ (asking) ──▶ moving ──▶ trying ──▶ flowing, or moving back
+ *                        └──known to be better──▶ (asking) ──▶ moving ──▶ flowing
  */
 export type BulkTransport = 'tcp' | 'udx'
 
 export interface BulkSample {
-  /** Bytes that the peer has acknowledged, in all. */
+  /** Bytes that have arrived, in all; where the path in use counts by itself, over this path. */
   readonly delivered: number
-  /** More waits than the path takes. */
+  /** Much is under way. */
   readonly backlog: boolean
+  /** The path does not take what waits behind that. */
+  readonly full: boolean
   /** What carries it now; undefined for what is neither. */
   readonly transport: BulkTransport | undefined
+  /** Of the line, without a queue. */
   readonly rttMs: number
+  /** Behind what we send now. */
+  readonly loadedRttMs: number
   /** A sound path of the other one is there. */
   readonly otherReady: boolean
   /** What was faster the last time in this network. */
   readonly remembered: BulkTransport | undefined
+  /** See `heldBack`. */
+  readonly resent: number | undefined
 }
-
-export type BulkState =
-  | { readonly name: 'calm'; readonly notBefore: number }
-  | { readonly name: 'flowing'; readonly notBefore: number; readonly on: BulkTransport; readonly from: Mark }
-  | { readonly name: 'asking'; readonly on: BulkTransport; readonly rate: number; readonly until: number }
-  | {
-      readonly name: 'trying'
-      readonly on: BulkTransport
-      readonly rate: number
-      readonly since: number
-      /** Where counting began, when the new path had found its pace. */
-      readonly from: Mark | undefined
-    }
 
 interface Mark {
   readonly at: number
   readonly delivered: number
+  readonly full: boolean
 }
+
+/** What the other one carried when both were compared, and how late answers came then over this one. */
+interface Rival {
+  readonly rate: number
+  readonly loadedRttMs: number
+  readonly at: number
+}
+
+interface Calm {
+  readonly name: 'calm'
+  readonly since: number
+  readonly notBefore: number
+}
+
+interface Flowing {
+  readonly name: 'flowing'
+  readonly on: BulkTransport
+  readonly since: number
+  /** No trial before. */
+  readonly notBefore: number
+  readonly rival: Rival | undefined
+  readonly marks: readonly Mark[]
+  /** Since when there is no backlog. */
+  readonly quietSince: number | undefined
+}
+
+/** What is to be beaten. */
+interface Trial {
+  readonly on: BulkTransport
+  readonly rate: number
+  readonly loadedRttMs: number
+}
+
+export type BulkState =
+  | Calm
+  | Flowing
+  | { readonly name: 'asking'; readonly flow: Flowing; readonly trial: Trial | undefined; readonly until: number }
+  | {
+      readonly name: 'moving'
+      readonly to: BulkTransport
+      readonly trial: Trial | undefined
+      /** What is known when it is there. */
+      readonly rival: Rival | undefined
+      readonly notBefore: number
+      readonly until: number
+    }
+  | {
+      readonly name: 'trying'
+      readonly trial: Trial
+      readonly since: number
+      readonly marks: readonly Mark[]
+      readonly quietSince: number | undefined
+    }
 
 export interface BulkStep {
   readonly state: BulkState
@@ -46,39 +98,50 @@ export interface BulkStep {
   readonly ask?: true
   /** This was faster. */
   readonly learnt?: BulkTransport
+  /** Nothing long has flowed for a while: nothing is preferred any more. */
+  readonly release?: true
 }
 
-export const CALM: BulkState = { name: 'calm', notBefore: Number.NEGATIVE_INFINITY }
+export const CALM: BulkState = { name: 'calm', since: Number.NEGATIVE_INFINITY, notBefore: Number.NEGATIVE_INFINITY }
 
-/** Between samples; what is shorter than some of them is no long stream. */
-export const SAMPLE_MS = 500
-const FLOW_MS = 3_000
-const REMEMBERED_FLOW_MS = 1_000
+/** Between samples. */
+export const SAMPLE_MS = 250
+/** A stream that waits for its program now and then is the same stream. */
+const QUIET_MS = 1_000
+const RELEASE_MS = 10_000
 const ASK_MS = 5_000
-/** What was under way on the other path goes first; then both begin slowly, and lost packets hold that up. */
-const WARM_UP_MS = 1_000
-const WARM_UP_ROUND_TRIPS = 20
-const MAX_WARM_UP_MS = 5_000
-const COUNT_MS = 2_000
-/** Less is noise, and moving costs what is under way. */
-const GAIN = 1.15
+/** What was under way on the other path goes first. */
+const MOVE_MS = 10_000
+/** Rates are taken over this long; marks are kept a little longer. */
+const RATE_MS = 1_000
+const KEEP_MARKS_MS = 3_000
+/** A path that grows by more than this is still finding its pace. */
+const STEADY = 1.2
+/** What UDX has to be faster by, to be worth eight times the processor time; TCP need only be about as fast. */
+const GAIN: Readonly<Record<BulkTransport, number>> = { udx: 1.15, tcp: 0.95 }
+/** The path that won has become this slow against the other one as it was then, or answers so late. */
+const COLLAPSED = 0.7
+const LATE_FACTOR = 4
+const LATE_MS = 100
 const AGAIN_MS = 10 * 60_000
+const SOON_MS = 60_000
+const COLLAPSE_MS = 30_000
 /** On shorter lines, and above this rate, UDX has never won. */
 const MIN_RTT_MS = 8
 const ENOUGH_BYTES_PER_MS = 50_000
+/** A trial that nothing speaks for waits until it costs no more than a 33rd of what has flowed. */
+const PATIENCE = 33
 
 export function bulkStep(state: BulkState, sample: BulkSample, now: number): BulkStep {
-  const { transport, delivered, backlog, otherReady } = sample
-  if (!backlog || !transport) return endOf(state, now)
+  const { transport } = sample
+  if (!transport || state.name === 'calm') return waiting(calm(now, state), sample, now)
   switch (state.name) {
-    case 'calm':
-      return { state: { name: 'flowing', notBefore: state.notBefore, on: transport, from: { at: now, delivered } } }
     case 'flowing':
       return flowing(state, sample, transport, now)
     case 'asking':
-      if (transport !== state.on) return { state: rest(now) }
-      if (otherReady) return tryOther(state.on, state.rate, now)
-      return { state: now >= state.until ? rest(now) : state }
+      return asking(state, sample, now)
+    case 'moving':
+      return moving(state, sample, transport, now)
     case 'trying':
       return trying(state, sample, transport, now)
     default:
@@ -86,61 +149,164 @@ export function bulkStep(state: BulkState, sample: BulkSample, now: number): Bul
   }
 }
 
-function flowing(
-  state: Extract<BulkState, { name: 'flowing' }>,
-  { delivered, rttMs, otherReady, remembered }: BulkSample,
+function waiting(state: Calm, sample: BulkSample, now: number): BulkStep {
+  const { transport, backlog } = sample
+  if (backlog) return { state: transport ? flowOn(transport, sample, now, state.notBefore) : state }
+  return now - state.since >= RELEASE_MS ? { state, release: true } : { state }
+}
+
+function flowing(before: Flowing, sample: BulkSample, transport: BulkTransport, now: number): BulkStep {
+  // Somebody had doubts about the path that carried it.
+  if (transport !== before.on)
+    return { state: flowOn(transport, sample, now, Math.max(before.notBefore, now + SOON_MS)) }
+  if (!sample.backlog) {
+    const { quietSince = now } = before
+    return { state: now - quietSince >= QUIET_MS ? calm(now, before) : { ...before, marks: [], quietSince } }
+  }
+  const state: Flowing = { ...before, marks: marked(before.marks, sample, now), quietSince: undefined }
+  const { otherReady, remembered } = sample
+  const adopt = remembered === otherOf(transport) && now >= state.notBefore
+  const trial = adopt ? undefined : trialWorth(state, sample, now)
+  if (!adopt && !trial) return { state }
+  if (otherReady) return move(state, trial, now)
+  // A path over TCP is sought all the time anyway.
+  if (transport === 'udx') return { state }
+  return { state: { name: 'asking', flow: state, trial, until: now + ASK_MS }, ask: true }
+}
+
+function asking(state: Extract<BulkState, { name: 'asking' }>, sample: BulkSample, now: number): BulkStep {
+  const { trial, until } = state
+  if (!sample.backlog) return { state: calm(now, state.flow) }
+  const flow: Flowing = { ...state.flow, marks: marked(state.flow.marks, sample, now) }
+  if (!sample.otherReady) return { state: now < until ? { ...state, flow } : { ...flow, notBefore: now + SOON_MS } }
+  return move(flow, trial && { ...trial, rate: rateOver(flow.marks, RATE_MS) ?? trial.rate }, now)
+}
+
+function trialWorth(state: Flowing, sample: BulkSample, now: number): Trial | undefined {
+  const { on, since, notBefore, rival, marks } = state
+  const { rttMs, loadedRttMs, remembered, resent } = sample
+  const rate = rateOver(marks, RATE_MS)
+  if (rate === undefined || rttMs < MIN_RTT_MS || rate >= ENOUGH_BYTES_PER_MS) return undefined
+  // Else it is the program that is slow, or its reader.
+  if (marks.filter(({ full }) => full).length * 2 < marks.length) return undefined
+  const trial: Trial = { on, rate, loadedRttMs }
+  if (rival && now - rival.at >= COLLAPSE_MS) {
+    const late = loadedRttMs > LATE_FACTOR * rival.loadedRttMs + LATE_MS
+    if (late || rate < COLLAPSED * rival.rate) return trial
+  }
+  if (now < notBefore || (rateOver(marks, RATE_MS / 2) ?? 0) > STEADY * rate) return undefined
+  const costMs = trialCostMs(rttMs)
+  if (now - since >= PATIENCE * costMs)
+    return on === 'udx' || resent === undefined || isLossy(rate, sample) ? trial : undefined
+  const soon = on === 'tcp' && remembered === undefined && now - since >= costMs
+  return soon && heldBack({ rate, rttMs, resent }) === 'held-back' ? trial : undefined
+}
+
+function isLossy(rate: number, { rttMs, resent }: BulkSample): boolean {
+  return heldBack({ rate, rttMs, resent }) !== 'clean'
+}
+
+function moving(
+  state: Extract<BulkState, { name: 'moving' }>,
+  sample: BulkSample,
   transport: BulkTransport,
   now: number,
 ): BulkStep {
-  const { on, from, notBefore } = state
-  const again: BulkStep = { state: { ...state, on: transport, from: { at: now, delivered } } }
-  if (transport !== on) return again
-  const knowsBetter = remembered !== undefined && remembered !== on
-  if (now - from.at < (knowsBetter ? REMEMBERED_FLOW_MS : FLOW_MS)) return { state }
-  const rate = (delivered - from.delivered) / (now - from.at)
-  if (now < notBefore || rttMs < MIN_RTT_MS || rate >= ENOUGH_BYTES_PER_MS) return again
-  return otherReady ? tryOther(on, rate, now) : { state: { name: 'asking', on, rate, until: now + ASK_MS }, ask: true }
+  const { to, trial, rival, notBefore, until } = state
+  if (transport === to) {
+    const marks = marked([], sample, now)
+    if (trial) return { state: { name: 'trying', trial, since: now, marks, quietSince: undefined } }
+    return { state: { ...flowOn(to, sample, now, notBefore), rival } }
+  }
+  if (now < until) return { state }
+  return { state: flowOn(transport, sample, now, now + SOON_MS), prefer: transport }
 }
 
 function trying(
   state: Extract<BulkState, { name: 'trying' }>,
-  { delivered, rttMs }: BulkSample,
+  sample: BulkSample,
   transport: BulkTransport,
   now: number,
 ): BulkStep {
-  const { on, rate, since, from } = state
-  const warmUpMs = Math.min(Math.max(WARM_UP_MS, WARM_UP_ROUND_TRIPS * rttMs), MAX_WARM_UP_MS)
-  if (transport === on && now > since) return { state: rest(now), prefer: on }
-  if (!from) return { state: now - since < warmUpMs ? state : { ...state, from: { at: now, delivered } } }
-  if (now - from.at < COUNT_MS) return { state }
-  const faster = delivered - from.delivered > rate * GAIN * (now - from.at) ? other(on) : on
-  return { state: rest(now), prefer: faster, learnt: faster }
+  const { trial, since } = state
+  const to = otherOf(trial.on)
+  if (transport !== to) return { state: flowOn(transport, sample, now, now + SOON_MS), prefer: transport }
+  if (!sample.backlog) {
+    const { quietSince = now } = state
+    if (now - quietSince < QUIET_MS) return { state: { ...state, quietSince } }
+    // The stream is over: a trial that was under way tells nothing.
+    return { state: calm(now, { notBefore: now + SOON_MS }), prefer: trial.on }
+  }
+  const marks = marked(state.marks, sample, now)
+  const rate = rateOver(marks, RATE_MS)
+  const verdict = judge(trial, to, marks, now - since, sample.rttMs)
+  if (verdict === 'go-on' || rate === undefined) return { state: { ...state, marks, quietSince: undefined } }
+  const notBefore = now + AGAIN_MS
+  if (verdict === 'won') {
+    const rival = { rate: trial.rate, loadedRttMs: sample.loadedRttMs, at: now }
+    return { state: { ...flowOn(to, sample, now, notBefore), rival }, prefer: to, learnt: to }
+  }
+  const rival = { rate, loadedRttMs: trial.loadedRttMs, at: now }
+  const back: BulkState = { name: 'moving', to: trial.on, trial: undefined, rival, notBefore, until: now + MOVE_MS }
+  return { state: back, prefer: trial.on, learnt: trial.on }
 }
 
-function tryOther(on: BulkTransport, rate: number, now: number): BulkStep {
-  return { state: { name: 'trying', on, rate, since: now, from: undefined }, prefer: other(on) }
+/** As soon as it is clear; a path begins slowly, and lost packets hold that up. */
+function judge(
+  trial: Trial,
+  to: BulkTransport,
+  marks: readonly Mark[],
+  triedMs: number,
+  rttMs: number,
+): 'go-on' | 'won' | 'lost' {
+  const rate = rateOver(marks, RATE_MS)
+  if (rate === undefined) return 'go-on'
+  if (rate >= GAIN[to] * trial.rate) return 'won'
+  const warmUpMs = Math.min(Math.max(1.5 * RATE_MS, 15 * rttMs), 6_000)
+  if (triedMs < warmUpMs) return 'go-on'
+  const growing = (rateOver(marks, RATE_MS / 2) ?? rate) > STEADY * rate
+  return growing && triedMs < 2 * warmUpMs ? 'go-on' : 'lost'
 }
 
-/** The stream is over, or something else carries it: a trial that was under way tells nothing. */
-function endOf(state: BulkState, now: number): BulkStep {
-  switch (state.name) {
-    case 'calm':
-      return { state }
-    case 'flowing':
-      return { state: { name: 'calm', notBefore: state.notBefore } }
-    case 'asking':
-      return { state: CALM }
-    case 'trying':
-      return { state: rest(now), prefer: state.on }
-    default:
-      return state satisfies never
+function move(flow: Flowing, trial: Trial | undefined, now: number): BulkStep {
+  const to = otherOf(flow.on)
+  const { notBefore } = flow
+  return { state: { name: 'moving', to, trial, rival: undefined, notBefore, until: now + MOVE_MS }, prefer: to }
+}
+
+function flowOn(on: BulkTransport, sample: BulkSample, now: number, notBefore: number): Flowing {
+  return {
+    name: 'flowing',
+    on,
+    since: now,
+    notBefore,
+    rival: undefined,
+    marks: marked([], sample, now),
+    quietSince: undefined,
   }
 }
 
-function rest(now: number): BulkState {
-  return { name: 'calm', notBefore: now + AGAIN_MS }
+function calm(now: number, before: BulkState | { readonly notBefore: number }): Calm {
+  if ('name' in before && before.name === 'calm') return before
+  return { name: 'calm', since: now, notBefore: 'notBefore' in before ? before.notBefore : Number.NEGATIVE_INFINITY }
 }
 
-function other(transport: BulkTransport): BulkTransport {
+/** What a trial keeps from flowing, in ms of it: the way over and back, and slow starts. */
+function trialCostMs(rttMs: number): number {
+  return 500 + 8 * rttMs
+}
+
+function marked(marks: readonly Mark[], { delivered, full }: BulkSample, now: number): readonly Mark[] {
+  return [...marks.filter(({ at }) => now - at <= KEEP_MARKS_MS), { at: now, delivered, full }]
+}
+
+/** Bytes per ms over the last so many ms, or a little more; undefined when it was not watched for so long. */
+function rateOver(marks: readonly Mark[], ms: number): number | undefined {
+  const last = marks.at(-1)
+  const first = marks.findLast(({ at }) => last !== undefined && last.at - at >= ms)
+  return first && last && (last.delivered - first.delivered) / (last.at - first.at)
+}
+
+function otherOf(transport: BulkTransport): BulkTransport {
   return transport === 'tcp' ? 'udx' : 'tcp'
 }

@@ -17,13 +17,9 @@ export interface PathView {
 const TRANSPORTS: readonly PathTransport[] = ['tcp', 'udx', 'datachannel', 'pipe']
 const HOWS: readonly PathHow[] = ['lan', 'ipv6', 'public', 'mapped', 'punched', 'relay']
 
-/**
- * The path to send on, or undefined when none is ready. A suspect path is used only when all are suspect. A sound one of
- * the preferred transport, which was measured to be faster, comes before all others.
- */
-export function choosePath<P extends PathView>(paths: readonly P[], preferred?: PathTransport): P | undefined {
-  const order = paths.filter(path => path.ready).sort(comparePaths)
-  return order.find(path => path.transport === preferred && !path.suspect) ?? order[0]
+/** The path to send on, or undefined when none is ready. A suspect path is used only when all are suspect. */
+export function choosePath<P extends PathView>(paths: readonly P[]): P | undefined {
+  return paths.filter(path => path.ready).sort(comparePaths)[0]
 }
 
 /** Orders paths by worth, best first. */

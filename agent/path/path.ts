@@ -23,6 +23,8 @@ export interface Path extends PathFacts {
   readonly peer: PeerId
   /** TLS to the peer itself. Destroying it frees the carrier beneath. */
   readonly stream: TLSSocket
+  /** Bytes that have arrived, as the carrier knows it; the peer's acknowledgements wait for those before them. */
+  readonly arrivedBytes?: () => number
   /** Beside the stream, on a path that can carry them; bare: nothing seals them. It ends with the stream. */
   readonly datagrams?: DatagramChannel
 }

@@ -1,13 +1,16 @@
 import type { Clock, Timer } from '../../common/platform/clock.ts'
+import { readTcpSegments, resentShare, type TcpSegments } from '../../common/platform/tcp-resent.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
 import { type BulkState, type BulkTransport, bulkStep, CALM, SAMPLE_MS } from '../path/bulk-choice.ts'
+import { choosePath } from '../path/path-choice.ts'
+import type { PathLink } from './path-link.ts'
 import type { PathMemory } from './path-memory.ts'
 import type { Session } from './session.ts'
 
-/** Looked at this often while nothing long flows. */
-const CALM_SAMPLE_MS = 2_000
-/** Unacknowledged bytes at every look: somebody has more to send than the path takes. */
+/** So much is unacknowledged at every look while a long stream flows. */
 const BACKLOG_BYTES = 64 * 1024
+/** Losses are counted over this many looks: a stream's beginning overfills every queue. */
+const SEGMENT_LOOKS = 12
 
 export interface BulkWatchContext {
   readonly peerId: PeerId
@@ -18,66 +21,106 @@ export interface BulkWatchContext {
   readonly wantUdx: () => void
 }
 
-/** Watches what a session sends, and lets it try the other transport when that takes long. */
+/** Watches a session that sends much, and lets it use the faster of TCP and UDX for as long as it does. */
 export class BulkWatch {
   readonly #context: BulkWatchContext
   #state: BulkState = CALM
   #timer: Timer | undefined
+  #closed = false
+  /** The two paths that were compared; what was found out holds for no others. */
+  #pair: readonly PathLink[] = []
+  #active: PathLink | undefined
+  /** As the kernel counted them at the last looks, the oldest first. */
+  #segments: readonly TcpSegments[] = []
 
   constructor(context: BulkWatchContext) {
     this.#context = context
   }
 
-  onBusy(busy: boolean): void {
-    this.#timer?.cancel()
-    this.#timer = undefined
-    if (busy) this.#later()
+  onBacklog(): void {
+    if (!this.#timer && !this.#closed) this.#begin()
+  }
+
+  /** The network is another one: what was found out in the last one holds no more. */
+  forget(): void {
+    this.#state = CALM
+    this.#pair = []
+    this.#context.session.prefer(undefined)
   }
 
   close(): void {
+    this.#closed = true
     this.#timer?.cancel()
   }
 
+  #begin(): void {
+    this.#segments = []
+    this.#active = undefined
+    this.#later()
+  }
+
   #later(): void {
-    const delay = this.#state.name === 'calm' ? CALM_SAMPLE_MS : SAMPLE_MS
-    this.#timer = this.#context.clock.after(delay, () => {
-      this.#look()
-      this.#later()
+    this.#timer = this.#context.clock.after(SAMPLE_MS, () => {
+      this.#timer = undefined
+      void this.#readSegments()
+      if (this.#look() && !this.#closed) this.#later()
     })
   }
 
-  #look(): void {
+  async #readSegments(): Promise<void> {
+    const now = await readTcpSegments()
+    if (now) this.#segments = [...this.#segments.slice(1 - SEGMENT_LOOKS), now]
+  }
+
+  /** False when there is nothing to watch any more. */
+  #look(): boolean {
     const { session, clock, memory, peerId, wantUdx } = this.#context
-    const transport = bulkTransport(session.active?.transport)
+    const now = clock.now()
+    const { active } = session
+    const transport = bulkTransport(active)
+    const replaced = active !== this.#active && transport === bulkTransport(this.#active)
+    this.#active = active
+    if (replaced || this.#pair.some(link => !link.ready)) this.forget()
+    const other = transport && choosePath(session.links.filter(link => bulkTransport(link) === otherOf(transport)))
     const { unacknowledgedBytes, bytesOut } = session.sending
-    const backlog = unacknowledgedBytes >= BACKLOG_BYTES
-    if (!backlog && this.#state.name === 'calm') return
-    const otherReady = session.links.some(
-      link =>
-        link.ready && !link.suspect && link.transport !== transport && bulkTransport(link.transport) !== undefined,
-    )
-    const { state, prefer, ask, learnt } = bulkStep(
+    const step = bulkStep(
       this.#state,
       {
-        delivered: bytesOut - unacknowledgedBytes,
-        backlog,
+        delivered: active?.path.arrivedBytes?.() ?? bytesOut - unacknowledgedBytes,
+        backlog: unacknowledgedBytes >= BACKLOG_BYTES,
+        full: active?.writable === false,
         transport,
-        rttMs: session.lineRttMs(),
-        otherReady,
+        rttMs: Math.min(session.lineRttMs(), other?.leastRttMs ?? Number.POSITIVE_INFINITY),
+        loadedRttMs: session.rttMs,
+        otherReady: other !== undefined && !other.suspect,
         remembered: memory.recall(peerId).bulk,
+        resent: resentShare(this.#segments[0], this.#segments.at(-1)),
       },
-      clock.now(),
+      now,
     )
-    this.#state = state
-    if (prefer) session.prefer(prefer)
-    if (learnt) memory.learn(peerId, { bulk: learnt })
-    if (ask) {
-      if (transport === 'tcp') wantUdx()
-      else this.#state = CALM
-    }
+    this.#state = step.state
+    if (step.learnt) memory.learn(peerId, { bulk: step.learnt })
+    if (step.ask) wantUdx()
+    if (step.prefer) this.#prefer(step.prefer, active, other)
+    if (step.prefer && active && other) this.#pair = [active, other]
+    if (step.release) session.prefer(undefined)
+    if (!step.release) return true
+    session.watchBacklog()
+    return false
+  }
+
+  #prefer(transport: BulkTransport, active: PathLink | undefined, other: PathLink | undefined): void {
+    const { session } = this.#context
+    // TCP needs no preference to be the first.
+    if (transport === 'tcp') session.prefer(undefined)
+    else session.prefer(bulkTransport(active) === 'udx' ? active : other)
   }
 }
 
-function bulkTransport(transport: string | undefined): BulkTransport | undefined {
-  return transport === 'tcp' || transport === 'udx' ? transport : undefined
+function bulkTransport(link: PathLink | undefined): BulkTransport | undefined {
+  return link?.transport === 'tcp' || link?.transport === 'udx' ? link.transport : undefined
+}
+
+function otherOf(transport: BulkTransport): BulkTransport {
+  return transport === 'tcp' ? 'udx' : 'tcp'
 }

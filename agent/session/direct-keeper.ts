@@ -83,8 +83,8 @@ export class DirectKeeper {
       learnSearch: hard => context.memory.learn(peerId, { hard }),
       place: () => JSON.stringify([context.situation(), this.#theirSituation]),
       attach,
-      sendIce: (attempt, signal) => session.sendIce(attempt, signal),
-      sendPunch: (attempt, signal) => session.sendPunch(attempt, signal),
+      sendIce: (attempt, signal) => session.signals.ice(attempt, signal),
+      sendPunch: (attempt, signal) => session.signals.punch(attempt, signal),
       hasTcp: () => this.#hasTcp(),
       hasDirect: () => this.#hasDirect(),
       rttMs: () => session.rttMs,
@@ -96,7 +96,6 @@ export class DirectKeeper {
       memory: context.memory,
       wantUdx: () => void this.#wantUdx(),
     })
-    this.#bulk.onBusy(session.streamCount > 0)
     if (context.ownId > peerId || !context.ports) return
     this.#probeSecret = context.random.bytes(PROBE_SECRET_BYTES)
     this.#race.probeSecret = this.#probeSecret
@@ -180,8 +179,11 @@ export class DirectKeeper {
     this.#toldSituation = ''
   }
 
+  onBacklog(): void {
+    this.#bulk.onBacklog()
+  }
+
   onBusy(busy: boolean): void {
-    this.#bulk.onBusy(busy)
     if (busy) this.#retry.adjust(this.#retryMs())
   }
 
@@ -202,6 +204,7 @@ export class DirectKeeper {
     if (this.#hopeless) this.#release()
     this.#failures = 0
     this.#upgrades = 0
+    this.#bulk.forget()
     if (!this.#session.active) return
     const { active } = this.#session
     this.#announce(!isDirect(active))
@@ -249,8 +252,8 @@ export class DirectKeeper {
     if (!ports) return
     await ports.learnOutside(stunServers())
     if (this.#closed || !this.#session.active) return
-    if (this.#probeSecret) this.#session.sendProbeSecret(this.#probeSecret)
-    this.#session.sendCandidates(candidates(), 'udx-beside')
+    if (this.#probeSecret) this.#session.signals.probeSecret(this.#probeSecret)
+    this.#session.signals.candidates(candidates(), 'udx-beside')
     this.#probeBeside()
   }
 
@@ -264,7 +267,7 @@ export class DirectKeeper {
     const told = JSON.stringify(situation)
     if (told === this.#toldSituation) return
     this.#toldSituation = told
-    this.#session.sendSituation(situation)
+    this.#session.signals.situation(situation)
   }
 
   #announce(tryNow: boolean): void {
@@ -273,9 +276,9 @@ export class DirectKeeper {
     const told = JSON.stringify(candidates)
     if (told === this.#announced && !tryNow) return
     // Before the candidates, which set off probes.
-    if (this.#announced === '' && this.#probeSecret) this.#session.sendProbeSecret(this.#probeSecret)
+    if (this.#announced === '' && this.#probeSecret) this.#session.signals.probeSecret(this.#probeSecret)
     this.#announced = told
-    this.#session.sendCandidates(candidates, tryNow ? 'try-now' : undefined)
+    this.#session.signals.candidates(candidates, tryNow ? 'try-now' : undefined)
   }
 
   /** Where our UDP port is seen from outside is found out only when it is needed. */
@@ -340,7 +343,7 @@ export class DirectKeeper {
   }
 
   #onUdp(): boolean {
-    return this.#session.active?.kind === 'udp' && !this.#hasTcp() && this.#session.preferred !== 'udx'
+    return this.#session.active?.kind === 'udp' && !this.#hasTcp()
   }
 
   #retryLater(): void {

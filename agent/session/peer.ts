@@ -11,6 +11,7 @@ import { AttemptBudget } from './attempt-budget.ts'
 import { Caller } from './caller.ts'
 import { DirectKeeper } from './direct-keeper.ts'
 import { dialKnownAddress } from './known-addresses.ts'
+import type { PathLink } from './path-link.ts'
 import type { PeerContext } from './peer-context.ts'
 import { Session } from './session.ts'
 import type { LostPath } from './session-events.ts'
@@ -27,6 +28,9 @@ const SUSPENDED_MS = 120_000
 const SETTLE_MS = 5_000
 /** A path that the peer, or a trial of ours, sent user bytes on so lately is still wanted. */
 const UNUSED_MS = 8_000
+/** One over UDX that carried so much was the faster one for a long stream, and the next one may come soon. */
+const LONG_STREAM_BYTES = 8 * 1024 * 1024
+const LONG_UNUSED_MS = 120_000
 /** A path that broke earlier than this counts like a call that failed. */
 const SOUND_MS = 2_000
 /** A clone comes again and again. */
@@ -210,6 +214,7 @@ export class Peer {
         onIce: (attempt, signal) => this.#direct?.onIce(attempt, signal),
         onPunch: (attempt, signal) => this.#direct?.onPunch(attempt, signal),
         onPaths: lost => this.#onPaths(lost),
+        onBacklog: () => this.#direct?.onBacklog(),
         onBusy: busy => this.#onBusy(busy),
         onRestart: () => this.#keepDirect(session),
         onClone: ({ path }) => this.#logClone(path),
@@ -264,9 +269,8 @@ export class Peer {
     this.#settleTimer = this.#context.clock.after(SETTLE_MS, () => {
       this.#settleTimer = undefined
       if (!session.active || this.#session !== session) return
-      const unused = superfluousPaths(session.links, session.active).filter(link => link.unusedMs >= UNUSED_MS)
-      session.drop(unused)
-      if (session.preferred !== 'udx') this.#settleLater(session)
+      session.drop(superfluousPaths(session.links, session.active).filter(isUnused))
+      if (!session.preferred) this.#settleLater(session)
     })
   }
 
@@ -373,4 +377,9 @@ export class Peer {
   #name(): string {
     return this.#context.nameOf(this.id)
   }
+}
+
+function isUnused(link: PathLink): boolean {
+  const long = link.transport === 'udx' && link.bytesIn + link.bytesOut >= LONG_STREAM_BYTES
+  return link.unusedMs >= (long ? LONG_UNUSED_MS : UNUSED_MS)
 }

@@ -62,6 +62,10 @@ export class SendQueue {
     return this.#nextSeq
   }
 
+  get nextOrdinal(): number {
+    return this.#nextOrdinal
+  }
+
   get headOrdinal(): number {
     return this.#batches[this.#head]?.ordinal ?? this.#nextOrdinal
   }

@@ -9,6 +9,16 @@ import type { SessionStream } from './stream.ts'
 /** Unacknowledged bytes after which nothing new is sent: what a move to another path may have to send again. */
 const MAX_UNACKNOWLEDGED_BYTES = 16 * 1024 * 1024
 
+/** So much of it makes a stream a long one. */
+const BACKLOG_BYTES = 256 * 1024
+
+export interface SenderEvents {
+  /** What waited on the path before has arrived, and another one is in use. */
+  onMoved(): void
+  /** Told once, until `watchBacklog`. */
+  onBacklog(): void
+}
+
 /** The sending side of a session: what waits, what the peer has not acknowledged, and the path that carries it. */
 export class Sender {
   readonly #clock: Clock
@@ -17,19 +27,43 @@ export class Sender {
   readonly #outbox = new Outbox()
   #queue = new SendQueue()
   #link: PathLink | undefined
+  /** What the peer sent last came over it. */
+  #heardOn: PathLink | undefined
+  /** The path that we go over to when all before this batch has arrived. */
+  #next: { readonly link: PathLink; readonly from: number } | undefined
+  #backlogTold = false
+  readonly #events: SenderEvents
   #hold = false
   #pumpDue: NodeJS.Immediate | undefined
   #bytesOut = 0
 
-  constructor(clock: Clock, acknowledger: Acknowledger, datagrams: Datagrams) {
+  constructor(clock: Clock, acknowledger: Acknowledger, datagrams: Datagrams, events: SenderEvents) {
     this.#clock = clock
     this.#acknowledger = acknowledger
     this.#datagrams = datagrams
+    this.#events = events
   }
 
   /** The path that carries what we send. */
   get link(): PathLink | undefined {
     return this.#link
+  }
+
+  /** The path that we go over to. */
+  get next(): PathLink | undefined {
+    return this.#next?.link
+  }
+
+  set heardOn(link: PathLink) {
+    this.#heardOn = link
+  }
+
+  /**
+   * What carries acknowledgements: each path shows by answers of its own that it works, and the peer may have chosen
+   * another one than we.
+   */
+  get ackLink(): PathLink | undefined {
+    return this.#heardOn?.ready ? this.#heardOn : this.#link
   }
 
   /** Bytes of streams, each counted once. */
@@ -55,8 +89,24 @@ export class Sender {
 
   /** Goes over to another path; there, what the peer has not acknowledged goes again. */
   use(link: PathLink | undefined): void {
+    this.#next = undefined
     this.#link = link
     if (link) link.cursor = this.#queue.headOrdinal
+  }
+
+  /** Goes over to another path as soon as what is under way has arrived; meanwhile no user byte is sent. */
+  handOver(link: PathLink): void {
+    this.#next = { link, from: this.#queue.nextOrdinal }
+    this.#finishHandOver()
+  }
+
+  /** Goes over to no other path. */
+  stay(): void {
+    this.#next = undefined
+  }
+
+  watchBacklog(): void {
+    this.#backlogTold = false
   }
 
   control(frame: Buffer): void {
@@ -76,6 +126,7 @@ export class Sender {
   /** Throws `wire-malformed` when that is more than was ever sent. */
   acknowledge(received: number): void {
     this.#queue.acknowledge(received)
+    this.#finishHandOver()
     this.schedule()
   }
 
@@ -83,6 +134,7 @@ export class Sender {
   restart(): void {
     this.#outbox.clear()
     this.#queue = new SendQueue()
+    this.#next = undefined
     if (this.#link) this.#link.cursor = this.#queue.headOrdinal
   }
 
@@ -100,10 +152,11 @@ export class Sender {
   }
 
   pump(): void {
+    const { ackLink } = this
+    // Behind what waits already it would only pile up with a peer that does not read; each write's end comes back here.
+    if (this.#acknowledger.due && ackLink?.writable) ackLink.writeAck(this.#acknowledger.take())
     const link = this.#link
     if (!link) return
-    // Behind what waits already it would only pile up with a peer that does not read; each write's end comes back here.
-    if (this.#acknowledger.due && link.writable) link.writeAck(this.#acknowledger.take())
     while (link.writable) {
       const batch = this.#nextBatch(link)
       if (batch) {
@@ -123,9 +176,20 @@ export class Sender {
     const again = this.#queue.at(link.cursor)
     if (again) return again
     if (this.#queue.bytes >= MAX_UNACKNOWLEDGED_BYTES) return undefined
-    const fresh = this.#outbox.next(this.#hold && link.kind === 'relay')
+    const fresh = this.#outbox.next(this.#next !== undefined || (this.#hold && link.kind === 'relay'))
     if (!fresh) return undefined
     this.#bytesOut += fresh.dataBytes
-    return this.#queue.push(fresh.bytes, fresh.frames, fresh.dataBytes)
+    const batch = this.#queue.push(fresh.bytes, fresh.frames, fresh.dataBytes)
+    if (this.#queue.bytes >= BACKLOG_BYTES && !this.#backlogTold) {
+      this.#backlogTold = true
+      this.#events.onBacklog()
+    }
+    return batch
+  }
+
+  #finishHandOver(): void {
+    if (!this.#next || this.#queue.headOrdinal < this.#next.from) return
+    this.use(this.#next.link)
+    this.#events.onMoved()
   }
 }

@@ -19,17 +19,23 @@ export interface LostPath {
   readonly reason: CulvertError
 }
 
-export interface SessionEvents {
-  /** The peer opens a stream; the service layer accepts or resets it. */
-  onStream(stream: SessionStream): void
+/** What the peer tells so that better paths are found. */
+export interface SignalEvents {
   onCandidates(candidates: readonly Candidate[], wish: CandidatesWish | undefined): void
   onSituation(situation: Situation): void
   /** What probes between the two are sealed with; from the peer with the smaller id. */
   onProbeSecret(secret: Uint8Array): void
   onIce(attempt: number, signal: IceSignal): void
   onPunch(attempt: number, signal: PunchSignal): void
+}
+
+export interface SessionEvents extends SignalEvents {
+  /** The peer opens a stream; the service layer accepts or resets it. */
+  onStream(stream: SessionStream): void
   /** A path became ready, doubtful, suspect, sound or was lost (then with which and why), or another one is in use now. */
   onPaths(lost?: LostPath): void
+  /** Much waits to be acknowledged; told once, until `watchBacklog`. */
+  onBacklog(): void
   /** The number of streams went from or to zero. */
   onBusy(busy: boolean): void
   /** The peer has lost the state of this session (a restart): all streams are gone, the paths are new. */

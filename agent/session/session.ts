@@ -2,53 +2,39 @@ import { CulvertError, type ErrorCode } from '../../common/errors.ts'
 import type { Clock } from '../../common/platform/clock.ts'
 import { noteTraffic } from '../../common/platform/engine.ts'
 import { sameBytes } from '../../common/wire/bytes.ts'
-import { type Candidate, decodeCandidates, encodeCandidates } from '../../common/wire/candidate.ts'
-import { decodeProbeSecret } from '../../common/wire/probe.ts'
-import { decodePunch, encodePunch, type PunchSignal } from '../../common/wire/punch-signal.ts'
 import {
-  decodeCredit,
-  decodeIce,
   decodeOpen,
-  decodeReset,
   EPOCH_BYTES,
   encodeCredit,
   encodeFrame,
-  encodeIce,
   encodeOpen,
   encodeReset,
   FRAME,
   type Frame,
   type Hello,
   type HelloHow,
-  type IceSignal,
   SESSION_VERSION,
   type StreamKind,
 } from '../../common/wire/session-frame.ts'
-import { decodeSituation, encodeSituation, type Situation } from '../../common/wire/situation.ts'
-import type { Path, PathTransport } from '../path/path.ts'
-import { choosePath } from '../path/path-choice.ts'
+import type { Path } from '../path/path.ts'
 import { Acknowledger } from './acknowledger.ts'
 import { emptyBuffers } from './buffers.ts'
-import { WISHES, wishOf } from './candidates-wish.ts'
 import { Datagrams } from './datagrams.ts'
+import { Farewell } from './farewell.ts'
+import { LinkSet } from './link-set.ts'
 import { PeerLife } from './newcomer.ts'
 import { PathLink } from './path-link.ts'
-import { remoteCode } from './remote-code.ts'
 import { Sender } from './sender.ts'
-import type { CandidatesWish, LostPath, SessionOptions } from './session-events.ts'
+import type { LostPath, SessionOptions } from './session-events.ts'
+import { receiveSignal, SignalSender } from './signal-frames.ts'
 import { SessionStream, type StreamHost } from './stream.ts'
+import { receiveOnStream, STREAM_FRAMES } from './stream-frames.ts'
 import { MAX_STREAMS, StreamTable } from './stream-table.ts'
-import { addTraffic, NO_TRAFFIC, relayTraffic, type Traffic } from './traffic.ts'
+import { addTraffic, type Traffic } from './traffic.ts'
 import type { WindowBudget } from './window.ts'
 
 /** Control frames waiting; a peer that makes us queue more than this is not reading. */
 const MAX_CONTROL_FRAMES = 16 * MAX_STREAMS
-
-/** Paths at a time; a peer that makes more is not looking for a better one. */
-const MAX_LINKS = 12
-
-/** Frames whose stream field names a stream that is open. */
-const STREAM_FRAMES: ReadonlySet<number> = new Set([FRAME.data, FRAME.credit, FRAME.accept, FRAME.end, FRAME.reset])
 
 /**
  * What two peers share: streams in numbered frames, over one path at a time, outliving paths.
@@ -59,22 +45,19 @@ const STREAM_FRAMES: ReadonlySet<number> = new Set([FRAME.data, FRAME.credit, FR
 export class Session implements StreamHost {
   readonly clock: Clock
   readonly budget: WindowBudget
+  readonly signals = new SignalSender(frame => this.#control(frame))
   readonly #options: SessionOptions
   readonly #epoch: Uint8Array
   #peerEpoch: Uint8Array = new Uint8Array(EPOCH_BYTES)
-  #links: readonly PathLink[] = []
+  readonly #links = new LinkSet()
   readonly #acknowledger: Acknowledger
   readonly #sender: Sender
-  #preferred: PathTransport | undefined
   readonly #streams: StreamTable
   readonly #datagrams = new Datagrams()
-  /** How far both sides are in ending this session for want of streams. */
-  #bye: 'none' | 'proposed' | 'answered' = 'none'
+  readonly #farewell = new Farewell()
   readonly #peerLife = new PeerLife()
   #closed = false
   #bytesIn = 0
-  /** Of relay links that are gone now. */
-  #pastRelay: Traffic = NO_TRAFFIC
 
   constructor(options: SessionOptions) {
     this.#options = options
@@ -83,11 +66,14 @@ export class Session implements StreamHost {
     this.#epoch = options.random.bytes(EPOCH_BYTES)
     this.#streams = new StreamTable(options.ownId < options.peerId)
     this.#acknowledger = new Acknowledger(options.clock, () => this.#sender.schedule())
-    this.#sender = new Sender(options.clock, this.#acknowledger, this.#datagrams)
+    this.#sender = new Sender(options.clock, this.#acknowledger, this.#datagrams, {
+      onMoved: () => this.#onMoved(),
+      onBacklog: () => options.events.onBacklog(),
+    })
   }
 
   get links(): readonly PathLink[] {
-    return this.#links
+    return this.#links.all
   }
 
   /** The path that carries what we send. */
@@ -100,8 +86,8 @@ export class Session implements StreamHost {
   }
 
   get traffic(): Traffic {
-    const streams = { ...relayTraffic(this.#links), bytesIn: this.#bytesIn, bytesOut: this.#sender.bytesOut }
-    return addTraffic(addTraffic(streams, this.#datagrams.traffic), this.#pastRelay)
+    const streams = { ...this.#links.relayTraffic, bytesIn: this.#bytesIn, bytesOut: this.#sender.bytesOut }
+    return addTraffic(streams, this.#datagrams.traffic)
   }
 
   /** While held, user bytes wait for a direct path instead of going over a relay. */
@@ -111,7 +97,7 @@ export class Session implements StreamHost {
 
   /** Takes a path into use as soon as the peer's hello came over it. One too many is closed. */
   attach(path: Path, dialled: boolean): PathLink | undefined {
-    if (this.#closed || this.#links.length >= MAX_LINKS) {
+    if (this.#closed || this.#links.full) {
       path.stream.destroy()
       return undefined
     }
@@ -121,11 +107,11 @@ export class Session implements StreamHost {
       this.clock,
       {
         onHello: (from, hello) => this.#onHello(from, hello),
-        onSequenced: (_from, seq, frame) => this.#onSequenced(seq, frame),
+        onSequenced: (from, seq, frame) => this.#onSequenced(from, seq, frame),
         onAck: (from, received) => this.#onAck(from, received),
         onDatagram: (_from, frame) => this.#onDatagram(frame),
         onWritable: from => {
-          if (from === this.active) this.#sender.pump()
+          if (from === this.active || from === this.#sender.ackLink) this.#sender.pump()
         },
         onVital: () => this.#choose(),
         onDown: (from, reason) => this.#onDown({ link: from, reason }),
@@ -133,7 +119,7 @@ export class Session implements StreamHost {
       },
       busy,
     )
-    this.#links = [...this.#links, link]
+    this.#links.add(link)
     if (path.datagrams) link.carryPackets(path.datagrams, this.#options.ownId < this.#options.peerId)
     link.sayHello({
       minVersion: SESSION_VERSION,
@@ -159,21 +145,33 @@ export class Session implements StreamHost {
     const id = this.#streams.nextOwnId()
     const open = encodeOpen(id, service, kind)
     const stream = new SessionStream(id, service, this, kind)
-    this.#bye = 'none'
+    this.#farewell.takeBack()
     this.#add(stream)
     this.#control(open)
     return stream
   }
 
-  /** Sends on paths of this transport from now on, where there is a sound one. */
-  prefer(transport: PathTransport): void {
-    if (this.#preferred === transport) return
-    this.#preferred = transport
+  /**
+   * Sends on this path from now on, for as long as nobody has doubts about it; undefined: on the best by itself. What is
+   * under way arrives first, so nothing is sent twice.
+   */
+  prefer(link: PathLink | undefined): void {
+    if (link === this.#links.preferred) return
+    this.#links.preferred = link
+    const best = this.#links.best()
+    const { active } = this
+    const gently = active?.ready && !active.suspect
+    if (gently && best && best !== active && best !== this.#sender.next) this.#sender.handOver(best)
     this.#choose()
   }
 
-  get preferred(): PathTransport | undefined {
-    return this.#preferred
+  get preferred(): PathLink | undefined {
+    return this.#links.preferred
+  }
+
+  /** Calls `onBacklog` the next time that much waits for its acknowledgement. */
+  watchBacklog(): void {
+    this.#sender.watchBacklog()
   }
 
   /** How far what we send has come. */
@@ -181,36 +179,15 @@ export class Session implements StreamHost {
     return this.#sender
   }
 
-  sendCandidates(candidates: readonly Candidate[], wish?: CandidatesWish): void {
-    this.#control(encodeFrame(FRAME.candidates, 0, encodeCandidates(candidates), wish ? WISHES[wish] : 0))
-  }
-
-  sendSituation(situation: Situation): void {
-    this.#control(encodeFrame(FRAME.situation, 0, encodeSituation(situation)))
-  }
-
-  sendProbeSecret(secret: Uint8Array): void {
-    this.#control(encodeFrame(FRAME.secret, 0, secret))
-  }
-
-  sendIce(attempt: number, signal: IceSignal): void {
-    this.#control(encodeIce(attempt, signal))
-  }
-
-  sendPunch(attempt: number, signal: PunchSignal): void {
-    this.#control(encodePunch(attempt, signal))
-  }
-
   /** Proposes to end the idle session; `onBye` follows when the peer agrees. */
   sendBye(): void {
-    if (this.#streams.size > 0 || this.#bye !== 'none') return
-    this.#bye = 'proposed'
+    if (this.#streams.size > 0 || !this.#farewell.propose()) return
     this.#control(encodeFrame(FRAME.bye, 0))
   }
 
   /** The peer may end the session any moment: a new stream had better wait for the next one. */
   get leaving(): boolean {
-    return this.#bye === 'answered'
+    return this.#farewell.answered
   }
 
   /** One round trip over the path in use, in ms; undefined when there is none or it breaks. */
@@ -227,7 +204,7 @@ export class Session implements StreamHost {
   drop(links: readonly PathLink[]): void {
     for (const link of links) {
       link.leave()
-      this.#forgetLink(link)
+      this.#links.remove(link)
     }
     this.#choose()
   }
@@ -239,8 +216,8 @@ export class Session implements StreamHost {
     this.#endStreams(reason)
     this.#sender.pump()
     this.#acknowledger.stop()
-    for (const link of this.#links) link.leave('session')
-    this.#links = []
+    for (const link of this.links) link.leave('session')
+    this.#links.clear()
     this.#sender.use(undefined)
   }
 
@@ -287,7 +264,7 @@ export class Session implements StreamHost {
     // Never dropped: a credit or an open that is lost hangs its stream. What is bounded is who makes us queue them.
     this.#sender.control(frame)
     if (this.#sender.controlCount > MAX_CONTROL_FRAMES) {
-      for (const link of this.#links) link.fail(new CulvertError('busy', 'the peer takes no frames'))
+      for (const link of this.links) link.fail(new CulvertError('busy', 'the peer takes no frames'))
     }
   }
 
@@ -310,7 +287,7 @@ export class Session implements StreamHost {
     if (known) this.#peerLife.knowsUs(this.clock.now())
     this.#sender.acknowledge(received)
     // The peer may have made it because it misses answers on the others.
-    for (const other of this.#links) if (other !== link && other.ready) void other.ping()
+    for (const other of this.links) if (other !== link && other.ready) void other.ping()
     this.#choose()
   }
 
@@ -320,7 +297,7 @@ export class Session implements StreamHost {
     if (verdict === 'restarted') return false
     void this.ping()
     link.leave(verdict === 'clone' ? 'same-identity' : 'path')
-    this.#forgetLink(link)
+    this.#links.remove(link)
     if (verdict === 'clone') this.#options.events.onClone(link)
     return true
   }
@@ -331,11 +308,11 @@ export class Session implements StreamHost {
     this.#sender.restart()
     this.#acknowledger.restart()
     this.#streams.peerRestarted()
-    this.#bye = 'none'
-    for (const link of this.#links) {
+    this.#farewell.takeBack()
+    for (const link of this.links) {
       if (link === survivor) continue
       link.leave()
-      this.#forgetLink(link)
+      this.#links.remove(link)
     }
     this.#options.events.onRestart()
   }
@@ -350,8 +327,9 @@ export class Session implements StreamHost {
     this.#datagrams.receive(this.#streams.get(frame.stream), frame, this.clock.now())
   }
 
-  #onSequenced(seq: number, frame: Frame): void {
+  #onSequenced(from: PathLink, seq: number, frame: Frame): void {
     const { received } = this.#acknowledger
+    this.#sender.heardOn = from
     if (seq > received) throw new CulvertError('wire-malformed', `frame ${seq} came when ${received} was due`)
     if (seq < received) {
       // Sent again after a move; the sender must learn that it can forget it.
@@ -371,58 +349,16 @@ export class Session implements StreamHost {
   }
 
   #dispatch(frame: Frame): void {
-    const { events } = this.#options
-    const stream = this.#streams.get(frame.stream)
-    switch (frame.type) {
-      case FRAME.data:
-        this.#bytesIn += frame.payload.length
-        noteTraffic()
-        if (stream && !stream.receiveData(frame.payload)) {
-          throw new CulvertError('wire-malformed', `the peer sent more than its credit on stream ${frame.stream}`)
-        }
-        return
-      case FRAME.credit:
-        stream?.receiveCredit(decodeCredit(frame.payload))
-        return
-      case FRAME.open:
-        this.#onOpen(frame)
-        return
-      case FRAME.accept:
-        stream?.receiveAccept()
-        return
-      case FRAME.end:
-        stream?.receiveEnd()
-        return
-      case FRAME.reset: {
-        const { code, reason } = decodeReset(frame.payload)
-        stream?.receiveReset(remoteCode(code), reason)
-        return
-      }
-      case FRAME.candidates:
-        events.onCandidates(decodeCandidates(frame.payload), wishOf(frame.flags))
-        return
-      case FRAME.situation:
-        events.onSituation(decodeSituation(frame.payload))
-        return
-      case FRAME.secret:
-        events.onProbeSecret(decodeProbeSecret(frame.payload))
-        return
-      case FRAME.ice: {
-        const signal = decodeIce(frame)
-        if (signal) events.onIce(frame.stream, signal)
-        return
-      }
-      case FRAME.punch: {
-        const signal = decodePunch(frame)
-        if (signal) events.onPunch(frame.stream, signal)
-        return
-      }
-      case FRAME.bye:
-        this.#onBye()
-        return
-      default:
-        return
+    if (frame.type === FRAME.data) {
+      this.#bytesIn += frame.payload.length
+      noteTraffic()
     }
+    if (STREAM_FRAMES.has(frame.type)) {
+      const stream = this.#streams.get(frame.stream)
+      if (stream) receiveOnStream(frame, stream)
+    } else if (frame.type === FRAME.open) this.#onOpen(frame)
+    else if (frame.type === FRAME.bye) this.#onBye()
+    else receiveSignal(frame, this.#options.events)
   }
 
   #onOpen(frame: Frame): void {
@@ -432,7 +368,7 @@ export class Session implements StreamHost {
       this.#control(encodeReset(frame.stream, 'busy', `${MAX_STREAMS} streams are open already`))
       return
     }
-    this.#bye = 'none'
+    this.#farewell.takeBack()
     const stream = new SessionStream(frame.stream, service, this, kind)
     this.#add(stream)
     this.#options.events.onStream(stream)
@@ -440,13 +376,8 @@ export class Session implements StreamHost {
 
   #onBye(): void {
     if (this.#streams.size > 0) return
-    if (this.#bye === 'proposed') {
-      this.#options.events.onBye()
-      return
-    }
-    // Not the end yet: a stream that the peer opened after its bye may be on its way.
-    this.#bye = 'answered'
-    this.#control(encodeFrame(FRAME.bye, 0))
+    if (this.#farewell.receive() === 'over') this.#options.events.onBye()
+    else this.#control(encodeFrame(FRAME.bye, 0))
   }
 
   #onOver(): void {
@@ -459,26 +390,29 @@ export class Session implements StreamHost {
   // -- paths
 
   #onDown(lost: LostPath): void {
-    this.#forgetLink(lost.link)
-    if (this.leaving && this.#links.length === 0 && lost.reason.code === 'session-closed') this.#options.events.onBye()
+    this.#links.remove(lost.link)
+    if (this.leaving && this.links.length === 0 && lost.reason.code === 'session-closed') this.#options.events.onBye()
     else this.#choose(lost)
-  }
-
-  #forgetLink(link: PathLink): void {
-    if (this.#links.includes(link)) this.#pastRelay = addTraffic(this.#pastRelay, relayTraffic([link]))
-    this.#links = this.#links.filter(other => other !== link)
   }
 
   /** Sends on the best path from now on; after a change, what the peer has not acknowledged goes again. */
   #choose(lost?: LostPath): void {
     if (this.#closed) return
-    const best = choosePath(this.#links, this.#preferred)
-    if (best !== this.active) {
+    const best = this.#links.best()
+    const { active } = this
+    if (best === active) this.#sender.stay()
+    else if (best !== this.#sender.next || !active?.ready || active.suspect) {
       this.#sender.use(best)
       if (best) this.#acknowledger.repeat()
     }
     this.#options.events.onPaths(lost)
     this.#sender.schedule()
+  }
+
+  /** All that was under way on the path before has arrived. */
+  #onMoved(): void {
+    this.#acknowledger.repeat()
+    this.#choose()
   }
 
   #add(stream: SessionStream): void {
@@ -487,7 +421,7 @@ export class Session implements StreamHost {
   }
 
   #busyChanged(): void {
-    for (const link of this.#links) link.rearm()
+    for (const link of this.links) link.rearm()
     if (this.#streams.size === 0) emptyBuffers()
     this.#options.events.onBusy(this.#streams.size > 0)
   }

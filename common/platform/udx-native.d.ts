@@ -41,6 +41,8 @@ declare module 'udx-native/binding.js' {
   export const sizeof_udx_napi_stream_t: number
   export const offsetof_udx_stream_t_mtu: number
   export const offsetof_udx_stream_t_srtt: number
+  export const offsetof_udx_stream_t_bytes_tx: number
+  export const offsetof_udx_stream_t_inflight: number
   export function udx_napi_init(udx: Buffer, buffer: Buffer): void
   export function udx_napi_stream_init(
     udx: Buffer,

@@ -113,6 +113,13 @@ export class UdxStream extends Duplex {
     return this.#handle.readUInt32LE(this.#parts.binding.offsetof_udx_stream_t_srtt)
   }
 
+  /** Bytes in packets that have arrived, in whatever order: what is lost and sent again counts twice. */
+  get arrivedBytes(): number {
+    const { offsetof_udx_stream_t_bytes_tx, offsetof_udx_stream_t_inflight } = this.#parts.binding
+    const sent = Number(this.#handle.readBigUInt64LE(offsetof_udx_stream_t_bytes_tx))
+    return sent - this.#handle.readUInt32LE(offsetof_udx_stream_t_inflight)
+  }
+
   /** The largest IP packet that it sends now; UDX begins with 1,200 bytes and finds out by itself whether more pass. */
   get packetBytes(): number {
     return this.#handle.readUInt16LE(this.#parts.binding.offsetof_udx_stream_t_mtu)

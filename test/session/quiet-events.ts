@@ -11,6 +11,7 @@ export const QUIET: SessionEvents = {
   onIce: nothing,
   onPunch: nothing,
   onPaths: nothing,
+  onBacklog: nothing,
   onBusy: nothing,
   onRestart: nothing,
   onClone: nothing,

@@ -36,5 +36,6 @@ export async function sealUdxPath(
     datagrams.close()
     carrier.destroy()
   })
-  return { kind: 'udp', transport: 'udx', how, local, remote, peer, stream, datagrams }
+  const arrivedBytes = () => carrier.arrivedBytes
+  return { kind: 'udp', transport: 'udx', how, local, remote, peer, stream, arrivedBytes, datagrams }
 }

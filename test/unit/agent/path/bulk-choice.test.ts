@@ -8,96 +8,174 @@ import {
   SAMPLE_MS,
 } from '../../../../agent/path/bulk-choice.ts'
 
+const MBIT = 125
+const MINUTE = 60_000
+
 interface Line {
-  /** Bytes per ms that each carries. */
+  /** Mbit/s that each carries, from some time on. */
   readonly tcp: number
   readonly udx: number
   readonly rttMs?: number
-  /** Sampled so long after it was asked for, the other path is there; absent: never. */
+  readonly loadedRttMs?: number
+  readonly resent?: number
+  /** Sampled so long after it was asked for, a path over UDX is there; absent: never. */
   readonly udxAfterMs?: number
-  readonly remembered?: BulkTransport
+  readonly full?: boolean
+  readonly backlog?: boolean
+  readonly on?: BulkTransport | 'neither'
 }
 
-/** A long stream that starts on TCP, sampled as the agent does; gives what happened when. */
-function play(
-  line: Line,
-  forMs: number,
-  start: BulkState = CALM,
-): { readonly told: string[]; readonly state: BulkState } {
-  let state = start
-  let on: BulkTransport = 'tcp'
-  let delivered = 0
-  let asked: number | undefined
-  const told: string[] = []
-  for (let now = 0; now <= forMs; now += SAMPLE_MS) {
-    const made = line.udxAfterMs !== undefined && asked !== undefined && now >= asked + line.udxAfterMs
+/** A long stream, sampled as the agent does; a path takes a second to find its pace. What was told, and when in ms. */
+class Play {
+  readonly told: string[] = []
+  state: BulkState = CALM
+  now = 0
+  on: BulkTransport = 'tcp'
+  #remembered: BulkTransport | undefined
+  #delivered = 0
+  #askedAt: number | undefined
+  #movedAt = 0
+  readonly carried = { tcp: 0, udx: 0 }
+
+  constructor(remembered?: BulkTransport) {
+    this.#remembered = remembered
+  }
+
+  run(line: Line, forMs: number): this {
+    for (const until = this.now + forMs; this.now < until; this.now += SAMPLE_MS) this.#sample(line)
+    return this
+  }
+
+  #sample(line: Line): void {
+    const { rttMs = 80, loadedRttMs = 2 * rttMs, resent, udxAfterMs, full = true, backlog = true } = line
+    const made = udxAfterMs !== undefined && this.#askedAt !== undefined && this.now >= this.#askedAt + udxAfterMs
     const sample: BulkSample = {
-      delivered,
-      backlog: true,
-      transport: on,
-      rttMs: line.rttMs ?? 80,
-      otherReady: made || on === 'udx',
-      remembered: line.remembered,
+      delivered: this.#delivered,
+      backlog,
+      full,
+      transport: line.on === 'neither' ? undefined : (line.on ?? this.on),
+      rttMs,
+      loadedRttMs,
+      otherReady: made || this.on === 'udx',
+      remembered: this.#remembered,
+      resent,
     }
-    const step = bulkStep(state, sample, now)
-    state = step.state
-    if (step.ask) told.push(`ask@${now}`)
-    if (step.ask) asked = now
-    if (step.prefer) told.push(`${step.prefer}@${now}`)
-    if (step.learnt) told.push(`learnt ${step.learnt}`)
-    on = step.prefer ?? on
-    delivered += line[on] * SAMPLE_MS
+    const step = bulkStep(this.state, sample, this.now)
+    this.state = step.state
+    if (step.ask) this.told.push(`ask@${this.now}`)
+    if (step.ask) this.#askedAt = this.now
+    if (step.prefer && step.prefer !== this.on) {
+      this.told.push(`${step.prefer}@${this.now}`)
+      this.on = step.prefer
+      this.#movedAt = this.now
+    }
+    if (step.learnt) this.told.push(`learnt ${step.learnt}`)
+    if (step.learnt) this.#remembered = step.learnt
+    if (step.release) this.told.push(`release@${this.now}`)
+    const pace = Math.min(1, (this.now - this.#movedAt) / 1_000 + 0.2)
+    const bytes = backlog ? line[this.on] * MBIT * pace * SAMPLE_MS : 0
+    this.#delivered += bytes
+    this.carried[this.on] += bytes
   }
-  return { told, state }
 }
 
-test('a long stream tries UDX for some seconds and stays on it where it is faster', t => {
-  t.deepEqual(play({ tcp: 10, udx: 20, udxAfterMs: 500 }, 60_000).told, [
-    'ask@3000',
-    'udx@3500',
-    'udx@7500',
-    'learnt udx',
-  ])
+/** Losses hold TCP back on it, by far. */
+const LOSSY: Line = { tcp: 180, udx: 300, resent: 0.002, udxAfterMs: 500 }
+/** Bytes get lost, and still TCP carries what the line takes. */
+const FULL: Line = { tcp: 23, udx: 23, rttMs: 40, resent: 0.01, udxAfterMs: 500 }
+
+test('where losses hold TCP back, UDX is tried after a second or two, and kept as soon as it is clearly faster', t => {
+  const { told, now, carried } = new Play().run(LOSSY, 12_000)
+  t.deepEqual(told, ['ask@1500', 'udx@2000', 'learnt udx'])
+  t.true((carried.tcp + carried.udx) / now > 0.85 * LOSSY.udx * MBIT)
 })
 
-test('it goes back to TCP where UDX is slower, or not worth the processor time', t => {
-  for (const udx of [5, 10, 11]) {
-    const { told } = play({ tcp: 10, udx, udxAfterMs: 500 }, 60_000)
-    t.deepEqual(told, ['ask@3000', 'udx@3500', 'tcp@7500', 'learnt tcp'])
+test('UDX that is no faster is left again, for it costs eight times the processor time, and not tried for ten minutes', t => {
+  for (const udx of [60, 150, 180, 200]) {
+    const { told } = new Play().run({ ...LOSSY, udx }, 9 * MINUTE)
+    t.deepEqual(told, ['ask@1500', 'udx@2000', 'tcp@3750', 'learnt tcp'])
   }
 })
 
-test('what the other carries is counted when it has found its pace, which takes longer on a longer line', t => {
-  for (const [rttMs, end] of [
-    [20, 6_500],
-    [200, 9_500],
-    [2_000, 10_500],
-  ] as const) {
-    t.is(play({ tcp: 10, udx: 20, rttMs, udxAfterMs: 500 }, 60_000).told[2], `udx@${end}`)
+test('where TCP fills the line the trial waits until it costs less than three hundredths of what has flowed', t => {
+  const { told, carried, now } = new Play().run(FULL, 45_000)
+  t.deepEqual(told, ['ask@27250', 'udx@27750', 'tcp@29500', 'learnt tcp'])
+  t.true((carried.tcp + carried.udx) / now > 0.97 * FULL.tcp * MBIT)
+})
+
+test('on a line without losses, a short one or a fast one nothing is tried, ever', t => {
+  for (const line of [
+    { ...LOSSY, resent: 0 },
+    { ...LOSSY, rttMs: 2 },
+    { ...LOSSY, tcp: 640, udx: 900 },
+    { ...LOSSY, full: false },
+  ]) {
+    t.deepEqual(new Play().run(line, 20 * MINUTE).told, [])
   }
 })
 
-test('it is not tried on a short line, at a high rate, nor twice in ten minutes', t => {
-  t.deepEqual(play({ tcp: 10, udx: 20, rttMs: 2, udxAfterMs: 0 }, 60_000).told, [])
-  t.deepEqual(play({ tcp: 80_000, udx: 90_000, udxAfterMs: 0 }, 60_000).told, [])
-  const { told } = play({ tcp: 10, udx: 5, udxAfterMs: 0 }, 15 * 60_000)
-  t.is(told.filter(what => what.startsWith('udx')).length, 2)
+test('where the kernel tells nothing of losses the trial is made, but late', t => {
+  const { told } = new Play().run({ tcp: 180, udx: 300, udxAfterMs: 500 }, 60_000)
+  t.deepEqual(told.slice(0, 1), ['ask@37750'])
+  t.is(told.at(-1), 'learnt udx')
 })
 
-test('where UDX was faster the last time it is tried sooner', t => {
-  t.is(play({ tcp: 10, udx: 20, udxAfterMs: 0, remembered: 'udx' }, 20_000).told[0], 'ask@1000')
+test('what was faster in this network the last time is used from the first look on', t => {
+  t.deepEqual(new Play('udx').run({ ...LOSSY, udxAfterMs: 250 }, 10_000).told, ['ask@250', 'udx@500'])
+  t.deepEqual(new Play('tcp').run(LOSSY, 10_000).told, [])
 })
 
-test('where no UDX path comes, it is not asked for again and again', t => {
-  t.deepEqual(play({ tcp: 10, udx: 20 }, 5 * 60_000).told, ['ask@3000'])
+test('what is only remembered is measured against TCP in due time', t => {
+  const { told } = new Play('udx').run({ tcp: 180, udx: 150, resent: 0.002, udxAfterMs: 0 }, 60_000)
+  t.is(told[1], 'udx@500')
+  t.regex(told[2] ?? '', /^tcp@3\d{4}$/)
+  t.is(told[3], 'learnt tcp')
+})
+
+test('UDX that won and then becomes far slower, or answers far later, is measured against TCP again', t => {
+  const slower = new Play().run(LOSSY, 40_000)
+  t.is(slower.on, 'udx')
+  slower.run({ ...LOSSY, udx: 90 }, 5_000)
+  t.deepEqual([slower.on, slower.told.at(-1)], ['tcp', 'learnt tcp'])
+
+  const later = new Play().run(LOSSY, 40_000).run({ ...LOSSY, loadedRttMs: 900 }, MINUTE)
+  // Which shows that TCP is no better, once.
+  t.deepEqual(later.told.slice(3), ['tcp@40000', 'udx@41750', 'learnt udx'])
+})
+
+test('when nothing long has flowed for ten seconds, nothing is preferred any more', t => {
+  const play = new Play().run(LOSSY, 10_000).run({ ...LOSSY, backlog: false }, 15_000)
+  t.true(play.told.includes('release@21000'))
+  t.is(play.state.name, 'calm')
+})
+
+test('a stream that waits for its program now and then is the same stream', t => {
+  const play = new Play().run(LOSSY, 1_000).run({ ...LOSSY, backlog: false }, 500)
+  t.is(play.state.name, 'flowing')
+})
+
+test('where no UDX path comes, it is asked for once in a minute', t => {
+  const { udxAfterMs, ...without } = LOSSY
+  const { told } = new Play().run(without, 3 * MINUTE)
+  t.deepEqual(told, ['ask@1500', 'ask@66500', 'ask@131500'])
 })
 
 test('a trial that the end of the stream or of the path cuts short tells nothing', t => {
-  const trying: BulkState = { name: 'trying', on: 'tcp', rate: 10, since: 0, from: undefined }
-  const sample = { delivered: 0, backlog: true, rttMs: 80, otherReady: true, remembered: undefined } as const
-  const ended = bulkStep(trying, { ...sample, transport: 'udx', backlog: false }, 500)
-  t.deepEqual([ended.prefer, ended.learnt, ended.state.name], ['tcp', undefined, 'calm'])
-  const broke = bulkStep(trying, { ...sample, transport: 'tcp' }, 500)
-  t.deepEqual([broke.prefer, broke.learnt], ['tcp', undefined])
-  t.is(bulkStep(trying, { ...sample, transport: undefined }, 500).state.name, 'calm')
+  const ended = new Play().run(LOSSY, 3_000)
+  t.is(ended.state.name, 'trying')
+  ended.run({ ...LOSSY, backlog: false }, 1_500)
+  t.deepEqual([ended.on, ended.told.includes('learnt udx'), ended.state.name], ['tcp', false, 'calm'])
+
+  const broke = new Play().run(LOSSY, 3_000).run({ ...LOSSY, on: 'tcp' }, 1_000)
+  t.deepEqual([broke.told.includes('learnt udx'), broke.state.name], [false, 'flowing'])
+
+  const relayed = new Play().run(LOSSY, 3_000).run({ ...LOSSY, on: 'neither' }, 250)
+  t.is(relayed.state.name, 'calm')
+})
+
+test('a move that does not come about is given up', t => {
+  const play = new Play().run(LOSSY, 2_500)
+  t.is(play.state.name, 'trying')
+  const stuck = new Play().run(LOSSY, 2_250).run({ ...LOSSY, on: 'tcp' }, 11_000)
+  t.deepEqual([stuck.on, stuck.state.name], ['tcp', 'flowing'])
 })

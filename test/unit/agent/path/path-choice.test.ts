@@ -61,14 +61,6 @@ test('a newer path over UDX replaces those before it, as soon as it is ready', t
   t.deepEqual(replacedPaths([first, path(), second, coming]), [first])
 })
 
-test('a sound path of the transport that was measured to be faster is chosen before all others', t => {
-  const fast = udp({ transport: 'udx' })
-  t.is(choosePath([path(), fast, relay()], 'udx'), fast)
-  const tcp = path()
-  t.is(choosePath([tcp, udp({ transport: 'udx', suspect: true })], 'udx'), tcp)
-  t.is(choosePath([tcp, relay()], 'udx'), tcp)
-})
-
 test('both sides choose the same path, in whatever order they have them', t => {
   fc.assert(
     fc.property(fc.uniqueArray(anyPath, { maxLength: 8, selector: ({ tieBreaker }) => tieBreaker }), paths => {

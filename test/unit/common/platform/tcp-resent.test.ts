@@ -1,0 +1,31 @@
+import test from 'ava'
+import { resentShare, tcpSegmentsIn } from '../../../../common/platform/tcp-resent.ts'
+
+const SNMP = `Ip: Forwarding DefaultTTL
+Ip: 1 64
+Tcp: RtoAlgorithm InSegs OutSegs RetransSegs InErrs
+Tcp: 1 13556325 13504708 43891 0
+Udp: InDatagrams
+Udp: 7
+`
+
+test('the counters of the kernel are found by their names', t => {
+  t.deepEqual(tcpSegmentsIn(SNMP), { sent: 13_504_708, again: 43_891 })
+})
+
+test('a file of another form tells nothing', t => {
+  for (const text of [
+    '',
+    'Tcp: OutSegs RetransSegs\n',
+    'Tcp: OutSegs\nTcp: 5\n',
+    'Tcp: OutSegs RetransSegs\nTcp: x y\n',
+  ]) {
+    t.is(tcpSegmentsIn(text), undefined)
+  }
+})
+
+test('the share that was sent again is taken between two looks, and of some segments at least', t => {
+  t.is(resentShare({ sent: 1_000, again: 10 }, { sent: 2_000, again: 15 }), 0.005)
+  t.is(resentShare({ sent: 1_000, again: 10 }, { sent: 1_010, again: 11 }), undefined)
+  t.is(resentShare(undefined, { sent: 1_010, again: 11 }), undefined)
+})
