@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
-import { asCulvertError, CulvertError, reasonOf } from '../common/errors.ts'
-import type { Clock, Timer } from '../common/platform/clock.ts'
+import { CulvertError, reasonOf } from '../common/errors.ts'
+import type { Clock } from '../common/platform/clock.ts'
 import type { KeyPair } from '../common/platform/ed25519.ts'
 import type { Log } from '../common/platform/log.ts'
 import type { Random } from '../common/platform/random.ts'
@@ -18,6 +18,7 @@ import type { AgentStatus } from './control/status.ts'
 import { pathStatus, statusOf } from './control/status-of.ts'
 import type { Nat } from './nat/nat.ts'
 import type { ProbeBudget } from './nat/probe-budget.ts'
+import { StunList } from './nat/stun-list.ts'
 import { relayAddresses } from './rendezvous/relay-addresses.ts'
 import type { Rendezvous } from './rendezvous/rendezvous.ts'
 import { type BenchWish, benchRequest, measure } from './service/bench.ts'
@@ -35,8 +36,8 @@ import { VERSION } from './version.ts'
 /** What cannot change while the agent runs; the rest is taken over by `reconfigure`. */
 const RESTART_KEYS = ['stateDir', 'controlSocket', 'listen'] as const satisfies readonly (keyof AgentConfig)[]
 
-/** New STUN servers set off questions to all of them, so a relay must not name others again and again. */
-const STUN_CHANGE_MS = 10_000
+/** A relay must not have us ask all STUN servers again and again. */
+const DRIFT_APART_MS = 10_000
 
 /** How long a measurement waits for the attempts at a direct path: it is to measure the path that will be used. */
 const SETTLE_MS = 5_000
@@ -71,18 +72,23 @@ export class RunningAgent implements ControlTarget {
   readonly #listeners = new Set<() => void>()
   #config: AgentConfig
   #rendezvous: Rendezvous
-  #configuredStun: readonly Endpoint[] = []
-  #stunServers: readonly Endpoint[] = []
+  readonly #stun: StunList
   #closed = false
   #observed: ReadonlyMap<string, string> = new Map()
   #driftedAt = Number.NEGATIVE_INFINITY
-  #stunToldAt = Number.NEGATIVE_INFINITY
-  #stunTimer: Timer | undefined
 
   constructor(parts: AgentParts) {
     this.#parts = parts
     this.#config = parts.config
     this.#rendezvous = parts.rendezvousOf(parts.config.relays)
+    const { clock, log, resolveStun, nat } = parts
+    this.#stun = new StunList({
+      clock,
+      log,
+      resolve: resolveStun,
+      ofRelays: () => this.#rendezvous.stunServers(),
+      onChange: servers => nat.setStunServers(servers),
+    })
   }
 
   get config(): AgentConfig {
@@ -95,14 +101,14 @@ export class RunningAgent implements ControlTarget {
 
   /** Of the relays that are connected, and of the config. */
   get stunServers(): readonly Endpoint[] {
-    return this.#stunServers
+    return this.#stun.servers
   }
 
   async start(): Promise<void> {
     const { nat, peers, trust } = this.#parts
     nat.onNetwork(() => {
       this.#rendezvous.wake()
-      void this.#resolveStun()
+      void this.#stun.configure(this.#config.nat.stun)
     })
     nat.onChange(() => {
       peers.onNetworkChange()
@@ -111,14 +117,14 @@ export class RunningAgent implements ControlTarget {
     this.#offer()
     peers.update(trust.peers())
     await Promise.all(this.#config.forwards.map(forward => this.#forward(forward.listen, forward.to, true)))
-    void this.#resolveStun()
+    void this.#stun.configure(this.#config.nat.stun)
   }
 
   /** A relay came or went, or told new STUN servers. */
   onRelayChange(): void {
     if (this.#closed) return
     this.#lookForDrift()
-    this.#tellStunServers()
+    this.#stun.refresh()
     if (this.#rendezvous.connected) {
       this.#parts.nat.onRelay()
       this.#parts.peers.onRelay()
@@ -132,7 +138,7 @@ export class RunningAgent implements ControlTarget {
     this.#observed = this.#rendezvous.observed()
     const now = this.#parts.clock.now()
     const drifted = [...this.#observed].some(([url, address]) => (before.get(url) ?? address) !== address)
-    if (!drifted || now - this.#driftedAt < STUN_CHANGE_MS) return
+    if (!drifted || now - this.#driftedAt < DRIFT_APART_MS) return
     this.#driftedAt = now
     this.#parts.nat.refresh('a relay sees another address')
   }
@@ -154,7 +160,7 @@ export class RunningAgent implements ControlTarget {
     }
     peers.update(trust.peers())
     await this.#reconcileForwards(before, next)
-    await this.#resolveStun()
+    await this.#stun.configure(next.nat.stun)
     const later = RESTART_KEYS.filter(key => JSON.stringify(before[key]) !== JSON.stringify(next[key])).map(String)
     if (before.nat.portMapping !== next.nat.portMapping) later.push('nat.portMapping')
     log.info('config read again', later.length > 0 ? { takesEffectAfterRestart: later.join(',') } : undefined)
@@ -163,7 +169,7 @@ export class RunningAgent implements ControlTarget {
 
   async close(): Promise<void> {
     this.#closed = true
-    this.#stunTimer?.cancel()
+    this.#stun.close()
     this.#parts.peers.close()
     this.#rendezvous.close()
     await this.#parts.forwards.close()
@@ -248,7 +254,7 @@ export class RunningAgent implements ControlTarget {
         configPath,
         random,
         relays: relayAddresses(this.#config.relays, process.env),
-        stunServers: this.#stunServers,
+        stunServers: this.#stun.servers,
         tcpPort,
         lookFromOutside,
         services: services.list(),
@@ -332,31 +338,5 @@ export class RunningAgent implements ControlTarget {
         this.#parts.log.error('a forward was not taken over', { listen: forward.listen, reason: reasonOf(thrown) })
       }
     }
-  }
-
-  async #resolveStun(): Promise<void> {
-    try {
-      this.#configuredStun = await this.#parts.resolveStun(this.#config.nat.stun)
-    } catch (thrown) {
-      this.#parts.log.warn(asCulvertError(thrown, 'io', 'STUN servers do not resolve').message)
-    }
-    if (!this.#closed) this.#tellStunServers()
-  }
-
-  #tellStunServers(): void {
-    const servers = [...this.#rendezvous.stunServers(), ...this.#configuredStun]
-    if (JSON.stringify(servers) === JSON.stringify(this.#stunServers)) return
-    const { clock, nat } = this.#parts
-    const waitMs = this.#stunToldAt + STUN_CHANGE_MS - clock.now()
-    if (waitMs > 0) {
-      this.#stunTimer ??= clock.after(waitMs, () => {
-        this.#stunTimer = undefined
-        this.#tellStunServers()
-      })
-      return
-    }
-    this.#stunToldAt = clock.now()
-    this.#stunServers = servers
-    nat.setStunServers(servers)
   }
 }

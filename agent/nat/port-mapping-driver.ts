@@ -4,19 +4,16 @@ import type { Log } from '../../common/platform/log.ts'
 import { formatEndpoint } from '../../common/wire/endpoint.ts'
 import type { DefaultGateway } from './default-gateway.ts'
 import type { ExternalAnswer, MapOutcome, MappingGateway, PortMapper } from './port-mapper.ts'
+import { advancePortMapping, LEASE_S, nextPortMappingAt, startPortMapping } from './port-mapping.ts'
+import { type PortMappingReport, portMappingReport } from './port-mapping-report.ts'
 import {
-  advancePortMapping,
   heldMapping,
-  LEASE_S,
   type MappedProtocol,
-  nextPortMappingAt,
   type PortMappingAction,
   type PortMappingEvent,
   type PortMappingState,
   type PortMappingStep,
-  startPortMapping,
-} from './port-mapping.ts'
-import { type PortMappingReport, portMappingReport } from './port-mapping-report.ts'
+} from './port-mapping-state.ts'
 
 export interface PortMappingOptions {
   readonly clock: Clock

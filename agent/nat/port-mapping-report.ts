@@ -7,7 +7,7 @@ import {
   isUsable,
   type MappedProtocol,
   type PortMappingState,
-} from './port-mapping.ts'
+} from './port-mapping-state.ts'
 
 /** What the keeper of port mappings knows. */
 export interface PortMappingReport {

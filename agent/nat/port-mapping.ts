@@ -1,85 +1,16 @@
-import { addressScope } from '../../common/wire/endpoint.ts'
-import type { ExternalAnswer, MapOutcome, PortMapping } from './port-mapper.ts'
-
-/**
- * Keeps two entries in a router's table, as a pure function of what was seen and when.
- *
- *   gateway:  searching ──found──▶ present ──restarted, silent──▶ searching
- *                │   ▲                │ check, now and then
- *                ▼   └─ later, alive ─┘
- *              absent
- *   entry:    waiting ──time──▶ asking ──granted──▶ kept ──half its lease──▶ asking
- *                ▲                 │
- *                └──── refused ────┘
- */
-export interface PortMappingState {
-  readonly gateway: GatewayState
-  /** The gateway that the entries are in; it stays the last one while a search runs. */
-  readonly last: { readonly address: string; readonly external: ExternalAnswer } | undefined
-  readonly tcp: EntryState
-  readonly udp: EntryState
-}
-
-export type GatewayState =
-  | { readonly name: 'searching'; readonly failures: number }
-  | { readonly name: 'absent'; readonly failures: number; readonly searchAt: number }
-  | {
-      readonly name: 'present'
-      readonly address: string
-      readonly external: ExternalAnswer
-      /** Until then what is heard of restarts is not believed: anybody on the LAN can say it. */
-      readonly deafUntil: number
-      readonly checkPeriodMs: number
-      /** When to look next; undefined while a look is under way. */
-      readonly checkAt: number | undefined
-      readonly missed: number
-      /** What it last told everybody about itself; changes with each start. */
-      readonly life: string | undefined
-    }
-
-export type EntryState =
-  | {
-      readonly name: 'waiting'
-      readonly askAt: number
-      readonly failures: number
-      /** The external port that others may know us by. */
-      readonly wasPort: number | undefined
-      readonly problem: string | undefined
-    }
-  | { readonly name: 'asking'; readonly failures: number; readonly held: PortMapping | undefined }
-  | { readonly name: 'kept'; readonly mapping: PortMapping; readonly renewAt: number; readonly endsAt: number }
-
-export type PortMappingEvent =
-  | { readonly name: 'tick' }
-  /** Something changed here: addresses, routes, or we slept. */
-  | { readonly name: 'network' }
-  | {
-      readonly name: 'found'
-      readonly address: string
-      readonly external: ExternalAnswer
-      readonly checkCost: 'datagram' | 'connection'
-    }
-  | { readonly name: 'not-found' }
-  | { readonly name: 'answered'; readonly protocol: MappedProtocol; readonly outcome: MapOutcome }
-  | { readonly name: 'checked'; readonly result: 'kept' | 'lost' | 'no-answer' }
-  | {
-      readonly name: 'news'
-      readonly kind: 'alive' | 'byebye' | 'announced'
-      readonly address: string
-      readonly life: string | undefined
-    }
-
-export type MappedProtocol = 'tcp' | 'udp'
-
-export type PortMappingAction =
-  | { readonly name: 'search' }
-  | { readonly name: 'check' }
-  | { readonly name: 'ask'; readonly protocol: MappedProtocol; readonly wasPort: number | undefined }
-
-export interface PortMappingStep {
-  readonly state: PortMappingState
-  readonly actions: readonly PortMappingAction[]
-}
+import type { ExternalAnswer, MapOutcome } from './port-mapper.ts'
+import {
+  type EntryState,
+  type GatewayState,
+  heldMapping,
+  isBetweenNats,
+  isUsable,
+  type MappedProtocol,
+  type PortMappingAction,
+  type PortMappingEvent,
+  type PortMappingState,
+  type PortMappingStep,
+} from './port-mapping-state.ts'
 
 /** Ours: short enough that a crashed agent leaves nothing for long, long enough to renew only 48 times a day. */
 export const LEASE_S = 3600
@@ -113,6 +44,17 @@ const MIN_RENEWAL_MS = 5_000
 
 const PROTOCOLS = ['tcp', 'udp'] as const
 
+/**
+ * Keeps two entries in a router's table, as a pure function of what was seen and when.
+ *
+ *   gateway:  searching ──found──▶ present ──restarted, silent──▶ searching
+ *                │   ▲                │ check, now and then
+ *                ▼   └─ later, alive ─┘
+ *              absent
+ *   entry:    waiting ──time──▶ asking ──granted──▶ kept ──half its lease──▶ asking
+ *                ▲                 │
+ *                └──── refused ────┘
+ */
 export function startPortMapping(now: number): PortMappingStep {
   const entry: EntryState = { name: 'waiting', askAt: now, failures: 0, wasPort: undefined, problem: undefined }
   const gateway: GatewayState = { name: 'searching', failures: 0 }
@@ -151,24 +93,6 @@ export function nextPortMappingAt(state: PortMappingState): number {
     return entry.name === 'kept' ? entry.renewAt : Number.POSITIVE_INFINITY
   })
   return Math.min(gateway.checkAt ?? Number.POSITIVE_INFINITY, ...(mayAsk(gateway.external) ? times : []))
-}
-
-/** The mappings that the router has for us, as far as we know. */
-export function heldMapping(entry: EntryState): PortMapping | undefined {
-  if (entry.name === 'kept') return entry.mapping
-  return entry.name === 'asking' ? entry.held : undefined
-}
-
-/** A private or a carrier's address is one more NAT's inside: a mapping there leads only who is inside, too. */
-export function isUsable(external: ExternalAnswer): external is { kind: 'address'; address: string } {
-  return external.kind === 'address' && addressScope(external.address) === 'public'
-}
-
-/** Between two NATs others may be as well: homes of one carrier, or who is on the outer of two routers. */
-export function isBetweenNats(external: ExternalAnswer): external is { kind: 'address'; address: string } {
-  if (external.kind !== 'address') return false
-  const scope = addressScope(external.address)
-  return scope === 'carrier' || scope === 'private'
 }
 
 /** Where the address comes with the mapping, asking is how to learn it. */

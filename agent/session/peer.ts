@@ -1,7 +1,5 @@
 import { CulvertError } from '../../common/errors.ts'
 import type { Timer } from '../../common/platform/clock.ts'
-import { createRateGate } from '../../common/platform/log.ts'
-import { formatEndpoint } from '../../common/wire/endpoint.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
 import type { StreamKind } from '../../common/wire/session-frame.ts'
 import type { Path } from '../path/path.ts'
@@ -12,6 +10,7 @@ import { Caller } from './caller.ts'
 import { DirectKeeper } from './direct-keeper.ts'
 import { dialKnownAddress } from './known-addresses.ts'
 import type { PathLink } from './path-link.ts'
+import { PathLog } from './path-log.ts'
 import type { PeerContext } from './peer-context.ts'
 import { Session } from './session.ts'
 import type { LostPath } from './session-events.ts'
@@ -33,8 +32,6 @@ const LONG_STREAM_BYTES = 8 * 1024 * 1024
 const LONG_UNUSED_MS = 120_000
 /** A path that broke earlier than this counts like a call that failed. */
 const SOUND_MS = 2_000
-/** A clone comes again and again. */
-const CLONE_LOG_MS = 600_000
 /** How long a stream waits for a path before its opener is told that there is none. */
 const CONNECT_MS = 15_000
 
@@ -45,14 +42,12 @@ export class Peer {
   readonly #stop = new AbortController()
   readonly #caller: Caller
   readonly #budget: AttemptBudget
-  readonly #mayLog: (key: string) => boolean
+  readonly #log: PathLog
   readonly #waiters = new Set<() => void>()
   #keep: boolean
   #session: Session | undefined
   #direct: DirectKeeper | undefined
   #connectedAt: number | undefined
-  /** The path that the log told of last; undefined when it told that there is none. */
-  #loggedPath: string | undefined
   /** Set when the peer was closed for good. */
   #ending: CulvertError | undefined
   #settleTimer: Timer | undefined
@@ -65,7 +60,7 @@ export class Peer {
     this.#keep = keep
     this.#context = context
     this.#budget = new AttemptBudget(context.clock)
-    this.#mayLog = createRateGate(context.clock, CLONE_LOG_MS)
+    this.#log = new PathLog(context.log, context.clock, () => this.#name())
     this.#caller = new Caller({
       peerId: id,
       context,
@@ -217,7 +212,7 @@ export class Peer {
         onBacklog: () => this.#direct?.onBacklog(),
         onBusy: busy => this.#onBusy(busy),
         onRestart: () => this.#keepDirect(session),
-        onClone: ({ path }) => this.#logClone(path),
+        onClone: ({ path }) => this.#log.clone(path),
         onBye: reason => this.#onBye(reason ?? new CulvertError('session-closed', 'the session was idle')),
       },
     })
@@ -236,7 +231,7 @@ export class Peer {
   #onPaths(lost?: LostPath): void {
     const session = this.#session
     if (!session) return
-    if (lost) this.#logLost(lost)
+    if (lost) this.#log.lost(lost)
     const replaced = replacedPaths(session.links)
     if (replaced.length > 0) {
       session.drop(replaced)
@@ -251,7 +246,7 @@ export class Peer {
     this.#suspendTimer?.cancel()
     this.#suspendTimer = undefined
     this.#connectedAt ??= this.#context.clock.now()
-    this.#logPath(`${active.kind}/${active.how}`)
+    this.#log.active(active)
     this.#settleLater(session)
     if (isDirect(active)) this.#direct?.onDirect()
     else this.#direct?.onRelayed()
@@ -278,7 +273,7 @@ export class Peer {
     const { clock, onChange } = this.#context
     const sound = this.#connectedAt !== undefined && clock.now() - this.#connectedAt >= SOUND_MS
     this.#connectedAt = undefined
-    this.#loggedPath = undefined
+    this.#log.pathless()
     this.#direct?.onPathless()
     this.#suspendTimer ??= clock.after(SUSPENDED_MS, () => {
       this.#endSession(new CulvertError('peer-unreachable', `no path to the peer for ${SUSPENDED_MS / 1000} s`))
@@ -288,29 +283,6 @@ export class Peer {
     else if (!sound && session.links.length === 0) this.#caller.pathBroke(lost?.reason)
     this.#wake()
     onChange()
-  }
-
-  #logPath(path: string): void {
-    if (path === this.#loggedPath) return
-    this.#context.log.info(this.#loggedPath ? 'moved' : 'connected', {
-      peer: this.#name(),
-      path,
-      from: this.#loggedPath,
-    })
-    this.#loggedPath = path
-  }
-
-  #logClone({ remote }: Path): void {
-    if (!this.#mayLog('clone')) return
-    const from = remote && formatEndpoint(remote)
-    const what = 'two devices have the identity of this peer; the one that came second was turned away'
-    this.#context.log.warn(what, { peer: this.#name(), from })
-  }
-
-  #logLost({ link, reason }: LostPath): void {
-    const fields = { peer: this.#name(), path: `${link.kind}/${link.how}`, reason: reason.message }
-    if (reason.code === 'session-closed') this.#context.log.debug('a path was left', fields)
-    else this.#context.log.info('a path broke', fields)
   }
 
   #onBusy(busy: boolean): void {
@@ -338,7 +310,7 @@ export class Peer {
     this.#direct?.close()
     this.#direct = undefined
     this.#connectedAt = undefined
-    this.#loggedPath = undefined
+    this.#log.pathless()
     if (!session) return
     this.#past = this.traffic
     this.#session = undefined

@@ -1,14 +1,8 @@
 import test from 'ava'
 import type { PortMapping } from '../../../../agent/nat/port-mapper.ts'
-import {
-  advancePortMapping,
-  nextPortMappingAt,
-  type PortMappingAction,
-  type PortMappingEvent,
-  type PortMappingState,
-  startPortMapping,
-} from '../../../../agent/nat/port-mapping.ts'
+import { advancePortMapping, nextPortMappingAt, startPortMapping } from '../../../../agent/nat/port-mapping.ts'
 import { portMappingReport } from '../../../../agent/nat/port-mapping-report.ts'
+import type { PortMappingAction, PortMappingEvent, PortMappingState } from '../../../../agent/nat/port-mapping-state.ts'
 
 const PORTS = { tcp: 4000, udp: 4001 }
 const FOUND = {
