@@ -28,6 +28,7 @@ export type RefusalKind =
   | 'signature'
   | 'admission'
   | 'handshake-rate'
+  | 'same-identity'
   | 'message-rate'
   | 'malformed'
 

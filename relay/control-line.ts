@@ -15,7 +15,7 @@ import {
   RELAY_PROTOCOL,
   type RelayMessage,
 } from '../common/wire/relay-message.ts'
-import { NONCE_BYTES, relayProof } from '../common/wire/relay-proof.ts'
+import { NONCE_BYTES, type RelayHandshake, relayProof } from '../common/wire/relay-proof.ts'
 import { type AdmissionTerms, type Hello, judgeHello, judgeProof, type RefusalKind, type Verdict } from './admission.ts'
 import type { Counters } from './counters.ts'
 import { type Bucket, fullBucket, take } from './quota.ts'
@@ -34,6 +34,8 @@ export interface ControlLineParts {
   mayShakeHands(from: Endpoint): boolean
   /** False when a refusal of this address was logged a short time ago. */
   mayLogRefusal(from: Endpoint): boolean
+  /** The line of another process with this peer's key. */
+  rivalOf(peer: PeerId, instance: Uint8Array): ControlLine | undefined
   reconnectWindowMs(): number
   stunFor(localAddress: string): readonly Endpoint[]
   /** Called once, after the welcome. */
@@ -61,12 +63,15 @@ const WATCHED_PER_TOKEN = 32
 const MAX_UNSENT_BYTES = 256 * 1024
 const RETRY_SOON_MS = 10_000
 const BUSY_RETRY_MS = 2_000
+/** A copy of a card stays one until somebody makes a key for it. */
+const CLONE_RETRY_MS = 60_000
 /** RFC 6455 §7.4.1. */
 const CLOSE_POLICY = 1008
 const CLOSE_RESTART = 1012
 
 type LineState =
   | { readonly name: 'challenged'; readonly nonce: Uint8Array; readonly timer: Timer }
+  | { readonly name: 'contested'; readonly timer: Timer }
   | { readonly name: 'open'; readonly peer: PeerId; readonly instance: Uint8Array }
   | { readonly name: 'closed' }
 
@@ -74,7 +79,8 @@ type LineState =
  * One agent's WebSocket: challenge, hello, welcome, then messages.
  *
  *   challenged ──good hello──▶ open ──▶ closed
- *       └──── refused, or late ─────────▲
+ *       │ └─ rival ─▶ contested ─▲ │       ▲
+ *       └──── refused, or late ────┴───────┘
  */
 export class ControlLine {
   readonly ends: LineEnds
@@ -83,6 +89,8 @@ export class ControlLine {
   #state: LineState
   #messages: Bucket
   #heardAt: number
+  /** Who waits for a sign of life, or for the end. */
+  readonly #challengers = new Set<{ lose(): void; win(): void }>()
   /** Checks since a ping that nothing came after; 0 = no ping is out. */
   #unanswered = 0
 
@@ -161,7 +169,9 @@ export class ControlLine {
     const message = decodeAgentMessage(data)
     if (message === undefined) return
     if (this.#state.name === 'challenged') this.#shakeHands(message, this.#state.nonce)
-    else if (message.type === 'ping') this.tell({ type: 'pong', id: message.id })
+    else if (this.#state.name === 'contested') {
+      this.#refuse('malformed', 'wire-malformed: a message before the welcome', RETRY_SOON_MS)
+    } else if (message.type === 'ping') this.tell({ type: 'pong', id: message.id })
     else if (message.type === 'hello') this.#refuse('malformed', 'wire-malformed: a second hello', RETRY_SOON_MS)
     else if (message.type !== 'watch' || this.#heard(message.peers.length / WATCHED_PER_TOKEN)) {
       this.#parts.onMessage(this, message)
@@ -169,7 +179,7 @@ export class ControlLine {
   }
 
   #shakeHands(message: AgentMessage, relayNonce: Uint8Array): void {
-    const { key, counters, log, clock, timing } = this.#parts
+    const { log } = this.#parts
     if (message.type !== 'hello') {
       this.#refuse('malformed', 'wire-malformed: a line begins with hello', RETRY_SOON_MS)
       return
@@ -184,11 +194,42 @@ export class ControlLine {
       return
     }
     this.#stopTimer()
-    this.#state = { name: 'open', peer: message.peer, instance: message.instance }
+    const rival = this.#parts.rivalOf(message.peer, message.instance)
+    if (rival) this.#contest(rival, message, verdict.handshake)
+    else this.#open(message, verdict.handshake)
+  }
+
+  /** Two processes with one key would push each other off for ever, so the first one stays as long as it answers. */
+  #contest(rival: ControlLine, hello: Hello, handshake: RelayHandshake): void {
+    const { clock, timing, log, counters } = this.#parts
+    const win = () => {
+      if (this.#state.name === 'contested') this.#guard(() => this.#open(hello, handshake))
+    }
+    const lose = () => {
+      if (this.#state.name !== 'contested') return
+      counters.clones++
+      const { remote } = this.ends
+      if (this.#parts.mayLogRefusal(remote)) {
+        const [peer, first] = [shortPeerId(hello.peer), rival.ends.remote.address]
+        log.warn('one identity, two processes: the newer one is refused', { peer, first, newer: remote.address })
+      }
+      const by = formatEndpoint(rival.ends.remote)
+      const reason = `another device with the same identity is connected from ${by}; each key belongs to one device`
+      this.#refuse('same-identity', reason, CLONE_RETRY_MS)
+    }
+    this.#state = { name: 'contested', timer: clock.after(timing.contestMs, win) }
+    rival.#challengers.add({ lose, win })
+    rival.#socket.ping()
+  }
+
+  #open({ peer, instance }: Hello, handshake: RelayHandshake): void {
+    const { key, counters, clock, timing } = this.#parts
+    this.#stopTimer()
+    this.#state = { name: 'open', peer, instance }
     counters.handshakes++
     this.#send({
       type: 'welcome',
-      signature: signBytes(key, relayProof(verdict.handshake)),
+      signature: signBytes(key, relayProof(handshake)),
       observed: this.ends.remote.port > 0 ? this.ends.remote : undefined,
       stun: this.#parts.stunFor(this.ends.local.address),
       features: RELAY_FEATURES,
@@ -215,6 +256,8 @@ export class ControlLine {
     const now = this.#parts.clock.now()
     this.#heardAt = now
     this.#unanswered = 0
+    for (const challenger of this.#challengers) challenger.lose()
+    this.#challengers.clear()
     const result = take(this.#messages, MESSAGE_LIMITS, tokens, now)
     this.#messages = result.bucket
     if (!result.taken) this.#refuse('message-rate', 'over-quota: too many messages', RETRY_SOON_MS)
@@ -261,9 +304,11 @@ export class ControlLine {
     // The peer's id has to be there still while the relay takes the line out of its tables.
     if (before.name === 'open') this.#parts.onClose(this)
     this.#state = { name: 'closed' }
+    for (const challenger of this.#challengers) challenger.win()
+    this.#challengers.clear()
   }
 
   #stopTimer(): void {
-    if (this.#state.name === 'challenged') this.#state.timer.cancel()
+    if (this.#state.name === 'challenged' || this.#state.name === 'contested') this.#state.timer.cancel()
   }
 }

@@ -128,6 +128,7 @@ export async function startRelay(initial: RelayOptions, doors: RelayDoors): Prom
     mayShakeHands: from =>
       handshakesOf.take(addressKey(from.address), 1, clock.now()) && handshakes.take('', 1, clock.now()),
     mayLogRefusal: from => refusalGate(addressKey(from.address)),
+    rivalOf: (peer, instance) => switchboard.rivalOf(peer, instance),
     reconnectWindowMs: () => reconnectWindowMs(switchboard.directory.size),
     stunFor: localAddress => stun?.endpointsFor(localAddress) ?? [],
     onOpen: line => {

@@ -32,7 +32,7 @@ export function metricsOf(status: RelayStatus, counters: Counters): readonly Met
     one('counter', 'calls_total', 'Calls asked for.', counters.calls),
     one('counter', 'handshakes_total', 'Lines opened.', counters.handshakes),
     one('counter', 'lines_replaced_total', 'Lines replaced by a newer one of the same peer.', counters.replaced),
-    one('counter', 'clones_total', 'Of these, replaced by another process.', counters.clones),
+    one('counter', 'clones_total', 'Refused because another process with the same key was first.', counters.clones),
     one('counter', 'stun_answers_total', 'STUN requests answered.', counters.stunAnswers),
     one('counter', 'reach_checks_total', 'Ports looked at from outside for their agents.', counters.reachChecks),
     {

@@ -59,13 +59,14 @@ export class Switchboard<L extends SwitchLine> {
     if (peer === undefined || instance === undefined) return
     const older = this.directory.join(peer, line)
     if (older === undefined || older === line) return
-    const sameInstance = older.instance !== undefined && sameBytes(older.instance, instance)
     this.#counters.replaced++
-    if (!sameInstance) {
-      this.#counters.clones++
-      this.#log.warn('one identity, two processes: the older line is closed', { peer: shortPeerId(peer) })
-    }
-    older.replacedBy(line, sameInstance)
+    older.replacedBy(line, isSameProcess(older, instance))
+  }
+
+  /** The line of another process with this peer's key: it was first, and keeps its place while it lives. */
+  rivalOf(peer: PeerId, instance: Uint8Array): L | undefined {
+    const line = this.directory.get(peer)
+    return line && !isSameProcess(line, instance) ? line : undefined
   }
 
   closed(line: L): void {
@@ -132,4 +133,8 @@ export class Switchboard<L extends SwitchLine> {
   #notify(notices: readonly PresenceNotice<L>[]): void {
     for (const { to, peer, online } of notices) to.tell({ type: 'presence', peer, online })
   }
+}
+
+function isSameProcess({ instance }: SwitchLine, other: Uint8Array): boolean {
+  return instance !== undefined && sameBytes(instance, other)
 }

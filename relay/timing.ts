@@ -2,6 +2,8 @@
 export interface RelayTiming {
   /** A line that has said no valid hello by then is closed. */
   readonly helloMs: number
+  /** How long the line of a peer has to show that it lives when another process comes with the same key. */
+  readonly contestMs: number
   /** An agent pings when its line was silent for this long; ten bytes every 25 s are under 1 MB a day, all in. */
   readonly keepAliveMs: number
   /** Both ends of a pipe attach within this time of the call, or the pipe is closed. */
@@ -22,6 +24,7 @@ export interface RelayTiming {
 
 export const RELAY_TIMING: RelayTiming = {
   helloMs: 10_000,
+  contestMs: 2_000,
   keepAliveMs: 25_000,
   ticketLifeMs: 10_000,
   drainMs: 2_000,

@@ -140,21 +140,56 @@ test('a ping is answered with its number', async t => {
   t.is((await line.next('pong')).id, 77)
 })
 
-test('a newer line replaces the older; a second process with the same key is called a clone', async t => {
-  const { relay, logged } = await testRelay(t)
+test('a newer line of a process replaces its older one', async t => {
+  const { relay } = await testRelay(t)
   const key = generateKeyPair()
   const instance = new Uint8Array(8).fill(1)
   const first = await testAgent(relay.http, { key, instance })
   const second = await testAgent(relay.http, { key, instance })
   t.true((await first.line.next('replaced')).sameInstance)
   await first.line.whenClosed()
-  t.false(logged.some(line => line.includes('two processes')))
-  const third = await testAgent(relay.http, { key })
-  t.false((await second.line.next('replaced')).sameInstance)
-  await second.line.whenClosed()
+  second.line.say({ type: 'ping', id: 1 })
+  await second.line.next('pong')
+  t.is(relay.status().lines, 1)
+})
+
+test('a second process with the same key is refused while the first one answers, and told why', async t => {
+  const { relay, logged } = await testRelay(t, {}, { timing: { contestMs: 60_000 } })
+  const key = generateKeyPair()
+  const first = await testAgent(relay.http, { key })
+  for (let times = 0; times < 2; times++) {
+    const copy = new TestLine(lineUrl(relay.http))
+    await hello(copy, relay.http, { key })
+    const { reason, retryAfterMs } = await copy.next('refused')
+    t.regex(reason, /another device with the same identity is connected from 127\.0\.0\.1:\d+/)
+    t.is(retryAfterMs, 60_000)
+    await copy.whenClosed()
+  }
+  first.line.say({ type: 'ping', id: 1 })
+  await first.line.next('pong')
   t.true(logged.some(line => line.includes('two processes')))
-  third.line.say({ type: 'ping', id: 1 })
-  await third.line.next('pong')
+})
+
+test('a process that started again is welcomed as soon as the line of the one before ends', async t => {
+  const { relay } = await testRelay(t, {}, { timing: { contestMs: 60_000 } })
+  const key = generateKeyPair()
+  const before = await testAgent(relay.http, { key })
+  // It is mute, as a machine without power.
+  before.line.socket.pause()
+  const again = testAgent(relay.http, { key })
+  before.line.socket.terminate()
+  await again
+  t.is(relay.status().lines, 1)
+})
+
+test('a process that started again is welcomed soon, too, where the line of the one before is silent', async t => {
+  const { relay } = await testRelay(t, {}, { timing: { contestMs: 50 } })
+  const key = generateKeyPair()
+  const before = await testAgent(relay.http, { key })
+  before.line.socket.pause()
+  const again = await testAgent(relay.http, { key })
+  again.line.say({ type: 'ping', id: 1 })
+  await again.line.next('pong')
   t.is(relay.status().lines, 1)
 })
 

@@ -16,11 +16,12 @@ import { openLoopback, sealPair } from './sealed-pair.ts'
 const never = new AbortController().signal
 
 test('a copied SD card ends no stream of the original, and is told why it is turned away', async t => {
-  const relay = await startLoopbackRelay()
+  // Two, because one alone would refuse the copy itself.
+  const relays = [await startLoopbackRelay(), await startLoopbackRelay()] as const
   const [card, hubKey] = [generateKeyPair(), generateKeyPair()]
-  const at = { port: relay.http.port }
+  const [at, elsewhere] = [{ port: relays[0].http.port }, { port: relays[1].http.port }]
   await using hub = await startLoopbackPeer({
-    relay: at,
+    relay: [at, elsewhere],
     key: hubKey,
     trusts: [card.id],
     onStream: stream => {
@@ -34,18 +35,29 @@ test('a copied SD card ends no stream of the original, and is told why it is tur
   stream.write('one')
   t.is(String((await once(stream, 'data'))[0]), 'one')
 
-  await using copy = await startLoopbackPeer({ relay: at, key: card, trusts: [hubKey.id], keep: true })
+  await using copy = await startLoopbackPeer({ relay: elsewhere, key: card, trusts: [hubKey.id], keep: true })
   const refused = () => copy.peer(hubKey.id).lastError?.code === 'peer-refused'
   await copy.until(refused)
   t.regex(copy.peer(hubKey.id).lastError?.message ?? '', /another device with the same identity/)
   t.is(copy.peer(hubKey.id).state, 'refused')
-  await original.until(() => !original.rendezvous.connected)
-  t.regex(original.rendezvous.report()[0]?.lastError ?? '', /runs with the same identity/)
 
   stream.write('two')
   t.is(String((await once(stream, 'data'))[0]), 'two')
   t.false(stream.destroyed)
   t.is(hub.lines.filter(line => line.includes('two devices have the identity')).length, 1)
+  for (const relay of relays) await relay[Symbol.asyncDispose]()
+})
+
+test('at a relay, too, the original stays, and the copy is told why it is turned away', async t => {
+  const relay = await startLoopbackRelay()
+  const card = generateKeyPair()
+  const at = { port: relay.http.port }
+  await using original = await startLoopbackPeer({ relay: at, key: card, trusts: [] })
+  await original.until(() => original.rendezvous.connected)
+  await using copy = await startLoopbackPeer({ relay: at, key: card, trusts: [] })
+  await copy.until(() => copy.rendezvous.report()[0]?.state === 'refused')
+  t.regex(copy.rendezvous.report()[0]?.lastError ?? '', /another device with the same identity is connected from/)
+  t.true(original.rendezvous.connected)
   await relay[Symbol.asyncDispose]()
 })
 

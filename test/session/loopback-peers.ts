@@ -48,9 +48,15 @@ export interface LoopbackPeer extends AsyncDisposable {
   until(holds: () => boolean): Promise<void>
 }
 
+interface LoopbackRelayEnd {
+  readonly port: number
+  readonly id?: PeerId
+  readonly proxy?: URL
+}
+
 export interface LoopbackPeerOptions {
   readonly key?: KeyPair
-  readonly relay: { readonly port: number; readonly id?: PeerId; readonly proxy?: URL }
+  readonly relay: LoopbackRelayEnd | readonly LoopbackRelayEnd[]
   readonly trusts: readonly PeerId[]
   /** Offers its TCP listener on 127.0.0.1 as a candidate. Default: relay paths only. */
   readonly direct?: boolean
@@ -83,7 +89,9 @@ export async function startLoopbackPeer(options: LoopbackPeerOptions): Promise<L
     onPath: path => peers.attach(path),
   })
   const rendezvous = new Rendezvous({
-    relays: [relayAddress(new URL(`http://127.0.0.1:${options.relay.port}`), options.relay.id, options.relay.proxy)],
+    relays: [options.relay]
+      .flat()
+      .map(({ port, id, proxy }) => relayAddress(new URL(`http://127.0.0.1:${port}`), id, proxy)),
     identity: key,
     clock: systemClock,
     random: systemRandom,
