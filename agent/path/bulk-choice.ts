@@ -29,6 +29,7 @@ export interface BulkSample {
   readonly remembered: BulkTransport | undefined
   /** See `heldBack`. */
   readonly resent: number | undefined
+  readonly bufferBytes: number | undefined
 }
 
 interface Mark {
@@ -44,18 +45,23 @@ interface Rival {
   readonly at: number
 }
 
+/** Until when nothing is done: no trial, and no move to what is remembered to be faster. */
+interface Rest {
+  readonly trial: number
+  readonly move: number
+}
+
 interface Calm {
   readonly name: 'calm'
   readonly since: number
-  readonly notBefore: number
+  readonly rest: Rest
 }
 
 interface Flowing {
   readonly name: 'flowing'
   readonly on: BulkTransport
   readonly since: number
-  /** No trial before. */
-  readonly notBefore: number
+  readonly rest: Rest
   readonly rival: Rival | undefined
   readonly marks: readonly Mark[]
   /** Since when there is no backlog. */
@@ -67,6 +73,8 @@ interface Trial {
   readonly on: BulkTransport
   readonly rate: number
   readonly loadedRttMs: number
+  /** Something speaks for the other one. */
+  readonly promising: boolean
 }
 
 export type BulkState =
@@ -79,7 +87,7 @@ export type BulkState =
       readonly trial: Trial | undefined
       /** What is known when it is there. */
       readonly rival: Rival | undefined
-      readonly notBefore: number
+      readonly rest: Rest
       readonly until: number
     }
   | {
@@ -102,7 +110,9 @@ export interface BulkStep {
   readonly release?: true
 }
 
-export const CALM: BulkState = { name: 'calm', since: Number.NEGATIVE_INFINITY, notBefore: Number.NEGATIVE_INFINITY }
+const NONE: Rest = { trial: Number.NEGATIVE_INFINITY, move: Number.NEGATIVE_INFINITY }
+
+export const CALM: BulkState = { name: 'calm', since: Number.NEGATIVE_INFINITY, rest: NONE }
 
 /** Between samples. */
 export const SAMPLE_MS = 250
@@ -119,6 +129,10 @@ const KEEP_MARKS_MS = 3_000
 const STEADY = 1.2
 /** What UDX has to be faster by, to be worth eight times the processor time; TCP need only be about as fast. */
 const GAIN: Readonly<Record<BulkTransport, number>> = { udx: 1.15, tcp: 0.95 }
+/** A trial that has found its pace, and it is this slow, is over. */
+const HOPELESS = 0.6
+/** What was slower by less than this may be faster in a minute, so nothing is learnt of it. */
+const CLEARLY = 0.85
 /** The path that won has become this slow against the other one as it was then, or answers so late. */
 const COLLAPSED = 0.7
 const LATE_FACTOR = 4
@@ -151,21 +165,21 @@ export function bulkStep(state: BulkState, sample: BulkSample, now: number): Bul
 
 function waiting(state: Calm, sample: BulkSample, now: number): BulkStep {
   const { transport, backlog } = sample
-  if (backlog) return { state: transport ? flowOn(transport, sample, now, state.notBefore) : state }
+  if (backlog && transport) return flowing(flowOn(transport, sample, now, state.rest), sample, transport, now)
+  if (backlog) return { state }
   return now - state.since >= RELEASE_MS ? { state, release: true } : { state }
 }
 
 function flowing(before: Flowing, sample: BulkSample, transport: BulkTransport, now: number): BulkStep {
   // Somebody had doubts about the path that carried it.
-  if (transport !== before.on)
-    return { state: flowOn(transport, sample, now, Math.max(before.notBefore, now + SOON_MS)) }
+  if (transport !== before.on) return { state: flowOn(transport, sample, now, restSoon(now)) }
   if (!sample.backlog) {
     const { quietSince = now } = before
     return { state: now - quietSince >= QUIET_MS ? calm(now, before) : { ...before, marks: [], quietSince } }
   }
   const state: Flowing = { ...before, marks: marked(before.marks, sample, now), quietSince: undefined }
   const { otherReady, remembered } = sample
-  const adopt = remembered === otherOf(transport) && now >= state.notBefore
+  const adopt = remembered === otherOf(transport) && now >= state.rest.move
   const trial = adopt ? undefined : trialWorth(state, sample, now)
   if (!adopt && !trial) return { state }
   if (otherReady) return move(state, trial, now)
@@ -178,32 +192,28 @@ function asking(state: Extract<BulkState, { name: 'asking' }>, sample: BulkSampl
   const { trial, until } = state
   if (!sample.backlog) return { state: calm(now, state.flow) }
   const flow: Flowing = { ...state.flow, marks: marked(state.flow.marks, sample, now) }
-  if (!sample.otherReady) return { state: now < until ? { ...state, flow } : { ...flow, notBefore: now + SOON_MS } }
+  if (!sample.otherReady) return { state: now < until ? { ...state, flow } : { ...flow, rest: restSoon(now) } }
   return move(flow, trial && { ...trial, rate: rateOver(flow.marks, RATE_MS) ?? trial.rate }, now)
 }
 
 function trialWorth(state: Flowing, sample: BulkSample, now: number): Trial | undefined {
-  const { on, since, notBefore, rival, marks } = state
-  const { rttMs, loadedRttMs, remembered, resent } = sample
+  const { on, since, rest, rival, marks } = state
+  const { rttMs, loadedRttMs, remembered, resent, bufferBytes } = sample
   const rate = rateOver(marks, RATE_MS)
   if (rate === undefined || rttMs < MIN_RTT_MS || rate >= ENOUGH_BYTES_PER_MS) return undefined
   // Else it is the program that is slow, or its reader.
   if (marks.filter(({ full }) => full).length * 2 < marks.length) return undefined
-  const trial: Trial = { on, rate, loadedRttMs }
+  const held = heldBack({ rate, rttMs, resent, bufferBytes })
+  const trial: Trial = { on, rate, loadedRttMs, promising: on === 'tcp' && held === 'held-back' }
   if (rival && now - rival.at >= COLLAPSE_MS) {
     const late = loadedRttMs > LATE_FACTOR * rival.loadedRttMs + LATE_MS
     if (late || rate < COLLAPSED * rival.rate) return trial
   }
-  if (now < notBefore || (rateOver(marks, RATE_MS / 2) ?? 0) > STEADY * rate) return undefined
+  if (now < rest.trial || (rateOver(marks, RATE_MS / 2) ?? 0) > STEADY * rate) return undefined
   const costMs = trialCostMs(rttMs)
-  if (now - since >= PATIENCE * costMs)
-    return on === 'udx' || resent === undefined || isLossy(rate, sample) ? trial : undefined
-  const soon = on === 'tcp' && remembered === undefined && now - since >= costMs
-  return soon && heldBack({ rate, rttMs, resent }) === 'held-back' ? trial : undefined
-}
-
-function isLossy(rate: number, { rttMs, resent }: BulkSample): boolean {
-  return heldBack({ rate, rttMs, resent }) !== 'clean'
+  const patient = now - since >= PATIENCE * costMs && (on === 'udx' || held !== 'clean')
+  const soon = now - since >= costMs && trial.promising && remembered === undefined
+  return patient || soon ? trial : undefined
 }
 
 function moving(
@@ -212,14 +222,14 @@ function moving(
   transport: BulkTransport,
   now: number,
 ): BulkStep {
-  const { to, trial, rival, notBefore, until } = state
+  const { to, trial, rival, rest, until } = state
   if (transport === to) {
     const marks = marked([], sample, now)
     if (trial) return { state: { name: 'trying', trial, since: now, marks, quietSince: undefined } }
-    return { state: { ...flowOn(to, sample, now, notBefore), rival } }
+    return { state: { ...flowOn(to, sample, now, rest), rival } }
   }
   if (now < until) return { state }
-  return { state: flowOn(transport, sample, now, now + SOON_MS), prefer: transport }
+  return { state: flowOn(transport, sample, now, restSoon(now)), prefer: transport }
 }
 
 function trying(
@@ -230,25 +240,26 @@ function trying(
 ): BulkStep {
   const { trial, since } = state
   const to = otherOf(trial.on)
-  if (transport !== to) return { state: flowOn(transport, sample, now, now + SOON_MS), prefer: transport }
+  if (transport !== to) return { state: flowOn(transport, sample, now, restSoon(now)), prefer: transport }
   if (!sample.backlog) {
     const { quietSince = now } = state
     if (now - quietSince < QUIET_MS) return { state: { ...state, quietSince } }
     // The stream is over: a trial that was under way tells nothing.
-    return { state: calm(now, { notBefore: now + SOON_MS }), prefer: trial.on }
+    return { state: calm(now, { rest: restSoon(now) }), prefer: trial.on }
   }
   const marks = marked(state.marks, sample, now)
   const rate = rateOver(marks, RATE_MS)
   const verdict = judge(trial, to, marks, now - since, sample.rttMs)
   if (verdict === 'go-on' || rate === undefined) return { state: { ...state, marks, quietSince: undefined } }
-  const notBefore = now + AGAIN_MS
+  const clear = verdict === 'won' || !trial.promising || rate < CLEARLY * trial.rate
+  const rest: Rest = { ...NONE, trial: now + (clear ? AGAIN_MS : SOON_MS) }
   if (verdict === 'won') {
     const rival = { rate: trial.rate, loadedRttMs: sample.loadedRttMs, at: now }
-    return { state: { ...flowOn(to, sample, now, notBefore), rival }, prefer: to, learnt: to }
+    return { state: { ...flowOn(to, sample, now, rest), rival }, prefer: to, learnt: to }
   }
   const rival = { rate, loadedRttMs: trial.loadedRttMs, at: now }
-  const back: BulkState = { name: 'moving', to: trial.on, trial: undefined, rival, notBefore, until: now + MOVE_MS }
-  return { state: back, prefer: trial.on, learnt: trial.on }
+  const back: BulkState = { name: 'moving', to: trial.on, trial: undefined, rival, rest, until: now + MOVE_MS }
+  return { state: back, prefer: trial.on, ...(clear ? { learnt: trial.on } : {}) }
 }
 
 /** As soon as it is clear; a path begins slowly, and lost packets hold that up. */
@@ -265,30 +276,35 @@ function judge(
   const warmUpMs = Math.min(Math.max(1.5 * RATE_MS, 15 * rttMs), 6_000)
   if (triedMs < warmUpMs) return 'go-on'
   const growing = (rateOver(marks, RATE_MS / 2) ?? rate) > STEADY * rate
-  return growing && triedMs < 2 * warmUpMs ? 'go-on' : 'lost'
+  if (rate < HOPELESS * trial.rate && !growing) return 'lost'
+  return triedMs < warmUpMs + RATE_MS ? 'go-on' : 'lost'
 }
 
 function move(flow: Flowing, trial: Trial | undefined, now: number): BulkStep {
   const to = otherOf(flow.on)
-  const { notBefore } = flow
-  return { state: { name: 'moving', to, trial, rival: undefined, notBefore, until: now + MOVE_MS }, prefer: to }
+  const { rest } = flow
+  return { state: { name: 'moving', to, trial, rival: undefined, rest, until: now + MOVE_MS }, prefer: to }
 }
 
-function flowOn(on: BulkTransport, sample: BulkSample, now: number, notBefore: number): Flowing {
+function flowOn(on: BulkTransport, sample: BulkSample, now: number, rest: Rest): Flowing {
   return {
     name: 'flowing',
     on,
     since: now,
-    notBefore,
+    rest,
     rival: undefined,
     marks: marked([], sample, now),
     quietSince: undefined,
   }
 }
 
-function calm(now: number, before: BulkState | { readonly notBefore: number }): Calm {
+function calm(now: number, before: BulkState | { readonly rest: Rest }): Calm {
   if ('name' in before && before.name === 'calm') return before
-  return { name: 'calm', since: now, notBefore: 'notBefore' in before ? before.notBefore : Number.NEGATIVE_INFINITY }
+  return { name: 'calm', since: now, rest: 'rest' in before ? before.rest : NONE }
+}
+
+function restSoon(now: number): Rest {
+  return { trial: now + SOON_MS, move: now + SOON_MS }
 }
 
 /** What a trial keeps from flowing, in ms of it: the way over and back, and slow starts. */

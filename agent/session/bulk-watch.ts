@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '../../common/platform/clock.ts'
-import { readTcpSegments, resentShare, type TcpSegments } from '../../common/platform/tcp-resent.ts'
+import { readTcpSegments, readTcpSendBuffer, resentShare, type TcpSegments } from '../../common/platform/kernel-tcp.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
 import { type BulkState, type BulkTransport, bulkStep, CALM, SAMPLE_MS } from '../path/bulk-choice.ts'
 import { choosePath } from '../path/path-choice.ts'
@@ -32,6 +32,7 @@ export class BulkWatch {
   #active: PathLink | undefined
   /** As the kernel counted them at the last looks, the oldest first. */
   #segments: readonly TcpSegments[] = []
+  #bufferBytes: number | undefined
 
   constructor(context: BulkWatchContext) {
     this.#context = context
@@ -56,18 +57,20 @@ export class BulkWatch {
   #begin(): void {
     this.#segments = []
     this.#active = undefined
-    this.#later()
+    // Not in here, where something is being sent.
+    this.#later(0)
   }
 
-  #later(): void {
-    this.#timer = this.#context.clock.after(SAMPLE_MS, () => {
+  #later(ms = SAMPLE_MS): void {
+    this.#timer = this.#context.clock.after(ms, () => {
       this.#timer = undefined
-      void this.#readSegments()
+      void this.#readKernel()
       if (this.#look() && !this.#closed) this.#later()
     })
   }
 
-  async #readSegments(): Promise<void> {
+  async #readKernel(): Promise<void> {
+    this.#bufferBytes ??= await readTcpSendBuffer()
     const now = await readTcpSegments()
     if (now) this.#segments = [...this.#segments.slice(1 - SEGMENT_LOOKS), now]
   }
@@ -95,6 +98,7 @@ export class BulkWatch {
         otherReady: other !== undefined && !other.suspect,
         remembered: memory.recall(peerId).bulk,
         resent: resentShare(this.#segments[0], this.#segments.at(-1)),
+        bufferBytes: this.#bufferBytes,
       },
       now,
     )

@@ -43,6 +43,7 @@ declare module 'udx-native/binding.js' {
   export const offsetof_udx_stream_t_srtt: number
   export const offsetof_udx_stream_t_bytes_tx: number
   export const offsetof_udx_stream_t_inflight: number
+  export const offsetof_udx_stream_t_retransmit_count: number
   export function udx_napi_init(udx: Buffer, buffer: Buffer): void
   export function udx_napi_stream_init(
     udx: Buffer,

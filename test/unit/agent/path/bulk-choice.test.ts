@@ -23,6 +23,7 @@ interface Line {
   readonly full?: boolean
   readonly backlog?: boolean
   readonly on?: BulkTransport | 'neither'
+  readonly otherReady?: boolean
 }
 
 /** A long stream, sampled as the agent does; a path takes a second to find its pace. What was told, and when in ms. */
@@ -56,9 +57,10 @@ class Play {
       transport: line.on === 'neither' ? undefined : (line.on ?? this.on),
       rttMs,
       loadedRttMs,
-      otherReady: made || this.on === 'udx',
+      otherReady: made || this.on === 'udx' || line.otherReady === true,
       remembered: this.#remembered,
       resent,
+      bufferBytes: undefined,
     }
     const step = bulkStep(this.state, sample, this.now)
     this.state = step.state
@@ -91,15 +93,27 @@ test('where losses hold TCP back, UDX is tried after a second or two, and kept a
 })
 
 test('UDX that is no faster is left again, for it costs eight times the processor time, and not tried for ten minutes', t => {
-  for (const udx of [60, 150, 180, 200]) {
+  for (const [udx, ms] of [
+    [60, 3_750],
+    [140, 4_750],
+  ] as const) {
     const { told } = new Play().run({ ...LOSSY, udx }, 9 * MINUTE)
-    t.deepEqual(told, ['ask@1500', 'udx@2000', 'tcp@3750', 'learnt tcp'])
+    t.deepEqual(told, ['ask@1500', 'udx@2000', `tcp@${ms}`, 'learnt tcp'])
+  }
+})
+
+test('where there is little between them nothing is learnt, and it is tried again in a minute', t => {
+  for (const udx of [170, 200]) {
+    const { told } = new Play().run({ ...LOSSY, udx }, 80_000)
+    t.deepEqual(told.slice(0, 3), ['ask@1500', 'udx@2000', 'tcp@4750'])
+    t.true(told.every(what => !what.startsWith('learnt')))
+    t.is(told.filter(what => what.startsWith('udx')).length, 2)
   }
 })
 
 test('where TCP fills the line the trial waits until it costs less than three hundredths of what has flowed', t => {
   const { told, carried, now } = new Play().run(FULL, 45_000)
-  t.deepEqual(told, ['ask@27250', 'udx@27750', 'tcp@29500', 'learnt tcp'])
+  t.deepEqual(told, ['ask@27250', 'udx@27750', 'tcp@30500', 'learnt tcp'])
   t.true((carried.tcp + carried.udx) / now > 0.97 * FULL.tcp * MBIT)
 })
 
@@ -121,13 +135,21 @@ test('where the kernel tells nothing of losses the trial is made, but late', t =
 })
 
 test('what was faster in this network the last time is used from the first look on', t => {
-  t.deepEqual(new Play('udx').run({ ...LOSSY, udxAfterMs: 250 }, 10_000).told, ['ask@250', 'udx@500'])
+  t.deepEqual(new Play('udx').run({ ...LOSSY, udxAfterMs: 250 }, 10_000).told, ['ask@0', 'udx@250'])
   t.deepEqual(new Play('tcp').run(LOSSY, 10_000).told, [])
+})
+
+test('a stream that comes after one that found UDX faster goes over it from the first look on', t => {
+  const play = new Play().run(LOSSY, 10_000).run({ ...LOSSY, backlog: false }, 15_000)
+  play.on = 'tcp'
+  const before = play.told.length
+  play.run({ ...LOSSY, otherReady: true }, 250)
+  t.deepEqual(play.told.slice(before), ['udx@25000'])
 })
 
 test('what is only remembered is measured against TCP in due time', t => {
   const { told } = new Play('udx').run({ tcp: 180, udx: 150, resent: 0.002, udxAfterMs: 0 }, 60_000)
-  t.is(told[1], 'udx@500')
+  t.is(told[1], 'udx@250')
   t.regex(told[2] ?? '', /^tcp@3\d{4}$/)
   t.is(told[3], 'learnt tcp')
 })

@@ -1,7 +1,9 @@
 import test from 'ava'
-import { heldBack } from '../../../../agent/path/held-back.ts'
+import { heldBack as judge, type TcpFlow } from '../../../../agent/path/held-back.ts'
 
 const MBIT = 125
+
+const heldBack = (flow: Omit<TcpFlow, 'bufferBytes'>, bufferBytes?: number) => judge({ bufferBytes, ...flow })
 
 test('a line on which nothing is lost holds no sender back', t => {
   t.is(heldBack({ rate: 600 * MBIT, rttMs: 40, resent: 0 }), 'clean')
@@ -32,4 +34,6 @@ test('one that carries far more than that fills a small line in spite of them', 
 test('where a round trip takes what the kernel lets be under way, each loss makes the sender wait', t => {
   t.is(heldBack({ rate: 180 * MBIT, rttMs: 80, resent: 0.002 }), 'held-back')
   t.is(heldBack({ rate: 180 * MBIT, rttMs: 80, resent: 0 }), 'clean')
+  t.is(heldBack({ rate: 30 * MBIT, rttMs: 80, resent: 0.002 }), 'unknown')
+  t.is(heldBack({ rate: 30 * MBIT, rttMs: 80, resent: 0.002 }, 1024 * 1024), 'held-back')
 })

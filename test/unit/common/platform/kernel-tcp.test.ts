@@ -1,5 +1,5 @@
 import test from 'ava'
-import { resentShare, tcpSegmentsIn } from '../../../../common/platform/tcp-resent.ts'
+import { resentShare, tcpSegmentsIn, tcpSendBufferIn } from '../../../../common/platform/kernel-tcp.ts'
 
 const SNMP = `Ip: Forwarding DefaultTTL
 Ip: 1 64
@@ -22,6 +22,11 @@ test('a file of another form tells nothing', t => {
   ]) {
     t.is(tcpSegmentsIn(text), undefined)
   }
+})
+
+test('the send buffer may grow to the third of three numbers', t => {
+  t.is(tcpSendBufferIn('4096\t16384\t4194304\n'), 4_194_304)
+  for (const text of ['', '4096', '4096 16384 many', '1 2 -3']) t.is(tcpSendBufferIn(text), undefined)
 })
 
 test('the share that was sent again is taken between two looks, and of some segments at least', t => {
