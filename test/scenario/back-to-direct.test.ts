@@ -1,16 +1,13 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import type { PeerStatus } from '../../agent/control/status.ts'
 import { rootTest } from '../lab/root-test.ts'
 import { SLACK } from '../slack.ts'
+import { isDirect, isRelayed } from './test-agent.ts'
 import { World } from './world.ts'
 
 /** Of the issue: a kept session is direct so soon after the obstacle is gone, without traffic. */
 const BUDGET_MS = 10_000
 /** Until the first tries are over, and the next would come in minutes. */
 const SETTLED_MS = 30_000
-
-const isDirect = ({ path }: PeerStatus) => path !== null && path.kind !== 'relay'
-const isRelayed = ({ path }: PeerStatus) => path?.kind === 'relay'
 
 rootTest(
   'an idle session that is kept gets off the relay within 10 s of UDP being let through, on either side',

@@ -1,12 +1,11 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ExecutionContext } from 'ava'
-import type { PeerStatus } from '../../agent/control/status.ts'
 import { PATHS_FILE } from '../../agent/session/path-memory-file.ts'
 import type { SiteOptions } from '../lab/lab-options.ts'
 import { rootTest } from '../lab/root-test.ts'
 import { SLACK } from '../slack.ts'
-import type { TestAgent } from './test-agent.ts'
+import { isDirect, type TestAgent } from './test-agent.ts'
 import { World } from './world.ts'
 
 /** `CULVERT_HARD_RUNS=40` for the figures that are quoted; in the suite each pair is tried a few times. */
@@ -147,15 +146,9 @@ async function startAfresh(world: World): Promise<readonly [TestAgent, TestAgent
     await world.startAgent(name)
   }
   const agents = [world.agent('alice'), world.agent('bob')] as const
-  for (const agent of agents) await knowsItsNat(agent)
+  for (const agent of agents) await agent.waitForNat()
   return agents
 }
-
-function knowsItsNat(agent: TestAgent) {
-  return agent.waitFor('its NAT', ({ nat }) => nat.tcp.mapping !== 'unknown' && nat.udp.filtering !== 'unknown')
-}
-
-const isDirect = ({ path }: PeerStatus) => path !== null && path.kind !== 'relay'
 
 rootTest('for two NATs that draw their ports there is only the relay, and both are named', async t => {
   await using world = await World.start({
@@ -163,7 +156,7 @@ rootTest('for two NATs that draw their ports there is only the relay, and both a
     agents: { alice: {}, bob: {} },
   })
   const [alice, bob] = [world.agent('alice'), world.agent('bob')]
-  for (const agent of [alice, bob]) await knowsItsNat(agent)
+  for (const agent of [alice, bob]) await agent.waitForNat()
   await alice.client.ping('bob')
   await alice.waitForPeer('bob', 'explained', ({ why }) => /^relayed: both routers use another outside port/.test(why))
   // The side that begins is told, or finds out, that no port is foretold.
@@ -185,7 +178,7 @@ rootTest('what the search found once, it begins with the next time', async t => 
   for (let run = 0; run < 2; run++) {
     for (const name of ['alice', 'bob']) await world.startAgent(name)
     const [alice, bob] = [world.agent('alice'), world.agent('bob')]
-    for (const agent of [alice, bob]) await knowsItsNat(agent)
+    for (const agent of [alice, bob]) await agent.waitForNat()
     const startedAt = performance.now()
     await alice.client.ping('bob')
     await alice.waitForPeer('bob', 'direct', isDirect)
@@ -203,7 +196,7 @@ rootTest('the hardest search leaves room in the tables of both routers', async t
     agents: { alice: {}, bob: {} },
   })
   const [alice, bob] = [world.agent('alice'), world.agent('bob')]
-  for (const agent of [alice, bob]) await knowsItsNat(agent)
+  for (const agent of [alice, bob]) await agent.waitForNat()
   // Nothing of the other side's comes in over UDP, so the search goes on to its end.
   for (const [name, other] of [
     ['alice', 'bob'],

@@ -1,17 +1,15 @@
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import type { PeerStatus } from '../../agent/control/status.ts'
 import { rootTest } from '../lab/root-test.ts'
 import { SLACK } from '../slack.ts'
 import { ROOT } from './built-bundle.ts'
+import { isDirect } from './test-agent.ts'
 import { echoService, RunningTransfer, transferBothWays } from './transfer.ts'
 import { World } from './world.ts'
 
 const MIB = 1024 * 1024
 /** On a quiet machine it is a second or two. */
 const LIMIT_MS = 10_000 * SLACK
-
-const isDirect = ({ path }: PeerStatus) => path !== null && path.kind !== 'relay'
 
 /** A world with a pair of homes whose agents are not started yet. */
 async function startHomes(lab: Parameters<typeof World.start>[0]['lab'], relay: false | undefined) {

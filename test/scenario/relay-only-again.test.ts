@@ -1,6 +1,5 @@
 import { rootTest } from '../lab/root-test.ts'
 import type { TestAgent } from './test-agent.ts'
-import { echoService } from './transfer.ts'
 import { World } from './world.ts'
 
 /** Long, so that a slow machine is told from one that waits. */
@@ -20,11 +19,8 @@ async function firstByteMs(from: TestAgent, to: string): Promise<number> {
 rootTest('a pair that waited for a direct path in vain does not again, whichever agent starts anew', async t => {
   const line = { kind: 'edm', delayMs: 20 } as const
   await using world = await World.start({ lab: { sites: { alice: line, bob: line } }, agents: {} })
-  const target = await world.serve('echo', echoService)
-  for (const name of ['alice', 'bob']) await world.prepare(name)
-  const config = { relay: { graceMs: GRACE_MS }, services: { echo: { target } } }
-  const [alice, bob] = await Promise.all([world.startAgent('alice', { config }), world.startAgent('bob', { config })])
-  await Promise.all([alice.waitForRelay(), bob.waitForRelay()])
+  await world.startEchoes(['alice', 'bob'], { relay: { graceMs: GRACE_MS } })
+  const [alice, bob] = [world.agent('alice'), world.agent('bob')]
   const firstMs = await firstByteMs(alice, 'bob')
   t.true(firstMs >= GRACE_MS, `${firstMs} ms`)
   t.log(`at first ${firstMs} ms`)

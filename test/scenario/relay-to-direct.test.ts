@@ -1,31 +1,23 @@
-import type { PeerStatus } from '../../agent/control/status.ts'
 import { rootTest } from '../lab/root-test.ts'
 import { SLACK } from '../slack.ts'
-import { echoService, RunningTransfer } from './transfer.ts'
+import { isDirect, isRelayed } from './test-agent.ts'
+import { RunningTransfer } from './transfer.ts'
 import { World } from './world.ts'
 
 const MIB = 1024 * 1024
-
-const isDirect = ({ path }: PeerStatus) => path !== null && path.kind !== 'relay'
-const isRelayed = ({ path }: PeerStatus) => path?.kind === 'relay'
 
 /**
  * Two homes between which UDP is the only direct way: one has random outside ports, so that no TCP connection can be
  * aimed at it. Slow lines, so that what happens in the middle of a transfer happens in the middle.
  */
-function startHomes(graceMs: number) {
+async function startHomes(graceMs: number) {
   const line = { rateMbit: 50 }
-  return World.start({
+  const world = await World.start({
     lab: { sites: { alice: { kind: 'eim-adf', ...line }, bob: { kind: 'edm', ...line } } },
     agents: {},
-  }).then(async world => {
-    const target = await world.serve('echo', echoService)
-    const config = { relay: { graceMs }, services: { echo: { target } } }
-    for (const name of ['alice', 'bob']) await world.prepare(name)
-    const [alice, bob] = await Promise.all([world.startAgent('alice', { config }), world.startAgent('bob', { config })])
-    await Promise.all([alice.waitForRelay(), bob.waitForRelay()])
-    return { world, alice, bob }
   })
+  await world.startEchoes(['alice', 'bob'], { relay: { graceMs } })
+  return { world, alice: world.agent('alice'), bob: world.agent('bob') }
 }
 
 rootTest(

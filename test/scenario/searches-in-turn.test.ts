@@ -1,8 +1,7 @@
-import type { PeerStatus } from '../../agent/control/status.ts'
 import { rootTest } from '../lab/root-test.ts'
+import { isDirect } from './test-agent.ts'
 import { World } from './world.ts'
 
-const isDirect = ({ path }: PeerStatus) => path !== null && path.kind !== 'relay'
 const HARD = ['one', 'two', 'three']
 
 rootTest('three peers that each need a search through a hard NAT get it one after the other', async t => {
@@ -13,7 +12,7 @@ rootTest('three peers that each need a search through a hard NAT get it one afte
   for (const name of HARD) await world.startAgent(name, { peers: ['hub'] })
   const hub = await world.startAgent('hub')
   for (const agent of [...HARD.map(name => world.agent(name)), hub]) {
-    await agent.waitFor('its NAT', ({ nat }) => nat.tcp.mapping !== 'unknown' && nat.udp.filtering !== 'unknown')
+    await agent.waitForNat()
   }
   const startedAt = performance.now()
   await Promise.all(HARD.map(name => hub.client.ping(name)))

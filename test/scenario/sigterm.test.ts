@@ -4,7 +4,7 @@ import type { PeerStatus } from '../../agent/control/status.ts'
 import { CulvertError } from '../../common/errors.ts'
 import { rootTest } from '../lab/root-test.ts'
 import { SLACK } from '../slack.ts'
-import { echoService, RunningTransfer } from './transfer.ts'
+import { RunningTransfer } from './transfer.ts'
 import { World } from './world.ts'
 
 const END_MS = 3_000 * SLACK
@@ -19,14 +19,8 @@ rootTest('SIGTERM ends an agent within 3 s: mappings deleted, sockets closed, pe
     lab: { sites: { alice: 'edm', bob: { kind: 'edm', upnp: true }, carol: 'https-only' } },
     agents: {},
   })
-  const target = await world.serve('echo', echoService)
-  const config = { services: { echo: { target } } }
-  for (const name of ['alice', 'bob', 'carol']) await world.prepare(name)
-  const [alice, bob, carol] = await Promise.all(
-    ['alice', 'bob', 'carol'].map(name => world.startAgent(name, { config })),
-  )
-  if (!alice || !bob || !carol) throw new Error('three were started')
-  await Promise.all([alice, bob, carol].map(agent => agent.waitForRelay()))
+  await world.startEchoes(['alice', 'bob', 'carol'])
+  const [alice, bob, carol] = [world.agent('alice'), world.agent('bob'), world.agent('carol')]
   const { nat } = await bob.waitFor(
     'both ports mapped',
     ({ nat: { portMapping } }) => portMapping.tcp !== null && portMapping.udp !== null,

@@ -131,8 +131,21 @@ export class TestAgent {
     return found
   }
 
+  /** Waits until it knows what stands before it. */
+  waitForNat(): Promise<AgentStatus> {
+    return this.waitFor('its NAT', ({ nat }) => nat.tcp.mapping !== 'unknown' && nat.udp.filtering !== 'unknown')
+  }
+
   /** Waits until a relay is connected. */
   waitForRelay(timeoutMs?: number): Promise<AgentStatus> {
     return this.waitFor('the relay', ({ relays }) => relays.some(({ state }) => state === 'connected'), timeoutMs)
   }
+}
+
+export function isDirect({ path }: PeerStatus): boolean {
+  return path !== null && path.kind !== 'relay'
+}
+
+export function isRelayed({ path }: PeerStatus): boolean {
+  return path?.kind === 'relay'
 }

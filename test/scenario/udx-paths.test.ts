@@ -27,12 +27,8 @@ async function startHomes(line: Partial<SiteOptions> = {}, kinds: { readonly ali
     lab: { sites: { alice: { kind: kinds.alice ?? 'eim-adf', ...line }, bob: { kind: 'edm', ...line } } },
     agents: {},
   })
-  const target = await world.serve('echo', echoService)
-  for (const name of ['alice', 'bob']) await world.prepare(name)
-  const config = { services: { echo: { target } } }
-  const [alice, bob] = await Promise.all([world.startAgent('alice', { config }), world.startAgent('bob', { config })])
-  await Promise.all([alice.waitForRelay(), bob.waitForRelay()])
-  return { world, alice, bob }
+  await world.startEchoes(['alice', 'bob'])
+  return { world, alice: world.agent('alice'), bob: world.agent('bob') }
 }
 
 for (const [what, line] of [

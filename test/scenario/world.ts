@@ -13,6 +13,7 @@ import type { LabProcess } from '../lab/lab-process.ts'
 import { BUNDLE, ensureBuilt } from './built-bundle.ts'
 import { type Machine, ThisMachine } from './machine.ts'
 import { START_MS, TestAgent } from './test-agent.ts'
+import { echoService } from './transfer.ts'
 
 const QUIET = createLog({ level: 'error', style: 'words', write: () => undefined })
 
@@ -147,6 +148,14 @@ export class World implements AsyncDisposable {
     this.#agents.set(name, agent)
     await agent.start()
     return agent
+  }
+
+  /** Starts agents that trust each other and offer `echo` each; resolves when all have their relay. */
+  async startEchoes(names: readonly string[], config: Readonly<Record<string, unknown>> = {}): Promise<void> {
+    const services = { echo: { target: await this.serve('echo', echoService) } }
+    for (const name of names) await this.prepare(name)
+    const agents = await Promise.all(names.map(name => this.startAgent(name, { config: { ...config, services } })))
+    await Promise.all(agents.map(agent => agent.waitForRelay()))
   }
 
   /** A service of this test's own behind a unix socket, which every host of the lab can reach; gives its target. */
