@@ -16,17 +16,26 @@ export interface CallRaceOptions {
   readonly waiting: () => boolean
 }
 
+interface Call {
+  readonly number: number
+  readonly stop: AbortController
+}
+
 /**
  * Calls a peer, and calls again beside a call that hangs: what that was begun on may be gone, or the line only slow. The
- * first that succeeds ends the others; the newest one that fails ends them, too.
+ * first that succeeds ends the others; the newest one that fails ends them, too, unless it was only one too many for the
+ * relay.
  */
 export class CallRace {
   readonly #options: CallRaceOptions
   readonly #signal: AbortSignal
   readonly #over = new AbortController()
   readonly #result = Promise.withResolvers<CulvertError | undefined>()
-  readonly #calls: AbortController[] = []
+  /** Under way, oldest first. */
+  readonly #calls: Call[] = []
   #placed = 0
+  /** Whose failure is the answer. */
+  #newest = 0
   #placedAt = Number.NEGATIVE_INFINITY
   #timer: Timer | undefined
 
@@ -55,17 +64,31 @@ export class CallRace {
     const { clock, place, patienceMs, waiting } = this.#options
     if (this.#over.signal.aborted) return
     const number = ++this.#placed
+    this.#newest = number
     this.#placedAt = clock.now()
-    const call = new AbortController()
+    const call: Call = { number, stop: new AbortController() }
     this.#calls.push(call)
-    if (this.#calls.length > MAX_CALLS) this.#calls.shift()?.abort()
+    if (this.#calls.length > MAX_CALLS) this.#calls.shift()?.stop.abort()
     this.#timer?.cancel()
     this.#timer = clock.after(patienceMs(number), () => {
       if (waiting()) this.#place()
     })
-    void place(AbortSignal.any([this.#signal, this.#over.signal, call.signal])).then(error => {
-      if (!error || number === this.#placed || this.#signal.aborted) this.#end(error)
+    void place(AbortSignal.any([this.#signal, this.#over.signal, call.stop.signal])).then(error => {
+      this.#ended(call, error)
     })
+  }
+
+  #ended(call: Call, error: CulvertError | undefined): void {
+    const at = this.#calls.indexOf(call)
+    if (at >= 0) this.#calls.splice(at, 1)
+    if (!error || this.#signal.aborted) {
+      this.#end(error)
+      return
+    }
+    if (call.number !== this.#newest) return
+    const older = this.#calls.at(-1)
+    if (error.code === 'over-quota' && older) this.#newest = older.number
+    else this.#end(error)
   }
 
   #end(error: CulvertError | undefined): void {

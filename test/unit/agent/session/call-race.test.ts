@@ -62,6 +62,23 @@ test('the failure of the newest call is the answer, that of an older one is not'
   t.is(await race.result, REFUSED)
 })
 
+test('a call that was one too many for the relay ends none of those that are under way', async t => {
+  const { clock, calls, race } = scene()
+  clock.advance(1_000)
+  calls[1]?.settle(new CulvertError('over-quota', 'too many pipes'))
+  await setImmediate()
+  t.false(calls[0]?.signal.aborted)
+  calls[0]?.settle(REFUSED)
+  t.is(await race.result, REFUSED)
+})
+
+test('a call that is too much for the relay by itself is the answer', async t => {
+  const { calls, race } = scene()
+  const quota = new CulvertError('over-quota', 'too many pipes')
+  calls[0]?.settle(quota)
+  t.is(await race.result, quota)
+})
+
 test('where nobody waits, a call has all the time', t => {
   const { clock, calls } = scene(false)
   clock.advance(60_000)
