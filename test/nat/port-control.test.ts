@@ -32,9 +32,9 @@ for (const [protocol, router] of Object.entries(PROTOCOLS)) {
       `tcp/mapped ${OUTSIDE}:40001`,
       `udp/mapped ${OUTSIDE}:40002`,
     ])
-    t.deepEqual(lab.mappings(), BOTH)
+    await t.notThrowsAsync(lab.holds(BOTH))
     await host.close()
-    t.deepEqual(lab.mappings(), [])
+    await t.notThrowsAsync(lab.holds([]))
   })
 
   labTest(`${protocol}: two hosts that want the same ports both get some, and neither loses any`, async t => {
@@ -45,14 +45,14 @@ for (const [protocol, router] of Object.entries(PROTOCOLS)) {
     const second = new NatHost(lab, 'b', 40_001, 40_002)
     const { report } = await second.mapped()
     t.not(report?.portMapping.tcp?.port, 40_001)
-    const table = lab.mappings()
-    t.is(table.length, 4)
-    t.true(table.includes('tcp 40001 -> 192.168.77.10:40001'))
-    t.true(table.includes(`tcp ${report?.portMapping.tcp?.port} -> 192.168.77.11:40001`))
+    const others = (['tcp', 'udp'] as const).map((protocol, i) => {
+      return `${protocol} ${report?.portMapping[protocol]?.port} -> 192.168.77.11:${40_001 + i}`
+    })
+    await t.notThrowsAsync(lab.holds([...BOTH, ...others].toSorted()))
     await second.close()
-    t.deepEqual(lab.mappings(), BOTH, 'only its own are deleted')
+    await t.notThrowsAsync(lab.holds(BOTH), 'only its own are deleted')
     await first.close()
-    t.deepEqual(lab.mappings(), [])
+    await t.notThrowsAsync(lab.holds([]))
   })
 
   labTest(`${protocol}: what a crashed agent left behind is taken over, not doubled`, async t => {
@@ -64,9 +64,9 @@ for (const [protocol, router] of Object.entries(PROTOCOLS)) {
     const again = new NatHost(lab, 'a', 40_001, 40_002)
     const { report } = await again.mapped()
     t.is(report?.portMapping.tcp?.port, 40_001)
-    t.deepEqual(lab.mappings(), BOTH)
+    await t.notThrowsAsync(lab.holds(BOTH))
     await again.close()
-    t.deepEqual(lab.mappings(), [])
+    await t.notThrowsAsync(lab.holds([]))
   })
 
   labTest(`${protocol}: a router that starts again and says so has the mappings back at once`, async t => {
@@ -77,11 +77,11 @@ for (const [protocol, router] of Object.entries(PROTOCOLS)) {
     // Announcements right after the router was found are not believed: they may be about the start that found it.
     await new Promise(resolve => setTimeout(resolve, 10_000))
     await lab.killDaemon()
-    t.deepEqual(lab.mappings(), [])
+    t.is(lab.mappings().length, 0)
     const startedAt = performance.now()
     await lab.startDaemon()
     while (lab.mappings().length < 2) await new Promise(resolve => setTimeout(resolve, 50))
-    t.deepEqual(lab.mappings(), BOTH)
+    await t.notThrowsAsync(lab.holds(BOTH))
     const tookMs = performance.now() - startedAt
     t.log(`back after ${Math.round(tookMs)} ms`)
     t.true(tookMs < 5_000 * SLACK)
@@ -97,7 +97,7 @@ for (const [protocol, router] of Object.entries(PROTOCOLS)) {
     t.is(report?.portMapping.tcp, null)
     t.deepEqual(candidates?.map(formatCandidate), ['tcp/lan 192.168.77.10:40001'])
     await host.close()
-    t.deepEqual(lab.mappings(), [])
+    await t.notThrowsAsync(lab.holds([]))
   })
 }
 
@@ -107,9 +107,9 @@ labTest('a router that speaks everything is asked by PCP alone', async t => {
   const host = new NatHost(lab, 'a', 40_001, 40_002)
   const { report } = await host.mapped()
   t.is(report?.portMapping.protocol, 'pcp')
-  t.deepEqual(lab.mappings(), BOTH)
+  await t.notThrowsAsync(lab.holds(BOTH))
   await host.close()
-  t.deepEqual(lab.mappings(), [])
+  await t.notThrowsAsync(lab.holds([]))
 })
 
 labTest('a router that grants less than it is asked for is asked again at half of it', async t => {
@@ -122,7 +122,7 @@ labTest('a router that grants less than it is asked for is asked again at half o
     // Both are due at the same time, and miniupnpd takes each rule out before it puts the new one in.
     await host.until(renewed)
     await host.until(renewed)
-    t.deepEqual(lab.mappings(), BOTH)
+    await t.notThrowsAsync(lab.holds(BOTH))
   }
   await host.close()
 })

@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { guarded } from '../guard.ts'
 import { labRefusal } from '../lab/lab-rights.ts'
 
 /** Why these tests cannot run here, if they cannot. */
@@ -144,6 +145,19 @@ deny 0-65535 0.0.0.0/0 0-65535
     // nft prints the protocol as miniupnpd writes it: byte 9 of the network header, 6 or 17.
     const found = [...chain.matchAll(/@nh,72,8 (0x6|0x11) .*dport (\d+) dnat ip to ([\d.]+:\d+)/g)]
     return found.map(([, number, port, to]) => `${number === '0x6' ? 'tcp' : 'udp'} ${port} -> ${to}`).toSorted()
+  }
+
+  /** Waits until these are the mappings: a router may be slow, and takes a rule that it renews out for a moment. */
+  holds(wanted: readonly string[]): Promise<void> {
+    return this.until(mappings => mappings.join() === wanted.join())
+  }
+
+  /** Waits for such mappings. */
+  async until(wanted: (mappings: readonly string[]) => boolean): Promise<void> {
+    const wait = async () => {
+      while (!wanted(this.mappings())) await new Promise(resolve => setTimeout(resolve, 50))
+    }
+    await guarded(wait(), () => this.mappings().join('\n'))
   }
 
   /** Empties the router's table behind its back, as some do by themselves. */

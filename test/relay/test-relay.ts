@@ -12,6 +12,9 @@ export interface TestRelay {
   readonly logged: readonly string[]
 }
 
+/** Who is late here is late because the machine is slow; tests that are about being late say how late. */
+const PATIENT = { helloMs: 120_000, ticketLifeMs: 120_000, headersMs: 120_000, bindRetryMs: 60_000 }
+
 /** A real relay on free loopback ports, stopped when the test ends. Options are those of the config file. */
 export async function testRelay(
   t: ExecutionContext,
@@ -23,7 +26,15 @@ export async function testRelay(
   const key = doors.key ?? generateKeyPair()
   const logged: string[] = []
   const log = createLog({ level: 'debug', style: 'words', write: line => logged.push(line) })
-  const relay = await startRelay(parsed.options, { clock: systemClock, random: systemRandom, log, key, ...doors })
+  const timing = { ...PATIENT, ...doors.timing }
+  const relay = await startRelay(parsed.options, {
+    clock: systemClock,
+    random: systemRandom,
+    log,
+    key,
+    ...doors,
+    timing,
+  })
   t.teardown(() => relay.stop())
   return { relay, key, logged }
 }

@@ -85,7 +85,9 @@ const STRIKES: readonly Strike[] = [
 export async function churn(durationMs: number, seed: number): Promise<ChurnReport> {
   const random = seeded(seed)
   const pick = <T>(all: readonly T[]): T => all[Math.floor(random() * all.length)] as T
-  await using world = await World.start({ lab: { sites: SITES }, agents: {} })
+  // Quotas are not what is looked at: where many sites are away, every agent calls all others again and again.
+  const relay = { limits: { mbitPerPeer: 10_000, pipesPerPeer: 128 } }
+  await using world = await World.start({ lab: { sites: SITES }, agents: {}, relay })
   const target = await world.serve('echo', echoService)
   for (const name of NAMES) await world.prepare(name)
   const agents = await Promise.all(
