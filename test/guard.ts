@@ -11,3 +11,15 @@ export async function guarded<T>(promise: Promise<T>, state: () => string): Prom
     clearTimeout(timer)
   }
 }
+
+/** Looks again and again until there is nothing left, as at a router that is slow to do what it was asked for. */
+export async function untilEmpty(look: () => Promise<readonly string[]>): Promise<void> {
+  let left = await look()
+  const wait = async () => {
+    while (left.length > 0) {
+      await new Promise(resolve => setTimeout(resolve, 50))
+      left = await look()
+    }
+  }
+  await guarded(wait(), () => left.join('\n'))
+}
