@@ -11,7 +11,7 @@ import { World } from './world.ts'
 /** With CULVERT_FULL each disturbance strikes either side so many times (the issue asks for 5); else one side, once. */
 const FULL = process.env.CULVERT_FULL !== undefined
 const REPEATS = FULL ? Number(process.env.CULVERT_FULL) : 1
-/** Only the disturbances whose names begin so, and only the lanes that they are tried on. */
+/** Only the disturbances whose names begin so, and only the lanes that they are tried on: `relay` for those of the relay. */
 const ONLY = process.env.CULVERT_ONLY
 /** Of the issue: bytes flow again so soon after the network allows it. */
 const BUDGET_MS = 3_000
@@ -39,6 +39,34 @@ const GROUPS = [
   { group: 'out', disturbances: FURTHER_OUT, carrier: true },
 ] as const
 
+/** What befalls all lanes at once. */
+const AT_THE_RELAY: ReadonlyArray<readonly [string, (world: World) => Promise<void>]> = [
+  [
+    'relay cut off for 5 s',
+    async world => {
+      await world.lab.relayHost.cut()
+      await wait(5_000)
+      await world.lab.relayHost.restore()
+    },
+  ],
+  [
+    'relay slow for 5 s',
+    async world => {
+      await world.lab.relayHost.setRate(0.5)
+      await wait(5_000)
+      await world.lab.relayHost.setRate(null)
+    },
+  ],
+  [
+    'relay killed, and started again',
+    async world => {
+      await world.relay?.stop('SIGKILL')
+      await world.startRelay()
+    },
+  ],
+]
+const AT_THE_RELAY_NOW = AT_THE_RELAY.filter(([name]) => name.startsWith(ONLY ?? ''))
+
 interface LanePlan {
   readonly kind: PathKind
   readonly ends: readonly [string, string]
@@ -53,7 +81,7 @@ const PLANS: readonly LanePlan[] = GROUPS.flatMap(({ group, disturbances, carrie
     disturbances: disturbances.filter(({ on, name }) => (!on || on.includes(kind)) && name.startsWith(ONLY ?? '')),
     carrier,
   })),
-).filter(({ disturbances }) => !ONLY || disturbances.length > 0)
+).filter(({ disturbances }) => disturbances.length > 0 || AT_THE_RELAY_NOW.length > 0)
 
 interface Outcome {
   readonly disturbance: string
@@ -121,33 +149,6 @@ async function disturb(t: ExecutionContext, world: World, plan: LanePlan, lane: 
   }
 }
 
-/** What befalls all lanes at once. */
-const AT_THE_RELAY: ReadonlyArray<readonly [string, (world: World) => Promise<void>]> = [
-  [
-    'relay cut off for 5 s',
-    async world => {
-      await world.lab.relayHost.cut()
-      await wait(5_000)
-      await world.lab.relayHost.restore()
-    },
-  ],
-  [
-    'relay slow for 5 s',
-    async world => {
-      await world.lab.relayHost.setRate(0.5)
-      await wait(5_000)
-      await world.lab.relayHost.setRate(null)
-    },
-  ],
-  [
-    'relay killed, and started again',
-    async world => {
-      await world.relay?.stop('SIGKILL')
-      await world.startRelay()
-    },
-  ],
-]
-
 function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b)
   return sorted[Math.floor((sorted.length - 1) / 2)] ?? Number.NaN
@@ -168,7 +169,7 @@ rootTest(
       }),
     )
     for (let round = 0; round < REPEATS; round++) {
-      for (const [disturbance, strike] of AT_THE_RELAY.filter(([name]) => name.startsWith(ONLY ?? ''))) {
+      for (const [disturbance, strike] of AT_THE_RELAY_NOW) {
         const kinds = await Promise.all(lanes.map((lane, n) => lane.settle(PLANS[n]?.kind ?? 'relay')))
         await strike(world)
         await Promise.all(
