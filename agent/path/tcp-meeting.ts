@@ -25,6 +25,12 @@ export interface MeetingOptions {
   readonly signal: AbortSignal
 }
 
+/** Our end of a line: a port, at the address that the system chooses where none is given. */
+export interface OwnEnd {
+  readonly port: number
+  readonly address?: string
+}
+
 /** How one line ended: connected, refused by a router (or the peer) for good, or otherwise. */
 export type LineEnd = 'connected' | 'refused' | 'failed'
 
@@ -60,12 +66,12 @@ export class TcpMeeting {
   }
 
   /** Connects; `again`: as often as it is refused, since the peer may begin any moment. */
-  async line(localPort: number, remote: Endpoint, { again }: { readonly again: boolean }): Promise<LineEnd> {
+  async line(own: OwnEnd, remote: Endpoint, { again }: { readonly again: boolean }): Promise<LineEnd> {
     if (this.#lines >= MAX_LINES || this.#signal.aborted) return 'failed'
     this.#lines++
     this.#running++
     try {
-      const socket = await this.#connect(localPort, remote, again)
+      const socket = await this.#connect(own, remote, again)
       void this.#seal(socket)
       return 'connected'
     } catch (thrown) {
@@ -89,10 +95,11 @@ export class TcpMeeting {
     this.#fail()
   }
 
-  async #connect(localPort: number, remote: Endpoint, again: boolean): Promise<Socket> {
+  async #connect({ port, address }: OwnEnd, remote: Endpoint, again: boolean): Promise<Socket> {
+    const from = { localPort: port, ...(address === undefined ? {} : { localAddress: address }) }
     for (;;) {
       try {
-        return await dialTcp(remote, { localPort, signal: this.#signal })
+        return await dialTcp(remote, { ...from, signal: this.#signal })
       } catch (thrown) {
         if (!again || !isRefusal(thrown) || --this.#triesLeft <= 0 || this.#signal.aborted) throw thrown
         await pause(this.#options.clock, REFUSED_RETRY_MS, this.#signal)

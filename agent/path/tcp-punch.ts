@@ -66,7 +66,7 @@ export async function openInSandwich(
 ): Promise<{ readonly found: OutsideWindow | undefined; readonly line: Promise<LineEnd> } | undefined> {
   let line: Promise<LineEnd> = Promise.resolve('failed')
   const seen = await askAround(servers, 2, context, localPort => {
-    line = meeting.line(localPort, remote, { again: false })
+    line = meeting.line({ port: localPort }, remote, { again: false })
   })
   const [before, after] = seen?.samples ?? []
   if (!seen || !before || !after) return undefined

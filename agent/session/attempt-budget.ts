@@ -8,8 +8,8 @@ const PERIOD_MS = 10_000
 const REDIAL_MS = 2_000
 /** Each costs a native connection; an honest peer sends three at most. */
 const UDP_OFFERS_PER_PERIOD = 8
-/** Each may cost some hundred SYNs towards a router that answers RST; two NATs that count their ports need three. */
-const PUNCH_OFFERS_PER_PERIOD = 4
+/** Each may cost some hundred SYNs towards a router that answers RST; two NATs that count their ports need three, and IPv6 one. */
+const PUNCH_OFFERS_PER_PERIOD = 6
 /** Rounds of UDP probes that a peer sets off; an honest one begins when its own begins. */
 const PROBE_RUNS_PER_PERIOD = 6
 /** UDP probes to addresses that a peer told: eight to each of its candidates, twice. */

@@ -10,40 +10,22 @@ import type { PunchSignal } from '../../common/wire/punch-signal.ts'
 import type { IceSignal } from '../../common/wire/session-frame.ts'
 import type { ProbeBudget } from '../nat/probe-budget.ts'
 import type { UdpPorts } from '../nat/udp-ports.ts'
-import {
-  type AttemptStage,
-  type DatachannelAttempt,
-  type DatachannelPath,
-  startDatachannel,
-} from '../path/datachannel/attempt.ts'
 import type { Path } from '../path/path.ts'
 import type { Sealer } from '../path/seal.ts'
 import { dialTcpPath } from '../path/tcp-path.ts'
 import type { AttemptBudget } from './attempt-budget.ts'
+import { Datachannels, type UdpSituation } from './datachannels.ts'
 import { udpDelayMs } from './direct-schedule.ts'
 import type { SearchMemory } from './search-choice.ts'
 import type { SearchGate } from './search-gate.ts'
 import { TcpPunching } from './tcp-punching.ts'
+import { Tcp6Punching } from './tcp6-punching.ts'
 import { UdpSearching } from './udp-searching.ts'
 import { UdxProbing } from './udx-probing.ts'
 
-/** A hopeless pair of NATs shows no sign of it for 40 s; a good one connects within 1.5 s even at 200 ms. */
-const UDP_ATTEMPT_MS = 3_000
-/** About one good attempt in a hundred dies early of a DTLS fault; a fresh one then works. */
-const UDP_TRIES = 3
-/** For a line that swallows full-sized packets: fits through every tunnel of tunnels that was ever met. */
-const SMALL_MTU = 1_100
 const MAX_DIALS = 32
 /** The peer's candidates come in the first round trip, over a relay. */
 const CANDIDATES_MS = 2_000
-
-/** What our side of a UDP attempt starts from. */
-export interface UdpSituation {
-  readonly port: number | undefined
-  readonly mapped: Endpoint | undefined
-  /** Packets come in only from where ours went to. */
-  readonly filtered: boolean
-}
 
 /** What a race for direct paths needs of its peer. */
 export interface RaceContext {
@@ -97,18 +79,15 @@ export class DirectRace {
   /** Ways that this run has not gone, since a path that was in use made them needless. */
   readonly #omitted = new Set<'punching' | 'searching'>()
   readonly #punching: TcpPunching
+  readonly #punching6: Tcp6Punching
   readonly #probing: UdxProbing | undefined
   readonly #searching: UdpSearching
   #remote: readonly Candidate[] | undefined
   #running: Promise<void> | undefined
-  #attempt: { readonly number: number; readonly udp: DatachannelAttempt } | undefined
-  #nextAttempt: number
-  #smallPackets = false
+  readonly #datachannels: Datachannels
 
   constructor(context: RaceContext) {
     this.#context = context
-    // Drawn, so that a late signal of an earlier life is never taken for one of this.
-    this.#nextAttempt = context.random.integer(1, 2 ** 31)
     const shared = {
       peerId: context.peerId,
       offers: this.#offers(),
@@ -121,13 +100,20 @@ export class DirectRace {
       attach: (path: Path) => context.attach(path, true),
       send: (attempt: number, signal: PunchSignal) => context.sendPunch(attempt, signal),
     }
-    this.#punching = new TcpPunching({
+    const overTcp = {
       ...shared,
       hardNat: () => context.hardTcpNat(),
       hasTcp: () => context.hasTcp(),
       addressBetweenNats: () => context.addressBetweenNats(),
       rttMs: () => context.rttMs(),
-      onOutcome: error => this.#outcome('tcp/punched', error),
+      onOutcome: (error: CulvertError | undefined) => this.#outcome('tcp/punched', error),
+    }
+    this.#punching = new TcpPunching(overTcp)
+    this.#punching6 = new Tcp6Punching({
+      ...overTcp,
+      ownAddress: () => ipv6AddressOf(context.candidates()),
+      theyHaveOne: () => ipv6AddressOf(this.remote) !== undefined,
+      onOutcome: error => this.#outcome('tcp/punched over IPv6', error),
     })
     this.#searching = new UdpSearching({
       ...shared,
@@ -138,6 +124,14 @@ export class DirectRace {
       place: () => context.place(),
       learn: found => context.learnSearch(found),
       onOutcome: error => this.#outcome('udp/search', error),
+    })
+    this.#datachannels = new Datachannels({
+      ...context,
+      offers: shared.offers,
+      signal: this.#stop.signal,
+      attach: shared.attach,
+      send: (attempt, signal) => context.sendIce(attempt, signal),
+      onOutcome: error => this.#outcome('udp', error),
     })
     this.#probing = context.ports && this.#startProbing(context.ports)
   }
@@ -198,32 +192,29 @@ export class DirectRace {
     if (!this.#stop.signal.aborted) void this.#probing?.run(beside)
   }
 
-  /** A signal for a UDP attempt came from the peer. */
-  receiveIce(number: number, signal: IceSignal): void {
-    if (this.#attempt?.number === number) {
-      this.#attempt.udp.receive(signal)
-      return
-    }
-    if (signal.kind !== 'offer' || this.#offers() || !this.#context.udp()) return
-    if (this.#context.budget.takeUdpOffer()) void this.#udp(number, 'answerer', signal)
+  /** A signal for a data channel came from the peer. */
+  receiveIce(attempt: number, signal: IceSignal): void {
+    this.#datachannels.receive(attempt, signal)
   }
 
   receivePunch(attempt: number, signal: PunchSignal): void {
     const { over, ...words } = signal
     if (over === 'tcp') this.#punching.receive(attempt, words)
+    else if (over === 'tcp6') this.#punching6.receive(attempt, words)
     else this.#searching.receive(attempt, words)
   }
 
   /** The paths of the session changed: what the peer asked for may be needed now. */
   onPaths(): void {
     this.#punching.onPaths()
+    this.#punching6.onPaths()
     this.#searching.onPaths()
   }
 
   close(): void {
     this.#stop.abort()
     this.#informed.abort()
-    this.#attempt?.udp.abort()
+    this.#datachannels.close()
   }
 
   #startProbing(ports: UdpPorts): UdxProbing {
@@ -282,7 +273,16 @@ export class DirectRace {
 
   async #punch(): Promise<void> {
     this.#omitted.delete('punching')
-    if (!(await this.#punching.run())) this.#omitted.add('punching')
+    const tried = await Promise.all([this.#punching.run(), this.#punch6()])
+    if (tried.includes(false)) this.#omitted.add('punching')
+  }
+
+  /** What each side told is dialled first: many firewalls let it in. */
+  async #punch6(): Promise<boolean> {
+    if (!this.#offers() || this.#context.hasTcp()) return false
+    if (!this.informed) await pause(this.#context.clock, CANDIDATES_MS, this.#informed.signal)
+    await pause(this.#context.clock, udpDelayMs(this.remote), this.#stop.signal)
+    return this.#punching6.run()
   }
 
   async #dialAll(): Promise<void> {
@@ -313,64 +313,7 @@ export class DirectRace {
     if (this.#context.hasDirect()) return
     // A peer that makes UDX paths tells UDP addresses; without them it has nothing but data channels.
     if (this.#probing && this.remote.some(({ kind }) => kind === 'udp')) await this.#probing.run()
-    else await this.#offerUdp()
-  }
-
-  async #offerUdp(): Promise<void> {
-    if (!this.#offers() || !this.#context.udp()) return
-    for (let tries = 0; tries < UDP_TRIES; tries++) {
-      if (this.#stop.signal.aborted || this.#context.hasDirect()) return
-      const stage = await this.#udp(this.#nextAttempt++, 'offerer', undefined)
-      // Where no packet came through there is no way for this pair; what broke later is worth another attempt.
-      if (stage === 'open' || stage === 'signalling' || stage === 'checking') return
-    }
-  }
-
-  /** One attempt, sealed and attached; gives how far it came. */
-  async #udp(number: number, role: 'offerer' | 'answerer', offer: IceSignal | undefined): Promise<AttemptStage> {
-    const { clock, log, sealer, peerId } = this.#context
-    this.#attempt?.udp.abort()
-    const { port, mapped, filtered } = this.#context.udp() ?? { port: undefined, mapped: undefined, filtered: true }
-    const udp = startDatachannel({
-      role,
-      peer: peerId,
-      stunServers: this.#context.stunServers(),
-      udpPort: port,
-      mappedEndpoint: mapped,
-      filtered,
-      send: signal => this.#context.sendIce(number, signal),
-      clock,
-      timeoutMs: UDP_ATTEMPT_MS,
-      ...(this.#smallPackets ? { mtu: SMALL_MTU } : {}),
-      signal: this.#stop.signal,
-      log,
-    })
-    const attempt = { number, udp }
-    this.#attempt = attempt
-    let made: DatachannelPath | undefined
-    try {
-      if (offer) udp.receive(offer)
-      made = await udp.done
-      const { stream } = await sealer.seal(made.stream, {
-        role: role === 'offerer' ? 'client' : 'server',
-        expected: peerId,
-        accept: () => true,
-        signal: this.#stop.signal,
-      })
-      stream.once('close', () => made?.close())
-      const { how, local, remote } = made
-      this.#faults.delete('udp')
-      this.#context.attach({ kind: 'udp', transport: 'datachannel', how, local, remote, peer: peerId, stream }, true)
-      return 'open'
-    } catch (thrown) {
-      made?.close()
-      this.#fault('udp', thrown)
-      // Both ends see it stop there, so both send smaller packets the next time.
-      if (udp.stage === 'probing') this.#smallPackets = true
-      return made ? 'securing' : udp.stage
-    } finally {
-      if (this.#attempt === attempt) this.#attempt = undefined
-    }
+    else await this.#datachannels.run()
   }
 
   #outcome(way: string, error: CulvertError | undefined): void {
@@ -389,4 +332,8 @@ export class DirectRace {
       reason: error.message,
     })
   }
+}
+
+function ipv6AddressOf(candidates: readonly Candidate[]): string | undefined {
+  return candidates.find(({ kind, how }) => kind === 'tcp' && how === 'ipv6')?.endpoint.address
 }

@@ -5,6 +5,8 @@ import type { PunchSignal, PunchWords } from '../../common/wire/punch-signal.ts'
 import type { Path } from '../path/path.ts'
 import { PunchDialogue, Unanswered } from './punch-dialogue.ts'
 
+const WAYS = { tcp: 'TCP', tcp6: 'TCP and IPv6', udp: 'UDP' } as const
+
 export interface PunchAttemptsOptions {
   readonly over: PunchSignal['over']
   readonly clock: Clock
@@ -80,7 +82,7 @@ export class PunchAttempts {
       onOutcome(undefined)
       return false
     } catch (thrown) {
-      if (!either.aborted) onOutcome(asCulvertError(thrown, 'peer-unreachable', `a way over ${over.toUpperCase()}`))
+      if (!either.aborted) onOutcome(asCulvertError(thrown, 'peer-unreachable', `a way over ${WAYS[over]}`))
       return (thrown instanceof Missed || thrown instanceof Unanswered) && !signal.aborted
     } finally {
       stop.abort()

@@ -32,7 +32,7 @@ import {
 } from './punch-dialogue.ts'
 
 /** The SYN that was lost at the other NAT is sent again after 1 s and 3 s. */
-const MEETING_MS = 5_000
+export const MEETING_MS = 5_000
 /** Two NATs whose ports are foretold meet at once or not at all; the next try foretells anew. */
 const AIMED_MS = 1_500
 const AIMED_ROUNDS = 3
@@ -40,6 +40,9 @@ const AIMED_ROUNDS = 3
 const MAX_WINDOW = 24
 /** What a NAT's ports follow does not change by itself, but the network that we are in may. */
 const FORGET_UNPREDICTABLE_MS = 600_000
+
+/** Nothing is sealed before TLS. */
+export const NO_SECRET = new Uint8Array(0)
 
 export interface PunchingContext {
   readonly peerId: PeerId
@@ -137,7 +140,7 @@ export class TcpPunching {
     const { outside, between } = remote
     checkMeetingPlace(outside.address, port.outside.address)
     const meeting = this.#meeting(dialogue, MEETING_MS)
-    void meeting.line(port.localPort, outside, { again: true })
+    void meeting.line({ port: port.localPort }, outside, { again: true })
     const own = this.#context.addressBetweenNats()
     if (
       between &&
@@ -145,7 +148,7 @@ export class TcpPunching {
       outside.address === port.outside.address &&
       areNeighbours(between.address, own)
     ) {
-      void meeting.line(port.localPort, between, { again: true })
+      void meeting.line({ port: port.localPort }, between, { again: true })
     }
     return meeting.complete()
   }
@@ -157,7 +160,7 @@ export class TcpPunching {
       checkMeetingPlace(from.address, port.outside.address)
       if (ports > MAX_WINDOW) throw new CulvertError('wire-malformed', `a window of ${ports} ports`)
       for (let i = 0; i < ports; i++) {
-        void meeting.line(port.localPort, { address: from.address, port: from.port + i }, { again: true })
+        void meeting.line({ port: port.localPort }, { address: from.address, port: from.port + i }, { again: true })
       }
       if (first) dialogue.say({ kind: 'go' })
     }
@@ -203,7 +206,7 @@ export class TcpPunching {
     sayWindow(dialogue, window, true)
     await dialogue.next(['go'], whyDeclined)
     for (const localPort of freshTcpPorts(random, FORETOLD_PORTS)) {
-      if ((await meeting.line(localPort, remote, { again: false })) !== 'refused') break
+      if ((await meeting.line({ port: localPort }, remote, { again: false })) !== 'refused') break
     }
     void meeting.complete()
   }
@@ -219,7 +222,8 @@ export class TcpPunching {
     // The offerer speaks last; the other side hears it half a round trip later.
     if (offers) await pause(clock, rttMs() / 2, dialogue.signal)
     const meeting = this.#meeting(dialogue, AIMED_MS)
-    for (const localPort of freshTcpPorts(random, AIMED_FLOWS)) void meeting.line(localPort, remote, { again: false })
+    for (const localPort of freshTcpPorts(random, AIMED_FLOWS))
+      void meeting.line({ port: localPort }, remote, { again: false })
     try {
       return await meeting.complete()
     } catch (thrown) {
@@ -255,7 +259,6 @@ export class TcpPunching {
   }
 }
 
-const NO_SECRET = new Uint8Array(0)
 const NO_SERVER = 'no relay tells our outside TCP address'
 
 /** The peer declined, and our own NAT is hard. */

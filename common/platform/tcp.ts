@@ -6,6 +6,8 @@ export interface DialOptions {
   readonly signal?: AbortSignal
   /** Local port to connect from; 0 or absent = any. */
   readonly localPort?: number
+  /** Absent = as the system chooses. */
+  readonly localAddress?: string
   readonly allowHalfOpen?: boolean
 }
 
@@ -23,6 +25,7 @@ export function dialTcp(to: Endpoint, options: DialOptions = {}): Promise<Socket
       noDelay: true,
       allowHalfOpen: options.allowHalfOpen ?? true,
       ...(options.localPort ? { localPort: options.localPort } : {}),
+      ...(options.localAddress === undefined ? {} : { localAddress: options.localAddress }),
     })
     const settle = () => {
       socket.off('error', fail)

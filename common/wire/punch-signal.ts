@@ -10,10 +10,11 @@ export const DECLINES = ['other', 'unpredictable', 'not-hard', 'busy'] as const
 export type Decline = (typeof DECLINES)[number]
 
 /**
- * One message of an attempt to get through both NATs, over TCP by simultaneous open or over UDP by a search. The
+ * One message of an attempt to get through both NATs, over TCP by simultaneous open or over UDP by a search; or through
+ * two firewalls, over TCP and IPv6. The
  * attempt's number stands in the frame's stream field.
  */
-export type PunchSignal = { readonly over: 'tcp' | 'udp' } & PunchWords
+export type PunchSignal = { readonly over: 'tcp' | 'tcp6' | 'udp' } & PunchWords
 
 export type PunchWords =
   /** `outside`: where the sender's port is to be met, alike for everybody; in `aim`: one of its next flows. */
@@ -43,9 +44,11 @@ interface Meeting<Kind> {
 const KINDS = ['offer', 'answer', 'decline', 'ask', 'window', 'aim', 'go'] as const
 const KIND_BITS = 0x0f
 const UDP_BIT = 0x80
+const IPV6_BIT = 0x40
+const OVER_BITS = { tcp: 0, tcp6: IPV6_BIT, udp: UDP_BIT } as const
 const FIRST_BIT = 0x01
 
-/** Flags: the kind, and bit 7 for UDP. */
+/** Flags: the kind, bit 7 for UDP, and bit 6 for TCP over IPv6. */
 export function encodePunch(attempt: number, signal: PunchSignal): Buffer {
   const writer = new ByteWriter(2 * MAX_ENDPOINT_BYTES + PROBE_SECRET_BYTES)
   switch (signal.kind) {
@@ -74,13 +77,13 @@ export function encodePunch(attempt: number, signal: PunchSignal): Buffer {
     default:
       signal satisfies never
   }
-  const flags = KINDS.indexOf(signal.kind) | (signal.over === 'udp' ? UDP_BIT : 0)
+  const flags = KINDS.indexOf(signal.kind) | OVER_BITS[signal.over]
   return encodeFrame(FRAME.punch, attempt, writer.finish(), flags)
 }
 
 /** Undefined for a kind that a newer peer knows and we do not. */
 export function decodePunch(frame: Frame): PunchSignal | undefined {
-  const over = frame.flags & UDP_BIT ? 'udp' : 'tcp'
+  const over = frame.flags & UDP_BIT ? 'udp' : frame.flags & IPV6_BIT ? 'tcp6' : 'tcp'
   const secretBytes = over === 'udp' ? PROBE_SECRET_BYTES : 0
   const words = decodeWords(KINDS[frame.flags & KIND_BITS], new ByteReader(frame.payload), secretBytes)
   return words && { over, ...words }

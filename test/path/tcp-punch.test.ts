@@ -30,7 +30,7 @@ test('a side that nobody meets gives up in time, and at once when it is told to'
   const [portA, portB] = twoPorts()
   const stop = new AbortController()
   const meeting = new TcpMeeting({ ...a, peer: keys[1].id, role: 'client', forMs: 5_000, signal: stop.signal })
-  void meeting.line(portA, { address: '127.0.0.1', port: portB }, { again: true })
+  void meeting.line({ port: portA }, { address: '127.0.0.1', port: portB }, { again: true })
   stop.abort()
   const error = await t.throwsAsync(meeting.complete(), { instanceOf: CulvertError })
   t.true(error?.code === 'aborted' || error?.code === 'peer-unreachable')

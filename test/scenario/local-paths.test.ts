@@ -42,5 +42,5 @@ rootTest('two sites that have only IPv6, each behind a stateful firewall, connec
   const { socket } = await alice.client.connect('bob', 'echo')
   const { sent, received } = await transferBothWays(socket, 8 * MIB)
   t.is(received, sent)
-  await alice.waitForPeer('bob', 'direct', ({ path }) => path?.kind === 'udp' && path.how === 'ipv6')
+  await alice.waitForPeer('bob', 'direct', ({ path }) => path?.kind === 'tcp' && path.how === 'punched')
 })

@@ -35,3 +35,25 @@ for (const [words, site] of Object.entries(CASES)) {
     t.is((await direct).path?.how, 'punched')
   })
 }
+
+rootTest('TCP meets TCP over IPv6 through two firewalls, where IPv4 and UDP lead nowhere', async t => {
+  await using world = await World.start({
+    lab: { sites: { alice: { kind: 'edm', ipv6: 'on' }, bob: { kind: 'edm', ipv6: 'on' } } },
+    agents: {},
+  })
+  for (const name of ['alice', 'bob']) {
+    await world.prepare(name)
+    await world.lab.site(name).blockUdp()
+  }
+  const target = await world.serve('echo', echoService)
+  await world.startAgent('bob', { config: { services: { echo: { target } } } })
+  const alice = await world.startAgent('alice')
+  await alice.waitForRelay()
+  const { socket } = await alice.client.connect('bob', 'echo')
+  const direct = alice.waitForPeer('bob', 'direct', ({ path }) => path?.kind === 'tcp')
+  const { sent, received } = await transferBothWays(socket, 8 * MIB)
+  t.is(received, sent)
+  const { path } = await direct
+  t.is(path?.how, 'punched')
+  t.regex(path?.remote ?? '', /^\[2001:db8:/)
+})

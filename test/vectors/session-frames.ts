@@ -358,6 +358,16 @@ export const FRAMES: readonly FrameVector[] = [
     message: { over: 'tcp', kind: 'answer', outside: { address: '2001:db8::1', port: 80 } },
   },
   {
+    name: 'punch answer over IPv6',
+    hex: '49 41 0013 0000002a 06 0050 20010db8000000000000000000000001',
+    type: 0x49,
+    flags: 0x41,
+    stream: 42,
+    encode: () => encodePunch(42, { over: 'tcp6', kind: 'answer', outside: { address: '2001:db8::1', port: 80 } }),
+    decode: decodePunch,
+    message: { over: 'tcp6', kind: 'answer', outside: { address: '2001:db8::1', port: 80 } },
+  },
+  {
     name: 'punch decline',
     hex: '49 02 0001 0000002a 01',
     type: 0x49,

@@ -14,7 +14,7 @@ test('an address is not dialled twice within 2 s, and then it is', t => {
   t.true(budget.takeDial(at(1)))
 })
 
-test('a peer gets 96 dials, 8 UDP offers, 4 punch offers and 4 searches in 10 s, and no more whatever it says', t => {
+test('a peer gets 96 dials, 8 UDP offers, 6 punch offers and 4 searches in 10 s, and no more whatever it says', t => {
   const clock = new FakeClock()
   const budget = new AttemptBudget(clock)
   const take = (what: () => boolean) => Array.from({ length: 300 }, what).filter(Boolean).length
@@ -29,7 +29,7 @@ test('a peer gets 96 dials, 8 UDP offers, 4 punch offers and 4 searches in 10 s,
   )
   t.is(
     take(() => budget.takePunchOffer()),
-    4,
+    6,
   )
   t.is(
     take(() => budget.takeSearchOffer()),
