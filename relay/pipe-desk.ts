@@ -34,7 +34,8 @@ const ATTACHED = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpg
 export class PipeDesk {
   readonly #parts: PipeDeskParts
   readonly #table: PipeTable<AttachedEnd>
-  readonly #splices = new Set<Splice>()
+  /** Oldest first. */
+  readonly #splices = new Map<Splice, Pipe<AttachedEnd>>()
   #expiry: Timer | undefined
   #whenEmpty: (() => void) | undefined
 
@@ -55,9 +56,12 @@ export class PipeDesk {
   open(caller: PeerId, callee: PeerId, call: number): OpenResult<AttachedEnd> {
     const over = this.#parts.traffic.refusal(caller)
     if (over !== undefined) return { failure: 'over-quota', why: over }
-    const result = this.#table.open(caller, callee, call, this.#parts.clock.now())
-    if ('pipe' in result)
-      this.#expiry ??= this.#parts.clock.after(this.#parts.limits().ticketLifeMs, () => this.#expire())
+    const { clock, limits } = this.#parts
+    let result = this.#table.open(caller, callee, call, clock.now())
+    if ('failure' in result && this.#table.size < limits().pipes && this.#giveWay(caller, callee)) {
+      result = this.#table.open(caller, callee, call, clock.now())
+    }
+    if ('pipe' in result) this.#expiry ??= clock.after(limits().ticketLifeMs, () => this.#expire())
     return result
   }
 
@@ -91,7 +95,7 @@ export class PipeDesk {
       })
     }
     this.#expiry?.cancel()
-    for (const joined of this.#splices) joined.cut('relay goes down')
+    for (const joined of this.#splices.keys()) joined.cut('relay goes down')
   }
 
   #join(pipe: Pipe<AttachedEnd>, caller: AttachedEnd, callee: AttachedEnd): void {
@@ -128,8 +132,24 @@ export class PipeDesk {
       })
       if (this.#splices.size === 0) this.#whenEmpty?.()
     })
-    this.#splices.add(joined)
+    this.#splices.set(joined, pipe)
     log.debug('pipe joined', { ...fields, mode: joined.mode })
+  }
+
+  /**
+   * Two devices that both move to other networks leave pipes behind, of which no end tells the relay. Who calls again has
+   * no use for the oldest of them.
+   */
+  #giveWay(one: PeerId, other: PeerId): boolean {
+    for (const [joined, pipe] of this.#splices) {
+      const { caller, callee } = pipe
+      if (!((caller === one && callee === other) || (caller === other && callee === one))) continue
+      this.#splices.delete(joined)
+      joined.cut('the two called each other again, and had no room left')
+      this.#table.close(pipe)
+      return true
+    }
+    return false
   }
 
   #expire(): void {

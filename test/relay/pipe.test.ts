@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import test from 'ava'
 import { readAll, seededBytes, sendAll, sha256 } from './bytes.ts'
-import { attach, befriend, pipeBetween, testAgent } from './test-agent.ts'
+import { attach, befriend, pipeBetween, type TestAgent, testAgent } from './test-agent.ts'
 import { testRelay } from './test-relay.ts'
 
 const noRate = { limits: { mbitPerPeer: null } }
@@ -143,6 +143,26 @@ test('calls that cannot be are answered with the reason', async t => {
   await Promise.all([attach(relay.http, ticket.ticket), attach(relay.http, ring.ticket)])
   c.line.say({ type: 'call', call: 5, to: b.id })
   t.is((await c.line.next('call-failed')).reason, 'busy')
+})
+
+test('two that call each other again and again are not stopped by the pipes that they left behind', async t => {
+  const { relay, logged } = await testRelay(t, { limits: { pipesPerPeer: 3 } })
+  const [a, b] = await Promise.all([testAgent(relay.http), testAgent(relay.http)])
+  const call = async (caller: TestAgent, callee: TestAgent) => {
+    const ends = await pipeBetween(relay.http, caller, callee)
+    for (const end of ends) end.on('error', () => undefined)
+    return ends
+  }
+  const [oldest] = await call(a, b)
+  const gone = new Promise(resolve => oldest.once('close', resolve))
+  await call(b, a)
+  await call(a, b)
+  await call(b, a)
+  await gone
+  const [near, far] = await call(a, b)
+  near.end('still here')
+  t.is(String(await readAll(far)), 'still here')
+  t.true(logged.some(line => line.includes('had no room left')))
 })
 
 test('a refusal reaches the caller, and closes what he has attached', async t => {
