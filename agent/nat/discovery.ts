@@ -5,6 +5,7 @@ import type { InterfaceAddress } from '../../common/platform/network-interfaces.
 import type { Random } from '../../common/platform/random.ts'
 import { type Endpoint, formatEndpoint } from '../../common/wire/endpoint.ts'
 import type { MappingResult } from './behaviour.ts'
+import { isFilteredBeyondRouter } from './beyond-router.ts'
 import { isComplete, rediscoveryDelay, serversToAsk } from './discovery-schedule.ts'
 import { checkNat, conclusion, type NatLook } from './nat-check.ts'
 import { UNKNOWN_TCP } from './tcp-behaviour.ts'
@@ -31,6 +32,8 @@ export class NatDiscovery {
   #servers: readonly Endpoint[] = []
   #udp: UdpBehaviour = UNKNOWN_UDP
   #tcp: MappingResult = UNKNOWN_TCP
+  /** Whether something beyond the first router of this network filters, too; undefined: not known. */
+  #beyondRouter: boolean | undefined
   /** When the last look ended that found out something. */
   #knownAt: number | undefined
   /** What is known is of the network before. */
@@ -52,7 +55,7 @@ export class NatDiscovery {
   }
 
   get udp(): UdpBehaviour {
-    return this.#udp
+    return this.#beyondRouter ? { ...this.#udp, filteredBeyondRouter: true } : this.#udp
   }
 
   get tcp(): MappingResult {
@@ -74,6 +77,7 @@ export class NatDiscovery {
   /** Asks again after `delayMs`, and when nobody answers then, nothing is known any more. */
   networkChanged(delayMs: number): void {
     this.#moved = true
+    this.#beyondRouter = undefined
     this.refresh(delayMs)
   }
 
@@ -124,6 +128,7 @@ export class NatDiscovery {
         onPart: ({ udp, tcp }) => this.#take(stop, { ...this.#udp, ...udp }, tcp ?? this.#tcp),
       })
       this.#conclude(stop, look)
+      await this.#lookBeyondRouter(stop)
     } catch (thrown) {
       this.#failures++
       log.warn('looking at the NAT failed', { reason: reasonOf(thrown) })
@@ -147,6 +152,19 @@ export class NatDiscovery {
     if (!now) this.#knownAt = undefined
     this.#take(run, udp, tcp)
     this.#failures = !look || (now === look && isComplete(udp, tcp)) ? 0 : this.#failures + 1
+  }
+
+  /** Once in each network, where a router alone would let in nothing but answers. */
+  async #lookBeyondRouter(run: AbortController): Promise<void> {
+    const { clock, random, interfaces } = this.#options
+    const { mapping, filtering } = this.#udp
+    const strict = mapping === 'endpoint-independent' && filtering === 'address-and-port-dependent'
+    if (!strict || this.#beyondRouter !== undefined || run.signal.aborted) return
+    const servers = serversToAsk(this.#servers, interfaces())[0] ?? []
+    const found = await isFilteredBeyondRouter({ clock, random, signal: run.signal, servers })
+    if (run.signal.aborted) return
+    this.#beyondRouter = found
+    this.#options.onChange()
   }
 
   /** Results of a run that was dropped are dropped with it. */

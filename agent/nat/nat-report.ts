@@ -19,6 +19,8 @@ export interface NatReport {
   readonly tcp: { readonly mapping: MappingBehaviour; readonly address: Endpoint | null }
   /** The router's outside address is itself behind a carrier's NAT. */
   readonly carrierNat: boolean
+  /** Something beyond the first router keeps out what nobody asked for. */
+  readonly filteredBeyondRouter: boolean
   readonly portMapping: {
     readonly protocol: MapperProtocol | 'none'
     /** Outside endpoints that others may be told; null while there is none. */
@@ -66,19 +68,33 @@ export function natReport(
   const shut = verdicts.filter(({ verdict }) => verdict === 'unreached')
   // Without a NAT there is nothing to map, and no fault of a router to report.
   const natless = udp.mapping === 'none'
+  // Of a router that tells its address outside, that says more.
+  const beyond = !natless && mapping.protocol === 'none' && udp.filteredBeyondRouter === true
   return {
     udp: { mapping: udp.mapping, filtering: udp.filtering, address: udp.address ?? null },
     tcp: { mapping: tcp.mapping, address: tcp.address ?? null },
+    filteredBeyondRouter: beyond,
     carrierNat: !natless && isBehindCarrier(mapping.externalAddress, seen, addresses),
     portMapping: {
       protocol: mapping.protocol,
       tcp: told('tcp'),
       udp: told('udp'),
       verified: verdicts.some(({ verdict }) => verdict === 'reached'),
-      problem: natless ? null : (doubt ?? mapping.problem ?? shutText(shut, udp.mapping === 'blocked') ?? null),
+      problem: natless
+        ? null
+        : (doubt ??
+          (beyond ? BEYOND_ROUTER : undefined) ??
+          mapping.problem ??
+          shutText(shut, udp.mapping === 'blocked') ??
+          null),
     },
   }
 }
+
+const BEYOND_ROUTER =
+  'the router is not the last one on the way out: a second router, or the NAT of the provider, keeps out what nobody ' +
+  'asked for, so ports that are opened in the first one alone lead nowhere; ' +
+  'ask the provider for a public IPv4 address or IPv6, or make the router in front of it a bridge'
 
 const TRANSPORTS = ['tcp', 'udp'] as const
 

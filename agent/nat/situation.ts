@@ -26,10 +26,11 @@ export function situationOf(report: NatReport, { addresses, ports, portMapping }
   }
 }
 
-function openingOf({ udp, carrierNat, portMapping }: NatReport, wanted: boolean): PortOpening {
+function openingOf({ udp, carrierNat, filteredBeyondRouter, portMapping }: NatReport, wanted: boolean): PortOpening {
   if (udp.mapping === 'none') return 'not-needed'
   if (portMapping.tcp || portMapping.udp) return 'made'
   if (carrierNat) return 'behind-nat'
+  if (filteredBeyondRouter) return 'failed'
   if (!wanted) return 'off'
   if (portMapping.problem === null) return 'unknown'
   return portMapping.protocol === 'none' ? 'absent' : 'failed'

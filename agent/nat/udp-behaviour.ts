@@ -20,6 +20,8 @@ export interface UdpBehaviour extends MappingResult {
   readonly filtering: FilteringBehaviour
   /** Present where the filtering may also be a milder one. */
   readonly filteringGuessed?: true
+  /** Present where something beyond the first router filters, too. */
+  readonly filteredBeyondRouter?: true
 }
 
 export const UNKNOWN_UDP: UdpBehaviour = { mapping: 'unknown', filtering: 'unknown', address: undefined }

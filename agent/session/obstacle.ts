@@ -165,9 +165,13 @@ function openingFor(side: Side): Opening | undefined {
     case 'failed':
       return { fact: factOf(situation.problem, at), remedy: adviceOf(situation.problem, forward) }
     default:
-      return justDo(`turn on UPnP in the router ${at}, or ${forward}`)
+      return justDo(`turn on UPnP in the router ${at}, or ${forward}${UNLESS_SHARED}`)
   }
 }
+
+/** Where no router tells its address outside, nobody but its owner can see whether a carrier's NAT stands before it. */
+const UNLESS_SHARED =
+  ' (if the router shows another address of its own than the internet sees, ask the provider for a public one, or for IPv6)'
 
 /** What the router said, without the remedy that comes after it. */
 function factOf(problem: string, at: string): string {

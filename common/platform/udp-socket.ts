@@ -11,6 +11,12 @@ export interface UdpSocket extends AsyncDisposable {
   close(): Promise<void>
 }
 
+/** One that can send packets which do not get far. */
+export interface BoundUdpSocket extends UdpSocket {
+  /** Sends a datagram that so many hops may pass on; resolves when it has left, so that no other one is meant. */
+  sendNear(bytes: Uint8Array, to: Endpoint, hops: number): Promise<void>
+}
+
 export interface UdpOptions {
   readonly family: 4 | 6
   readonly address?: string
@@ -19,8 +25,11 @@ export interface UdpOptions {
   readonly reuseAddress?: boolean
 }
 
+/** RFC 1700. */
+const DEFAULT_HOPS = 64
+
 /** Binds a UDP socket; a port in use is the error `port-in-use`. */
-export function openUdpSocket(options: UdpOptions): Promise<UdpSocket> {
+export function openUdpSocket(options: UdpOptions): Promise<BoundUdpSocket> {
   const socket = createSocket({
     type: options.family === 4 ? 'udp4' : 'udp6',
     ipv6Only: options.family === 6,
@@ -50,6 +59,15 @@ export function openUdpSocket(options: UdpOptions): Promise<UdpSocket> {
           // Node throws at port 0, which who asks for no answer sends from (RFC 768).
           if (!closed && to.port !== 0) socket.send(bytes, to.port, to.address, () => undefined)
         },
+        sendNear: (bytes, to, hops) =>
+          new Promise(sent => {
+            if (closed) return sent()
+            socket.setTTL(hops)
+            socket.send(bytes, to.port, to.address, () => {
+              if (!closed) socket.setTTL(DEFAULT_HOPS)
+              sent()
+            })
+          }),
         receive(handler) {
           socket.removeAllListeners('message')
           socket.on('message', (bytes, from) => {

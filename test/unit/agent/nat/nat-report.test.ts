@@ -26,6 +26,7 @@ test('before anything is known everything is unknown and nothing is claimed', t 
     udp: { mapping: 'unknown', filtering: 'unknown', address: null },
     tcp: { mapping: 'unknown', address: null },
     carrierNat: false,
+    filteredBeyondRouter: false,
     portMapping: { protocol: 'none', tcp: null, udp: null, verified: false, problem: null },
   })
 })
@@ -82,4 +83,19 @@ test('only what was reached from outside, or nobody could look at, is told; what
   t.regex(told('reached', 'unreached').problem ?? '', /opened UDP port 4001, but nothing from outside arrives/)
   t.regex(told('unreached', 'unreached').problem ?? '', /opened TCP port 4000 and UDP port 4001, but/)
   t.is(told('reached', 'unreached', { ...behindNat, mapping: 'blocked' }).problem, null)
+})
+
+test('what a second NAT keeps out is told where no router speaks of it, and not as a fault of the first one', t => {
+  const udp = {
+    mapping: 'endpoint-independent',
+    filtering: 'address-and-port-dependent',
+    address: { address: '198.51.100.7', port: 9 },
+    filteredBeyondRouter: true,
+  } as const
+  const absent = { ...NO_PORT_MAPPING, problem: 'no router here opens ports on request: turn UPnP on' }
+  const report = natReport(udp, UNKNOWN_TCP, absent, [])
+  t.true(report.filteredBeyondRouter)
+  t.regex(report.portMapping.problem ?? '', /a second router, or the NAT of the provider/)
+  const upnp = { ...absent, protocol: 'upnp', externalAddress: '198.51.100.7', problem: 'it refused' } as const
+  t.is(natReport(udp, UNKNOWN_TCP, upnp, []).portMapping.problem, 'it refused')
 })

@@ -44,6 +44,7 @@ test('tells whether the router opened ports, and if not, why', t => {
   t.is(opening(EASY, { ...NO_PORT_MAPPING, problem: 'no router' }), 'absent')
   t.is(opening(EASY, { ...upnp, problem: 'refused' }), 'failed')
   t.is(opening(EASY), 'unknown')
+  t.is(opening({ ...EASY, filteredBeyondRouter: true }), 'failed')
   t.is(situationOf(report(EASY), { ...sources, portMapping: false }).portOpening, 'off')
 })
 

@@ -75,8 +75,17 @@ const remedyOf = (own: Situation, theirs: Situation | undefined) => obstacleBetw
 test('the own router comes first, with the ports to forward and where to', t => {
   t.is(
     remedyOf(HARD, HARD),
-    'turn on UPnP in the router here, or forward TCP 41822 and UDP 41823 to 192.168.1.20 in it',
+    'turn on UPnP in the router here, or forward TCP 41822 and UDP 41823 to 192.168.1.20 in it ' +
+      '(if the router shows another address of its own than the internet sees, ask the provider for a public one, or for IPv6)',
   )
+})
+
+test('where a second NAT was found, nobody is sent to forward ports in the first one', t => {
+  const problem =
+    'the router is not the last one on the way out: a second router, or the NAT of the provider, keeps out what nobody ' +
+    'asked for; ask the provider for a public IPv4 address or IPv6, or make the router in front of it a bridge'
+  const remedy = remedyOf({ ...EASY, portOpening: 'failed', problem }, HARD)
+  t.is(remedy, problem.replace('the router is', 'the router here is'))
 })
 
 test('a router that refused is told with its reason', t => {
