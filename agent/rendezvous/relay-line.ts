@@ -1,5 +1,4 @@
-import { WebSocket } from 'ws'
-import { asCulvertError, CulvertError, reasonOf } from '../../common/errors.ts'
+import { asCulvertError, CulvertError } from '../../common/errors.ts'
 import type { Clock, Timer } from '../../common/platform/clock.ts'
 import type { KeyPair } from '../../common/platform/ed25519.ts'
 import { createRateGate, type Log } from '../../common/platform/log.ts'
@@ -9,9 +8,6 @@ import type { PeerId } from '../../common/wire/peer-id.ts'
 import {
   type AgentMessage,
   type CallFailure,
-  decodeRelayMessage,
-  encodeAgentMessage,
-  MAX_RELAY_MESSAGE_BYTES,
   MAX_WATCHED_PEERS,
   REACH_FEATURE,
   type ReachOutcome,
@@ -20,6 +16,7 @@ import {
 import { NONCE_BYTES } from '../../common/wire/relay-proof.ts'
 import { CallRequests, type PlacedCall } from './call-requests.ts'
 import { LinePulse } from './line-pulse.ts'
+import { OpenLine } from './open-line.ts'
 import { ReachRequests } from './reach-requests.ts'
 import {
   afterFailure,
@@ -31,12 +28,9 @@ import {
   reconnectDelayMs,
 } from './reconnect.ts'
 import { dialRelay, type RelayAddress } from './relay-dial.ts'
-import { advanceHandshake, type HandshakeState, type HandshakeTerms, type Welcome } from './relay-handshake.ts'
+import type { HandshakeTerms, Welcome } from './relay-handshake.ts'
 import { usableStun } from './usable-stun.ts'
 
-const WELCOME_MS = 10_000
-/** A relay that lets this much wait for it asks and does not read the answers. */
-const MAX_UNSENT_BYTES = 256 * 1024
 /** So long somebody who waited for the line is taken to wait still. */
 const HURRIED_MS = 3_000
 /** How long a machine that was pushed off by its clone leaves it the line. */
@@ -74,7 +68,7 @@ export class RelayLine {
   readonly #calls: CallRequests
   readonly #online = new Map<PeerId, boolean>()
   #watched: readonly PeerId[] = []
-  #socket: WebSocket | undefined
+  #line: OpenLine | undefined
   #state: RelayState = 'connecting'
   #lastError: string | null = null
   #stun: readonly Endpoint[] = []
@@ -251,61 +245,22 @@ export class RelayLine {
     const carrier = await dialRelay(relay, clock, this.#closing.signal)
     this.#relayAddress = relay.proxy ? undefined : carrier.remoteAddress
     this.#ownAddress = carrier.localAddress === undefined ? undefined : plainAddress(carrier.localAddress)
-    // The URL is plain here because `carrier` is already TLS where it has to be.
-    const socket = new WebSocket(`ws://${relay.url.host}/v1/agent`, {
-      createConnection: () => carrier,
-      perMessageDeflate: false,
-      maxPayload: MAX_RELAY_MESSAGE_BYTES,
-      handshakeTimeout: WELCOME_MS,
-      followRedirects: false,
-    })
-    this.#socket = socket
     const agentNonce = random.bytes(NONCE_BYTES)
     const terms: HandshakeTerms = { url: relay.url, relayId: relay.id, identity, agentNonce, software, instance }
-    return new Promise((resolve, reject) => {
-      let state: HandshakeState = { name: 'expecting' }
-      const timer = clock.after(WELCOME_MS, () =>
-        reject(new CulvertError('relay-unreachable', `relay ${relay.url.host} did not welcome us in time`)),
-      )
-      const take = (message: RelayMessage) => {
-        const step = advanceHandshake(terms, state, message)
-        if (step.refusal) {
-          this.#notBefore = clock.now() + step.refusal.retryAfterMs
-          throw step.refusal.error
-        }
-        if (step.say) this.#send(step.say)
-        const before = state
-        state = step.state
-        if (before.name === 'welcomed') {
-          this.#handle(message)
-        } else if (step.state.name === 'welcomed') {
-          timer.cancel()
-          // Now, not when the promise is looked at: a ring may stand right behind the welcome.
-          this.#state = 'connected'
-          resolve(step.state.welcome)
-        }
-      }
-      const fail = (thrown: unknown) => {
-        timer.cancel()
-        reject(asCulvertError(thrown, 'relay-unreachable', `relay ${relay.url.host}`))
-        if (this.#socket === socket) this.#lost(reasonOf(thrown))
-        socket.terminate()
-      }
-      socket.binaryType = 'nodebuffer'
-      socket.on('message', data => {
-        // What was read before the line was given up may still come.
-        if (this.#socket !== socket) return
-        try {
-          if (!Buffer.isBuffer(data)) throw new CulvertError('wire-malformed', 'a control message came in pieces')
-          const message = decodeRelayMessage(data)
-          if (message) take(message)
-        } catch (thrown) {
-          fail(thrown)
-        }
-      })
-      socket.on('error', fail)
-      socket.on('close', () => fail(new CulvertError('relay-unreachable', 'the relay closed the line')))
+    const line: OpenLine = new OpenLine(carrier, terms, clock, {
+      onWelcome: () => {
+        this.#state = 'connected'
+      },
+      onMessage: message => this.#handle(message),
+      onRefused: retryAfterMs => {
+        this.#notBefore = clock.now() + retryAfterMs
+      },
+      onEnd: reason => {
+        if (this.#line === line) this.#lost(reason)
+      },
     })
+    this.#line = line
+    return line.welcome
   }
 
   #handle(message: RelayMessage): void {
@@ -369,18 +324,14 @@ export class RelayLine {
     this.#pulse.stop()
     this.#online.clear()
     if (error) this.#lastError = error.message
-    const socket = this.#socket
-    this.#socket = undefined
-    // A socket that is still connecting reports the abort as an error; its listener above takes it.
-    socket?.terminate()
+    const line = this.#line
+    this.#line = undefined
+    line?.close()
     this.#calls.failAll(error ?? new CulvertError('aborted', 'the agent stops'))
     this.#reach.failAll()
   }
 
   #send(message: AgentMessage): void {
-    const socket = this.#socket
-    if (socket?.readyState !== WebSocket.OPEN) return
-    if (socket.bufferedAmount > MAX_UNSENT_BYTES) this.#lost('it does not read what we say')
-    else socket.send(encodeAgentMessage(message), () => undefined)
+    this.#line?.send(message)
   }
 }
