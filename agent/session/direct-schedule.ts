@@ -18,7 +18,8 @@ export function directRetryMs(failures: number, busy: boolean): number {
 
 /** While a direct path over UDP is used: TCP costs less, but what works is not bad. */
 const BUSY_UPGRADE_MS = [10_000, 30_000, 60_000] as const
-const IDLE_UPGRADE_MS = [60_000, 600_000, 3_600_000] as const
+/** The first try may have lost a packet; the next ones are for routers that change. */
+const IDLE_UPGRADE_MS = [15_000, 60_000, 600_000, 3_600_000] as const
 
 /** Milliseconds until TCP is tried again, after so many tries. */
 export function upgradeRetryMs(tries: number, busy: boolean): number {

@@ -59,5 +59,5 @@ test('a call hangs when it takes longer than it should on such a line, and each 
 test('TCP is tried for while UDP is in use: soon while bytes flow, and hardly ever while none do', t => {
   const waits = (busy: boolean) => [0, 1, 2, 3, 100].map(tries => upgradeRetryMs(tries, busy))
   t.deepEqual(waits(true), [10_000, 30_000, 60_000, 60_000, 60_000])
-  t.deepEqual(waits(false), [60_000, 600_000, 3_600_000, 3_600_000, 3_600_000])
+  t.deepEqual(waits(false), [15_000, 60_000, 600_000, 3_600_000, 3_600_000])
 })
