@@ -6,7 +6,7 @@ import { generateKeyPair, verifyBytes } from '../../common/platform/ed25519.ts'
 import { MAX_WATCHED_PEERS } from '../../common/wire/relay-message.ts'
 import { relayProof } from '../../common/wire/relay-proof.ts'
 import { hello, lineUrl, TestLine, testAgent } from './test-agent.ts'
-import { testRelay } from './test-relay.ts'
+import { stillClock, testRelay } from './test-relay.ts'
 
 test('a good hello is welcomed with the relay’s own proof and where the agent came from', async t => {
   const { relay, key } = await testRelay(t, { stun: { addresses: ['127.0.0.1', '127.0.0.2'], port: 0 } })
@@ -210,7 +210,7 @@ test('presence is told only between peers that watch each other', async t => {
 })
 
 test('too many messages end the line, and only that one', async t => {
-  const { relay } = await testRelay(t)
+  const { relay } = await testRelay(t, {}, { clock: stillClock })
   const [loud, calm] = await Promise.all([testAgent(relay.http), testAgent(relay.http)])
   for (let id = 0; id < 300; id++) loud.line.say({ type: 'ping', id })
   t.regex((await loud.line.next('refused')).reason, /too many messages/)
@@ -244,8 +244,7 @@ test('text, oversized and malformed messages end the line and nothing else', asy
 })
 
 test('handshakes beyond the limit are told to come back later', async t => {
-  const { relay } = await testRelay(t, { limits: { handshakesPerSecond: 2 } })
-  // So many at once that a slow machine cannot spread them over the seconds that would let each in.
+  const { relay } = await testRelay(t, { limits: { handshakesPerSecond: 2 } }, { clock: stillClock })
   const lines = Array.from({ length: 8 }, () => new TestLine(lineUrl(relay.http)))
   await Promise.all(lines.map(line => hello(line, relay.http)))
   const { reason, retryAfterMs } = await Promise.any(lines.map(line => line.next('refused')))

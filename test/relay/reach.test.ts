@@ -14,7 +14,7 @@ import { Counters } from '../../relay/counters.ts'
 import { ReachDesk } from '../../relay/reach-desk.ts'
 import { quietPort } from '../quiet-port.ts'
 import { testAgent } from './test-agent.ts'
-import { testRelay } from './test-relay.ts'
+import { stillClock, testRelay } from './test-relay.ts'
 
 const LOOPBACK = '127.0.0.1'
 const key = generateKeyPair()
@@ -22,9 +22,7 @@ const quiet = createLog({ level: 'error', style: 'words', write: () => undefined
 
 function openDesk() {
   const counters = new Counters()
-  // No time passes for the quotas, however long a look takes.
-  const clock = { ...systemClock, now: () => 0 }
-  return { counters, desk: new ReachDesk({ clock, counters, mayProbe: address => address === LOOPBACK }) }
+  return { counters, desk: new ReachDesk({ clock: stillClock, counters, mayProbe: address => address === LOOPBACK }) }
 }
 
 /** An agent's open port, with the probes that it waits for. */
