@@ -139,6 +139,8 @@ const LATE_FACTOR = 4
 const LATE_MS = 100
 const AGAIN_MS = 10 * 60_000
 const SOON_MS = 60_000
+/** A path that somebody had doubts about is sound that long before a long stream goes back to it. */
+const DOUBT_MS = 20_000
 const COLLAPSE_MS = 30_000
 /** On shorter lines, and above this rate, UDX has never won. */
 const MIN_RTT_MS = 8
@@ -304,7 +306,7 @@ function calm(now: number, before: BulkState | { readonly rest: Rest }): Calm {
 }
 
 function restSoon(now: number): Rest {
-  return { trial: now + SOON_MS, move: now + SOON_MS }
+  return { trial: now + SOON_MS, move: now + DOUBT_MS }
 }
 
 /** What a trial keeps from flowing, in ms of it: the way over and back, and slow starts. */

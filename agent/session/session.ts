@@ -1,25 +1,21 @@
-import { CulvertError, type ErrorCode } from '../../common/errors.ts'
+import { CulvertError } from '../../common/errors.ts'
 import type { Clock } from '../../common/platform/clock.ts'
 import { noteTraffic } from '../../common/platform/engine.ts'
-import { sameBytes } from '../../common/wire/bytes.ts'
 import {
   decodeOpen,
-  EPOCH_BYTES,
-  encodeCredit,
   encodeFrame,
   encodeOpen,
   encodeReset,
   FRAME,
   type Frame,
   type Hello,
-  type HelloHow,
-  SESSION_VERSION,
   type StreamKind,
 } from '../../common/wire/session-frame.ts'
 import type { Path } from '../path/path.ts'
 import { Acknowledger } from './acknowledger.ts'
 import { emptyBuffers } from './buffers.ts'
 import { Datagrams } from './datagrams.ts'
+import { Epochs } from './epochs.ts'
 import { Farewell } from './farewell.ts'
 import { LinkSet } from './link-set.ts'
 import { PeerLife } from './newcomer.ts'
@@ -27,11 +23,11 @@ import { PathLink } from './path-link.ts'
 import { Sender } from './sender.ts'
 import type { LostPath, SessionOptions } from './session-events.ts'
 import { receiveSignal, SignalSender } from './signal-frames.ts'
-import { SessionStream, type StreamHost } from './stream.ts'
+import { SessionStream } from './stream.ts'
 import { receiveOnStream, STREAM_FRAMES } from './stream-frames.ts'
+import { StreamOutlet } from './stream-outlet.ts'
 import { MAX_STREAMS, StreamTable } from './stream-table.ts'
 import { addTraffic, type Traffic } from './traffic.ts'
-import type { WindowBudget } from './window.ts'
 
 /** Control frames waiting; a peer that makes us queue more than this is not reading. */
 const MAX_CONTROL_FRAMES = 16 * MAX_STREAMS
@@ -42,18 +38,17 @@ const MAX_CONTROL_FRAMES = 16 * MAX_STREAMS
  * Every path is ordered and reliable, and each frame is kept until the peer acknowledges it. So moving to another path
  * is to send there, again, everything not acknowledged; the receiver drops what it has already seen.
  */
-export class Session implements StreamHost {
-  readonly clock: Clock
-  readonly budget: WindowBudget
+export class Session {
+  readonly #clock: Clock
   readonly signals = new SignalSender(frame => this.#control(frame))
   readonly #options: SessionOptions
-  readonly #epoch: Uint8Array
-  #peerEpoch: Uint8Array = new Uint8Array(EPOCH_BYTES)
+  readonly #epochs: Epochs
   readonly #links = new LinkSet()
   readonly #acknowledger: Acknowledger
   readonly #sender: Sender
   readonly #streams: StreamTable
   readonly #datagrams = new Datagrams()
+  readonly #outlet: StreamOutlet
   readonly #farewell = new Farewell()
   readonly #peerLife = new PeerLife()
   #closed = false
@@ -61,14 +56,22 @@ export class Session implements StreamHost {
 
   constructor(options: SessionOptions) {
     this.#options = options
-    this.clock = options.clock
-    this.budget = options.budget
-    this.#epoch = options.random.bytes(EPOCH_BYTES)
+    this.#clock = options.clock
+    this.#epochs = new Epochs(options.random)
     this.#streams = new StreamTable(options.ownId < options.peerId)
     this.#acknowledger = new Acknowledger(options.clock, () => this.#sender.schedule())
     this.#sender = new Sender(options.clock, this.#acknowledger, this.#datagrams, {
       onMoved: () => this.#onMoved(),
       onBacklog: () => options.events.onBacklog(),
+    })
+    this.#outlet = new StreamOutlet({
+      clock: options.clock,
+      budget: options.budget,
+      sender: this.#sender,
+      datagrams: this.#datagrams,
+      streams: this.#streams,
+      control: frame => this.#control(frame),
+      onIdle: () => this.#busyChanged(),
     })
   }
 
@@ -104,7 +107,7 @@ export class Session implements StreamHost {
     const busy = () => this.#streams.size > 0
     const link = new PathLink(
       path,
-      this.clock,
+      this.#clock,
       {
         onHello: (from, hello) => this.#onHello(from, hello),
         onSequenced: (from, seq, frame) => this.#onSequenced(from, seq, frame),
@@ -121,15 +124,7 @@ export class Session implements StreamHost {
     )
     this.#links.add(link)
     if (path.datagrams) link.carryPackets(path.datagrams, this.#options.ownId < this.#options.peerId)
-    link.sayHello({
-      minVersion: SESSION_VERSION,
-      maxVersion: SESSION_VERSION,
-      features: 0,
-      epoch: this.#epoch,
-      peerEpoch: this.#peerEpoch,
-      received: this.#acknowledger.received,
-      how: dialled ? (path.how satisfies HelloHow) : undefined,
-    })
+    link.sayHello(this.#epochs.hello(this.#acknowledger.received, dialled ? path.how : undefined))
     return link
   }
 
@@ -144,7 +139,7 @@ export class Session implements StreamHost {
     }
     const id = this.#streams.nextOwnId()
     const open = encodeOpen(id, service, kind)
-    const stream = new SessionStream(id, service, this, kind)
+    const stream = new SessionStream(id, service, this.#outlet, kind)
     this.#farewell.takeBack()
     this.#add(stream)
     this.#control(open)
@@ -195,6 +190,11 @@ export class Session implements StreamHost {
     return this.active?.ping()
   }
 
+  /** Of the line, without the queue that we make ourselves. */
+  lineRttMs(): number {
+    return this.#outlet.lineRttMs()
+  }
+
   /** As it is now, smoothed. */
   get rttMs(): number {
     return this.active?.rttMs ?? 0
@@ -221,45 +221,6 @@ export class Session implements StreamHost {
     this.#sender.use(undefined)
   }
 
-  // -- StreamHost
-
-  lineRttMs(): number {
-    return this.active?.leastRttMs ?? 0
-  }
-
-  wantsToSend(stream: SessionStream): void {
-    this.#sender.ready(stream)
-  }
-
-  sendCredit(stream: SessionStream, bytes: number): void {
-    this.#control(encodeCredit(stream.id, bytes))
-  }
-
-  sendAccept(stream: SessionStream): void {
-    this.#control(encodeFrame(FRAME.accept, stream.id))
-  }
-
-  sendReset(stream: SessionStream, code: ErrorCode, reason: string): void {
-    if (this.#streams.get(stream.id) === stream) this.#control(encodeReset(stream.id, code, reason))
-  }
-
-  sendDatagram(stream: SessionStream, bytes: Buffer): void {
-    // Before the peer has accepted it, a packet might come before the `open`.
-    const packets = stream.isAccepted ? this.active?.packets : undefined
-    this.#datagrams.send(stream.id, bytes, packets, this.clock.now())
-    if (!packets) this.#sender.schedule()
-  }
-
-  dropDatagram(): void {
-    this.#datagrams.drop()
-  }
-
-  forget(stream: SessionStream): void {
-    this.#sender.remove(stream)
-    this.#datagrams.forget(stream.id)
-    if (this.#streams.remove(stream) && this.#streams.size === 0) this.#busyChanged()
-  }
-
   #control(frame: Buffer): void {
     // Never dropped: a credit or an open that is lost hangs its stream. What is bounded is who makes us queue them.
     this.#sender.control(frame)
@@ -271,20 +232,17 @@ export class Session implements StreamHost {
   // -- receiving
 
   #onHello(link: PathLink, hello: Hello): void {
-    if (!sameBytes(hello.epoch, this.#peerEpoch)) {
-      const fresh = this.#peerEpoch.every(byte => byte === 0)
-      if (!fresh && this.#turnsAway(link)) return
-      this.#peerEpoch = hello.epoch
-      if (!fresh) this.#restart(link)
-    }
-    // A peer that greets another epoch of ours, or none, has nothing of what we sent.
-    const known = sameBytes(hello.peerEpoch, this.#epoch)
+    const verdict = this.#epochs.judge(hello)
+    if (verdict === 'another' && this.#turnsAway(link)) return
+    if (verdict !== 'same') this.#epochs.take(hello)
+    if (verdict === 'another') this.#restart(link)
+    const known = this.#epochs.isKnownTo(hello)
     const received = known ? hello.received : 0
     if (!known && this.#peerLife.hasForgotten(link)) {
       this.#options.events.onBye(new CulvertError('session-closed', 'the peer has forgotten this session'))
       return
     }
-    if (known) this.#peerLife.knowsUs(this.clock.now())
+    if (known) this.#peerLife.knowsUs(this.#clock.now())
     this.#sender.acknowledge(received)
     // The peer may have made it because it misses answers on the others.
     for (const other of this.links) if (other !== link && other.ready) void other.ping()
@@ -293,7 +251,7 @@ export class Session implements StreamHost {
 
   /** Another process with the peer's key came, while the one that we know may still be there. */
   #turnsAway(link: PathLink): boolean {
-    const verdict = this.#peerLife.judge(this.active, this.clock.now())
+    const verdict = this.#peerLife.judge(this.active, this.#clock.now())
     if (verdict === 'restarted') return false
     void this.ping()
     link.leave(verdict === 'clone' ? 'same-identity' : 'path')
@@ -319,12 +277,12 @@ export class Session implements StreamHost {
 
   #onAck(link: PathLink, received: number): void {
     this.#sender.acknowledge(received)
-    this.#peerLife.knowsUs(this.clock.now())
+    this.#peerLife.knowsUs(this.#clock.now())
     if (link === this.active && this.#sender.unacknowledgedBytes > 0) link.awaitAnswer()
   }
 
   #onDatagram(frame: Frame): void {
-    this.#datagrams.receive(this.#streams.get(frame.stream), frame, this.clock.now())
+    this.#datagrams.receive(this.#streams.get(frame.stream), frame, this.#clock.now())
   }
 
   #onSequenced(from: PathLink, seq: number, frame: Frame): void {
@@ -369,7 +327,7 @@ export class Session implements StreamHost {
       return
     }
     this.#farewell.takeBack()
-    const stream = new SessionStream(frame.stream, service, this, kind)
+    const stream = new SessionStream(frame.stream, service, this.#outlet, kind)
     this.#add(stream)
     this.#options.events.onStream(stream)
   }
