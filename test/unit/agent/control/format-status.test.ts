@@ -39,6 +39,12 @@ tcp://127.0.0.1:2222  laptop/ssh  listening
   )
 })
 
+test('what was seen of the NAT long ago is told with its age', t => {
+  const at = (seenAgoS: number | null) => formatStatus({ ...SAMPLE_STATUS, nat: { ...SAMPLE_STATUS.nat, seenAgoS } })
+  t.regex(at(3 * 3600), /Seen 3 h 0 min ago; no STUN server answers now\./)
+  for (const seenAgoS of [null, 600]) t.notRegex(at(seenAgoS), /no STUN server answers/)
+})
+
 test('leaves out on a narrow page what can be spared, and stacks rows on one that is narrower still', t => {
   const linesAt = (width: number) => formatStatus(SAMPLE_STATUS, { width, colour: false }).split('\n')
   for (const width of [120, 100, 80, 64]) {
