@@ -112,7 +112,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     interfaces: listInterfaceAddresses,
     ownId: identity.id,
     wanted: () => peers.list().some(peer => peer.wantsDirect),
-    online: () => agent.rendezvous.connected,
+    online: versions => agent.rendezvous.isReachedOver(versions),
     mappingSecret: deriveSecret(identity, 'port mapping'),
     reach,
   })

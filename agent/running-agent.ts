@@ -262,6 +262,7 @@ export class RunningAgent implements ControlTarget {
         asked: name !== undefined,
         status: () => this.status(),
         situation,
+        isReachedOver: versions => this.#rendezvous.isReachedOver(versions),
         onChange: listener => this.onChange(listener),
       },
       { clock, signal },

@@ -39,3 +39,8 @@ export function serversToAsk(
     .map(version => usable.filter(({ address }) => isIP(address) === version))
     .filter(({ length }) => length > 0)
 }
+
+/** The IP versions over which something is asked. */
+export function versionsToAsk(...given: Parameters<typeof serversToAsk>): readonly number[] {
+  return serversToAsk(...given).map(([server]) => isIP(server?.address ?? ''))
+}

@@ -6,7 +6,7 @@ import type { Random } from '../../common/platform/random.ts'
 import { type Endpoint, formatEndpoint } from '../../common/wire/endpoint.ts'
 import type { MappingResult } from './behaviour.ts'
 import { isFilteredBeyondRouter } from './beyond-router.ts'
-import { isComplete, rediscoveryDelay, serversToAsk } from './discovery-schedule.ts'
+import { isComplete, rediscoveryDelay, serversToAsk, versionsToAsk } from './discovery-schedule.ts'
 import { checkNat, conclusion, type NatLook } from './nat-check.ts'
 import { UNKNOWN_TCP } from './tcp-behaviour.ts'
 import { type UdpBehaviour, UNKNOWN_UDP } from './udp-behaviour.ts'
@@ -19,8 +19,8 @@ export interface DiscoveryOptions {
   readonly random: Random
   readonly log: Log
   readonly interfaces: () => readonly InterfaceAddress[]
-  /** A relay is connected: what brings no answer is then the network, and not all the servers. */
-  readonly online: () => boolean
+  /** A relay is reached over one of these IP versions: what brings no answer is then the network, and not all the servers. */
+  readonly online: (versions: readonly number[]) => boolean
   /** Somebody would have a direct path if more came through. */
   readonly wanted: () => boolean
   readonly onChange: () => void
@@ -142,8 +142,9 @@ export class NatDiscovery {
 
   #conclude(run: AbortController, look: NatLook | undefined): void {
     if (run.signal.aborted) return
+    const { interfaces, online } = this.#options
     const known = this.#moved ? undefined : { udp: this.#udp, tcp: this.#tcp }
-    const now = conclusion(look, known, this.#options.online())
+    const now = conclusion(look, known, online(versionsToAsk(this.#servers, interfaces())))
     if (now === look) {
       this.#moved = false
       this.#knownAt = this.#options.clock.now()

@@ -36,8 +36,8 @@ export interface NatOptions {
   readonly ownId: PeerId
   /** Somebody has no direct path and would have one if more came through. */
   readonly wanted: () => boolean
-  /** A relay is connected. */
-  readonly online: () => boolean
+  /** A relay is reached over one of these IP versions. */
+  readonly online: (versions: readonly number[]) => boolean
   /** Known to nobody else, and the same after a restart: proves to a router that a mapping is ours (RFC 6887 §11.2). */
   readonly mappingSecret: Uint8Array
   /** How to see from outside whether a mapping works; absent = the router is believed. */

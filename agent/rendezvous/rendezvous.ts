@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net'
+import { isIP, type Socket } from 'node:net'
 import { CulvertError } from '../../common/errors.ts'
 import type { Clock } from '../../common/platform/clock.ts'
 import type { KeyPair } from '../../common/platform/ed25519.ts'
@@ -83,6 +83,13 @@ export class Rendezvous {
 
   get connected(): boolean {
     return this.#lines.some(line => line.state === 'connected')
+  }
+
+  /** Whether a relay is reached over one of these IP versions, or over one that it did not tell. */
+  isReachedOver(versions: readonly number[]): boolean {
+    return this.#lines.some(({ state, observed }) => {
+      return state === 'connected' && (observed === undefined || versions.includes(isIP(observed)))
+    })
   }
 
   /** Whether a line may still come up by itself, so that a caller had better wait. */

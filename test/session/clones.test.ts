@@ -58,6 +58,11 @@ test('at a relay, too, the original stays, and the copy is told why it is turned
   await copy.until(() => copy.rendezvous.report()[0]?.state === 'refused')
   t.regex(copy.rendezvous.report()[0]?.lastError ?? '', /another device with the same identity is connected from/)
   t.true(original.rendezvous.connected)
+  t.deepEqual(
+    [[4], [6], [4, 6]].map(versions => original.rendezvous.isReachedOver(versions)),
+    [true, false, true],
+  )
+  t.false(copy.rendezvous.isReachedOver([4, 6]))
   await relay[Symbol.asyncDispose]()
 })
 

@@ -3,6 +3,7 @@ import { listInterfaceAddresses } from '../../../common/platform/network-interfa
 import type { Random } from '../../../common/platform/random.ts'
 import { type Endpoint, formatEndpoint, parseEndpoint } from '../../../common/wire/endpoint.ts'
 import type { Situation } from '../../../common/wire/situation.ts'
+import { versionsToAsk } from '../../nat/discovery-schedule.ts'
 import { checkNat } from '../../nat/nat-check.ts'
 import type { Verdict } from '../../nat/reach-state.ts'
 import { checkRelay, type RelayCheck } from '../../rendezvous/relay-check.ts'
@@ -48,6 +49,8 @@ export interface Patient {
   readonly asked: boolean
   readonly status: () => AgentStatus
   readonly situation: () => Situation
+  /** Whether a relay is reached over one of these IP versions. */
+  readonly isReachedOver: (versions: readonly number[]) => boolean
   readonly onChange: (listener: () => void) => () => void
 }
 
@@ -67,7 +70,9 @@ export async function examineAgent(patient: Patient, doors: CheckDoors): Promise
   ])
   const status = patient.status()
   const own = patient.situation()
-  const online = [...relays.map(({ failedAt }) => failedAt === null), ...status.relays.map(isConnected)].includes(true)
+  const online = status.relays.some(isConnected)
+    ? patient.isReachedOver(versionsToAsk(patient.stunServers, addresses))
+    : relays.some(({ failedAt }) => failedAt === null)
   const looked = nat
     ? { ...own, udp: { mapping: nat.udp.mapping, filtering: nat.udp.filtering }, tcp: { mapping: nat.tcp.mapping } }
     : own
