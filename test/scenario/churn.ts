@@ -1,5 +1,7 @@
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
+import type { AgentStatus } from '../../agent/control/status.ts'
 import type { SiteOptions } from '../lab/lab-options.ts'
 import type { TestAgent } from './test-agent.ts'
 import { echoService, RunningTransfer } from './transfer.ts'
@@ -20,6 +22,11 @@ const IN_FLIGHT_BYTES = 32 * 1024
 /** Every so often a stream ends, its bytes are compared, and another one begins. */
 const STREAM_MS = 20_000
 const FLOW_MS = 60_000
+/** Nothing befalls anybody in the last seconds of a round, or its streams would end late. */
+const CALM_MS = 8_000
+/** A session outlives its last path by two minutes, and its streams with it. */
+const IDLE_MS = 150_000
+const MEMORY_PROBE = join(import.meta.dirname, 'memory-probe.cjs')
 
 /** A random number from [0, 1), the same ones for the same seed (mulberry32). */
 export function seeded(seed: number): () => number {
@@ -32,14 +39,25 @@ export function seeded(seed: number): () => number {
   }
 }
 
+/** What an agent holds while no stream is open and nothing befalls it, in MB. */
+export interface AtRest {
+  readonly atMs: number
+  /** JavaScript objects that a full collection leaves, and the buffers outside of the heap. */
+  readonly live: number
+  /** Functions that V8 compiled. */
+  readonly compiled: number
+  readonly resident: number
+  readonly files: number
+}
+
 export interface ChurnReport {
   /** What went wrong with streams; empty when nothing did. */
   readonly faults: readonly string[]
   readonly streams: number
   readonly bytes: number
   readonly disturbances: number
-  /** Resident sets by agent, in MB, one every five seconds. */
-  readonly memory: ReadonlyMap<string, readonly number[]>
+  /** By agent, one after each round. */
+  readonly rests: ReadonlyMap<string, readonly AtRest[]>
   /** Lines of the agents' logs that no agent should write. */
   readonly alarms: readonly string[]
 }
@@ -81,8 +99,11 @@ const STRIKES: readonly Strike[] = [
   },
 ]
 
-/** Six agents with fifty streams between them, and something that befalls one of them every few seconds. */
-export async function churn(durationMs: number, seed: number): Promise<ChurnReport> {
+/**
+ * Six agents with fifty streams between them, and something that befalls one of them every few seconds; after each round
+ * all streams end, and the agents are weighed.
+ */
+export async function churn(rounds: number, roundMs: number, seed: number): Promise<ChurnReport> {
   const random = seeded(seed)
   const pick = <T>(all: readonly T[]): T => all[Math.floor(random() * all.length)] as T
   // Quotas are not what is looked at: where many sites are away, every agent calls all others again and again.
@@ -90,16 +111,17 @@ export async function churn(durationMs: number, seed: number): Promise<ChurnRepo
   await using world = await World.start({ lab: { sites: SITES }, agents: {}, relay })
   const target = await world.serve('echo', echoService)
   for (const name of NAMES) await world.prepare(name)
+  const environment = { NODE_OPTIONS: `--require=${MEMORY_PROBE}` }
   const agents = await Promise.all(
-    NAMES.map(name => world.startAgent(name, { config: { services: { echo: { target } } } })),
+    NAMES.map(name => world.startAgent(name, { config: { services: { echo: { target } } }, environment })),
   )
   await Promise.all(agents.map(agent => agent.waitForRelay()))
 
-  const endsAt = performance.now() + durationMs
   const faults: string[] = []
   let streams = 0
   let bytes = 0
   let disturbances = 0
+  let endsAt = 0
   const oneStream = async (from: TestAgent, to: string, lifeMs: number) => {
     const { socket } = await from.client.connect(to, 'echo')
     const transfer = new RunningTransfer(socket, IN_FLIGHT_BYTES)
@@ -126,48 +148,64 @@ export async function churn(durationMs: number, seed: number): Promise<ChurnRepo
     }
   }
   const trouble = async () => {
-    while (performance.now() < endsAt - 20_000) {
+    while (performance.now() < endsAt - CALM_MS) {
       await pick(STRIKES)(world, pick(NAMES), random)
       disturbances++
       await wait(1_000 + random() * 4_000)
     }
   }
-  const memory = new Map<string, number[]>(NAMES.map(name => [name, []]))
-  const scales = async () => {
-    while (performance.now() < endsAt) {
-      for (const agent of agents) memory.get(agent.name)?.push(await residentMb(agent))
-      await wait(5_000)
-    }
+  const startedAt = performance.now()
+  const rests = new Map<string, AtRest[]>(NAMES.map(name => [name, []]))
+  for (let round = 0; round < rounds; round++) {
+    endsAt = performance.now() + roundMs
+    await Promise.all([...Array.from({ length: STREAMS }, lane), trouble()])
+    await Promise.all(agents.map(agent => agent.waitFor('no stream', idle, IDLE_MS)))
+    for (const agent of agents) rests.get(agent.name)?.push(await weigh(agent, round, startedAt))
   }
-  await Promise.all([...Array.from({ length: STREAMS }, lane), trouble(), scales()])
   const alarms = agents.flatMap(({ name, log }) =>
     log
       .split('\n')
-      .filter(line => /unhandled|uncaught|internal error|MaxListeners/i.test(line))
+      .filter(line => /unhandled|uncaught|internal error|internal fault|MaxListeners/i.test(line))
       .map(line => `${name}: ${line}`),
   )
-  return { faults, streams, bytes, disturbances, memory, alarms }
+  return { faults, streams, bytes, disturbances, rests, alarms }
+}
+
+const idle = ({ peers }: AgentStatus) => peers.every(({ streams }) => streams === 0)
+
+/** The agent after a full collection, in the given round. */
+async function weigh({ process: agent }: TestAgent, round: number, startedAt: number): Promise<AtRest> {
+  if (!agent) throw new Error('an agent that does not run weighs nothing')
+  agent.child.kill('SIGUSR2')
+  const told = await agent.waitForOutput(new RegExp(`^memory ${round + 1} (\\S+)$`, 'm'))
+  const { objects, buffers, compiled } = JSON.parse(told[1] ?? '{}')
+  const status = await readFile(`/proc/${agent.pid}/status`, 'utf8')
+  return {
+    atMs: performance.now() - startedAt,
+    live: (objects + buffers) / 1e6,
+    compiled: compiled / 1e6,
+    resident: (Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024) / 1e6,
+    files: (await readdir(`/proc/${agent.pid}/fd`)).length,
+  }
 }
 
 async function withinFlow(work: Promise<void>, what: string): Promise<void> {
-  const stuck = wait(FLOW_MS + STREAM_MS * 1.5).then(() => {
+  const done = new AbortController()
+  const stuck = wait(FLOW_MS + STREAM_MS * 1.5, undefined, { signal: done.signal }).then(() => {
     throw new Error(`${what}: stuck`)
   })
-  await Promise.race([work, stuck])
+  try {
+    await Promise.race([work, stuck])
+  } finally {
+    done.abort()
+  }
 }
 
-async function residentMb({ process }: TestAgent): Promise<number> {
-  const status = await readFile(`/proc/${process?.pid}/status`, 'utf8')
-  return (Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024) / 1e6
-}
-
-/** MB an hour, of a straight line through the smallest values of each window: what is never given back. */
-export function slopeMbPerHour(samples: readonly number[], everyMs: number, window: number): number {
-  const floors: number[] = []
-  for (let n = 0; n + window <= samples.length; n += window) floors.push(Math.min(...samples.slice(n, n + window)))
-  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
-  const hours = floors.map((_, n) => (n * window * everyMs) / 3_600_000)
-  const [x, y] = [mean(hours), mean(floors)]
-  const top = floors.reduce((sum, floor, n) => sum + ((hours[n] ?? 0) - x) * (floor - y), 0)
+/** MB an hour, of a straight line through the values. */
+export function slopeMbPerHour(rests: readonly AtRest[], value: (rest: AtRest) => number): number {
+  const mean = (values: readonly number[]) => values.reduce((sum, each) => sum + each, 0) / values.length
+  const hours = rests.map(({ atMs }) => atMs / 3_600_000)
+  const [x, y] = [mean(hours), mean(rests.map(value))]
+  const top = rests.reduce((sum, rest, n) => sum + ((hours[n] ?? 0) - x) * (value(rest) - y), 0)
   return top / hours.reduce((sum, hour) => sum + (hour - x) ** 2, 0)
 }
