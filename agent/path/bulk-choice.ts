@@ -145,6 +145,8 @@ const COLLAPSE_MS = 30_000
 /** On shorter lines, and above this rate, UDX has never won. */
 const MIN_RTT_MS = 8
 const ENOUGH_BYTES_PER_MS = 50_000
+/** On longer lines UDX needs many seconds to find its pace: too much for what only seems to be worth it. */
+const MAX_SOON_RTT_MS = 300
 /** A trial that nothing speaks for waits until it costs no more than a 33rd of what has flowed. */
 const PATIENCE = 33
 
@@ -214,7 +216,7 @@ function trialWorth(state: Flowing, sample: BulkSample, now: number): Trial | un
   if (now < rest.trial || (rateOver(marks, RATE_MS / 2) ?? 0) > STEADY * rate) return undefined
   const costMs = trialCostMs(rttMs)
   const patient = now - since >= PATIENCE * costMs && (on === 'udx' || held !== 'clean')
-  const soon = now - since >= costMs && trial.promising && remembered === undefined
+  const soon = trial.promising && rttMs <= MAX_SOON_RTT_MS && remembered === undefined && now - since >= costMs
   return patient || soon ? trial : undefined
 }
 

@@ -128,6 +128,10 @@ test('on a line without losses, a short one or a fast one nothing is tried, ever
   }
 })
 
+test('on a line over a satellite a trial waits as well, whatever speaks for it', t => {
+  t.deepEqual(new Play().run({ ...LOSSY, tcp: 20, udx: 23, rttMs: 600 }, 2 * MINUTE).told, [])
+})
+
 test('where the kernel tells nothing of losses the trial is made, but late', t => {
   const { told } = new Play().run({ tcp: 180, udx: 300, udxAfterMs: 500 }, 60_000)
   t.deepEqual(told.slice(0, 1), ['ask@37750'])
