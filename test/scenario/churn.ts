@@ -177,7 +177,7 @@ const idle = ({ peers }: AgentStatus) => peers.every(({ streams }) => streams ==
 async function weigh({ process: agent }: TestAgent, round: number, startedAt: number): Promise<AtRest> {
   if (!agent) throw new Error('an agent that does not run weighs nothing')
   agent.child.kill('SIGUSR2')
-  const told = await agent.waitForOutput(new RegExp(`^memory ${round + 1} (\\S+)$`, 'm'))
+  const told = await agent.waitForOutput(new RegExp(`^memory ${round + 1} (\\S+)$`, 'm'), { timeoutMs: IDLE_MS })
   const { objects, buffers, compiled } = JSON.parse(told[1] ?? '{}')
   const status = await readFile(`/proc/${agent.pid}/status`, 'utf8')
   return {
