@@ -15,7 +15,7 @@ const REPEATS = FULL ? Number(process.env.CULVERT_FULL) : 1
 const ONLY = process.env.CULVERT_ONLY
 /** Of the issue: bytes flow again so soon after the network allows it. */
 const BUDGET_MS = 3_000
-/** A machine that is busy with something else takes longer. */
+/** In a short run the machine may be busy with something else, and one strike of a kind says nothing about time. */
 const SLACK = FULL ? 1 : 3
 const CALM_MS = 1_000
 /** Slow, for nine pairs share the machine, and it is not the machine that is looked at. */
@@ -187,10 +187,9 @@ rootTest(
     const rows = Map.groupBy(outcomes, ({ disturbance, kind, side }) => `${disturbance} | ${kind} | ${side}`)
     for (const [row, all] of rows) {
       const flows = all.map(({ flowsMs }) => flowsMs)
-      const limitMs = (all[0]?.budgetMs ?? 0) * SLACK
-      t.true(median(flows) <= limitMs, `${row}: ${flows.join(', ')} ms`)
+      if (FULL) t.true(median(flows) <= (all[0]?.budgetMs ?? 0), `${row}: ${flows.join(', ')} ms`)
       t.log(`| ${row} | ${median(flows)} | ${flows.join(', ')} |`)
     }
-    t.true(median(outcomes.map(({ flowsMs }) => flowsMs)) <= BUDGET_MS)
+    t.true(median(outcomes.map(({ flowsMs }) => flowsMs)) <= BUDGET_MS * SLACK)
   },
 )
