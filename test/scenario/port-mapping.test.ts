@@ -146,12 +146,12 @@ rootTest('IPv6 only: a pinhole by PCP lets a host in whose own firewall nobody c
   const { sent, received } = await transferBothWays(socket, 8 * MIB)
   t.is(received, sent)
   await alice.waitForPeer('bob', 'let in', ({ path }) => path?.kind === 'tcp' && path.how === 'ipv6')
-  t.is((await opened(world, 'bob')).length, 2)
   // Both: what the router opens too late for us to hear of it is not closed at the end.
   const { nat } = await bob.waitFor(
     'verified pinholes',
     ({ nat: { portMapping } }) => portMapping.verified && portMapping.tcp !== null && portMapping.udp !== null,
   )
+  t.is((await opened(world, 'bob')).length, 2)
   t.like(nat.portMapping, {
     protocol: 'pcp',
     tcp: `[${world.lab.host('bob').addresses.v6}]:${bob.ports.tcp}`,
