@@ -22,6 +22,10 @@ export const BASE_WINDOW_BYTES = 256 * 1024
 export const MAX_WINDOW_BYTES = 8 * 1024 * 1024
 /** A window that held its stream up tells no more of the line than that it takes a multiple. */
 const MAX_GROWTH = 4
+/** On a long line what has come so far tells of the sender's slow start more than of the line: taken for 50 Mbit/s. */
+const LONG_LINE_BYTES_PER_MS = 6_250
+const LONG_LINE_BYTES = 2 * 1024 * 1024
+const SWIFT_ROUND_TRIPS = 16
 
 export function initialWindow(now: number): Window {
   return { sizeBytes: INITIAL_WINDOW_BYTES, grantedBytes: INITIAL_WINDOW_BYTES, markBytes: 0, markAt: now }
@@ -41,8 +45,11 @@ export function growthWanted(window: Window, consumedBytes: number, rttMs: numbe
   const { sizeBytes, markBytes, markAt } = window
   const flowed = consumedBytes - markBytes
   if (flowed < sizeBytes / 2) return 0
+  const tookMs = now - markAt
   // 10 ms more: on a LAN the round trip is far shorter than what a busy event loop needs for one turn.
-  const wanted = Math.round((flowed * (4 * rttMs + 10)) / Math.max(1, now - markAt))
+  const measured = Math.round((flowed * (4 * rttMs + 10)) / Math.max(1, tookMs))
+  const least = tookMs < SWIFT_ROUND_TRIPS * rttMs ? Math.min(LONG_LINE_BYTES_PER_MS * rttMs, LONG_LINE_BYTES) : 0
+  const wanted = Math.max(measured, least)
   return Math.max(0, Math.min(wanted, MAX_GROWTH * sizeBytes, MAX_WINDOW_BYTES) - sizeBytes)
 }
 

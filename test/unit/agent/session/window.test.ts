@@ -52,11 +52,21 @@ test('small amounts are saved up to a quarter of a window', t => {
 test('a window half used up takes what flows in four round trips, four times its size at most', t => {
   const window = grown(initialWindow(0), BASE_WINDOW_BYTES - INITIAL_WINDOW_BYTES)
   const half = BASE_WINDOW_BYTES / 2
-  t.is(growthWanted(window, half, 50, 10), 3 * BASE_WINDOW_BYTES)
-  t.is(growthWanted(window, half, 50, 52.5), BASE_WINDOW_BYTES)
-  t.is(growthWanted(window, half, 50, 105), 0)
-  t.is(growthWanted(window, half, 50, 1_000), 0)
-  t.is(growthWanted(window, half - 1, 50, 10), 0)
+  t.is(growthWanted(window, half, 20, 10), 3 * BASE_WINDOW_BYTES)
+  t.is(growthWanted(window, half, 20, 22.5), BASE_WINDOW_BYTES)
+  t.is(growthWanted(window, half, 20, 45), 0)
+  t.is(growthWanted(window, half, 20, 1_000), 0)
+  t.is(growthWanted(window, half - 1, 20, 10), 0)
+})
+
+test('on a long line a window takes what 50 Mbit/s need as soon as half of it was used up swiftly', t => {
+  const window = grown(initialWindow(0), BASE_WINDOW_BYTES - INITIAL_WINDOW_BYTES)
+  const half = BASE_WINDOW_BYTES / 2
+  // Five round trips of slow start: what has come so far would not let the window grow.
+  t.is(growthWanted(window, half, 80, 400), 500_000 - BASE_WINDOW_BYTES)
+  t.is(growthWanted(window, half, 600, 3_000), 3 * BASE_WINDOW_BYTES)
+  t.is(growthWanted(grown(window, 3 * BASE_WINDOW_BYTES), 2 * BASE_WINDOW_BYTES, 600, 4_000), 4 * BASE_WINDOW_BYTES)
+  t.is(growthWanted(window, half, 600, 9_600), 0)
 })
 
 test('no window grows past 8 MiB', t => {
