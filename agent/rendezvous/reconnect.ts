@@ -7,6 +7,8 @@
 export interface ReconnectState {
   /** Failed attempts since the line was last up. */
   readonly failures: number
+  /** Lines in a row that were gone right after their welcome. */
+  readonly shortLines: number
   /** The relay's wish from its last welcome or farewell, in ms. */
   readonly windowMs: number
 }
@@ -19,8 +21,10 @@ const FEW_LINES_MS = 1_000
 const QUICK_TRIES = 60
 /** One that stays away costs a battery and a metered line a packet or two a minute. */
 const LONG_WINDOW_MS = 60_000
+/** A line that held for less was none: whoever drops all that he welcomes is not to be dialled without pause. */
+const SHORT_LINE_MS = 5_000
 
-export const initialReconnect: ReconnectState = { failures: 0, windowMs: FIRST_WINDOW_MS }
+export const initialReconnect: ReconnectState = { failures: 0, shortLines: 0, windowMs: FIRST_WINDOW_MS }
 
 /** Milliseconds to wait; `chance` is drawn from [0, 1). */
 export function reconnectDelayMs(state: ReconnectState, chance: number): number {
@@ -54,9 +58,16 @@ export function afterFailure(state: ReconnectState): ReconnectState {
 
 /** The network changed: the failures before say nothing about it. */
 export function afterNetworkChange(state: ReconnectState): ReconnectState {
-  return { ...state, failures: Math.min(state.failures, 1) }
+  return { ...state, failures: Math.min(state.failures, 1), shortLines: 0 }
 }
 
-export function afterWelcome(windowMs: number): ReconnectState {
-  return { failures: 0, windowMs: Math.min(Math.max(windowMs, 100), 60_000) }
+/** Also after a farewell, which brings a wish, too. */
+export function afterWelcome(state: ReconnectState, windowMs: number): ReconnectState {
+  return { ...state, failures: 0, windowMs: Math.min(Math.max(windowMs, 100), 60_000) }
+}
+
+/** The line was lost so long after its welcome. A relay may restart twice in a row; from then on it counts as failing. */
+export function afterLoss(state: ReconnectState, heldMs: number): ReconnectState {
+  const shortLines = heldMs < SHORT_LINE_MS ? state.shortLines + 1 : 0
+  return { ...state, failures: Math.max(shortLines - 1, 0), shortLines }
 }

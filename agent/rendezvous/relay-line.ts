@@ -20,6 +20,7 @@ import { OpenLine } from './open-line.ts'
 import { ReachRequests } from './reach-requests.ts'
 import {
   afterFailure,
+  afterLoss,
   afterNetworkChange,
   afterWelcome,
   hurriedDelayMs,
@@ -86,6 +87,7 @@ export class RelayLine {
   #notBefore = 0
   /** When the last attempt to connect began. */
   #triedAt = 0
+  #welcomedAt = 0
   #hurriedAt = Number.NEGATIVE_INFINITY
   readonly #mayLog: (key: string) => boolean
   readonly #reach: ReachRequests
@@ -209,7 +211,7 @@ export class RelayLine {
       this.#stun = usableStun(welcome.stun, this.#relayAddress)
       this.#looksAt = welcome.features.includes(REACH_FEATURE) ? welcome.observed?.address : undefined
       this.observed = welcome.observed?.address
-      this.#reconnect = afterWelcome(welcome.reconnectWindowMs)
+      this.#reconnect = afterWelcome(this.#reconnect, welcome.reconnectWindowMs)
       this.#pulse.start(Math.min(Math.max(welcome.keepAliveMs, KEEP_ALIVE_MS.min), KEEP_ALIVE_MS.max))
       if (this.#watched.length > 0) this.#send({ type: 'watch', peers: this.#watched })
       log.info('relay connected', { relay: this.relay.url.host })
@@ -250,6 +252,7 @@ export class RelayLine {
     const line: OpenLine = new OpenLine(carrier, terms, clock, {
       onWelcome: () => {
         this.#state = 'connected'
+        this.#welcomedAt = clock.now()
       },
       onMessage: message => this.#handle(message),
       onRefused: retryAfterMs => {
@@ -286,7 +289,7 @@ export class RelayLine {
         if (!message.sameInstance) this.#onClone(message.by)
         return
       case 'going-away':
-        this.#reconnect = afterWelcome(message.reconnectWindowMs)
+        this.#reconnect = afterWelcome(this.#reconnect, message.reconnectWindowMs)
         return
       case 'pong':
         this.#pulse.pong()
@@ -315,6 +318,7 @@ export class RelayLine {
     this.#state = 'connecting'
     if (!this.#closing.signal.aborted) log.warn('relay lost', { relay: this.relay.url.host, reason })
     const now = clock.now()
+    this.#reconnect = afterLoss(this.#reconnect, now - this.#welcomedAt)
     const waited = now - this.#hurriedAt < HURRIED_MS && now - this.#triedAt >= hurryMs(this.#reconnect)
     this.#retryLater(clock, chance => (waited ? hurriedDelayMs(chance) : reconnectDelayMs(this.#reconnect, chance)))
     events.onChange(this)

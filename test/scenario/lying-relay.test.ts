@@ -214,3 +214,14 @@ test.serial('a call that the relay leaves without a peer ends by itself, with wo
   t.true(error?.code === 'timed-out' || error?.code === 'relay-unreachable')
   t.regex(error?.message ?? '', /no answer|did not answer a call/)
 })
+
+test.serial('a relay that drops every line that it welcomes is not dialled without pause', async t => {
+  await using relay = await LyingRelay.start()
+  relay.behindWelcome = Buffer.from([0xc1])
+  await using _agent = await startLoopbackPeer({ relay: { port: relay.port, id: relay.key.id }, trusts: [] })
+  await relay.line(1)
+  const beganAt = performance.now()
+  await relay.line(6)
+  // Its wish is 100 ms; from the second drop on each wait is 200 ms at least.
+  t.true(performance.now() - beganAt > 750)
+})

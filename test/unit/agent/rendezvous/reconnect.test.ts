@@ -2,6 +2,7 @@ import test from 'ava'
 import fc from 'fast-check'
 import {
   afterFailure,
+  afterLoss,
   afterNetworkChange,
   afterWelcome,
   hurriedDelayMs,
@@ -19,7 +20,7 @@ function afterFailures(count: number, start: ReconnectState = initialReconnect):
 }
 
 test('after a break the delay is drawn from the window that the relay wished', t => {
-  const state = afterWelcome(8_000)
+  const state = afterWelcome(initialReconnect, 8_000)
   t.is(reconnectDelayMs(state, 0), 0)
   t.is(reconnectDelayMs(state, 0.5), 4_000)
   t.true(reconnectDelayMs(state, 0.999) < 8_000)
@@ -27,8 +28,8 @@ test('after a break the delay is drawn from the window that the relay wished', t
 
 test('a relay that comes back within half a minute sees its agents within 5 s', t => {
   for (let failures = 1; failures <= 60; failures++) {
-    t.true(reconnectDelayMs(afterFailures(failures, afterWelcome(3_000)), 0.9999) <= 4_200)
-    t.true(reconnectDelayMs(afterFailures(failures, afterWelcome(300)), 0.9999) <= 1_200)
+    t.true(reconnectDelayMs(afterFailures(failures, afterWelcome(initialReconnect, 3_000)), 0.9999) <= 4_200)
+    t.true(reconnectDelayMs(afterFailures(failures, afterWelcome(initialReconnect, 300)), 0.9999) <= 1_200)
   }
 })
 
@@ -46,8 +47,8 @@ test('after a change of the network it is tried as if it had just gone', t => {
 })
 
 test('no wish of a relay makes its agents hammer it, or stay away', t => {
-  t.is(afterWelcome(0).windowMs, 100)
-  t.is(afterWelcome(1e12).windowMs, 60_000)
+  t.is(afterWelcome(initialReconnect, 0).windowMs, 100)
+  t.is(afterWelcome(initialReconnect, 1e12).windowMs, 60_000)
 })
 
 test('the wait is never negative, never over a minute and a bit, and grows with chance', t => {
@@ -57,9 +58,9 @@ test('the wait is never negative, never over a minute and a bit, and grows with 
       fc.nat(500),
       fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
       (windowMs, failures, chance) => {
-        const delay = reconnectDelayMs(afterFailures(failures, afterWelcome(windowMs)), chance)
+        const delay = reconnectDelayMs(afterFailures(failures, afterWelcome(initialReconnect, windowMs)), chance)
         t.true(delay >= 0 && delay <= 60_200)
-        t.true(delay >= reconnectDelayMs(afterFailures(failures, afterWelcome(windowMs)), chance / 2))
+        t.true(delay >= reconnectDelayMs(afterFailures(failures, afterWelcome(initialReconnect, windowMs)), chance / 2))
       },
     ),
     { seed: 1 },
@@ -67,12 +68,31 @@ test('the wait is never negative, never over a minute and a bit, and grows with 
 })
 
 test('a welcome ends the count of failures', t => {
-  t.is(afterWelcome(1_000).failures, 0)
+  t.is(afterWelcome(afterFailures(9), 1_000).failures, 0)
+})
+
+test('a relay that drops every line right after its welcome is tried less and less, as one that stays away', t => {
+  const drop = (state: ReconnectState) => afterLoss(afterWelcome(state, 0), 4_999)
+  const delays = []
+  for (let i = 0, state = initialReconnect; i < 70; i++) {
+    state = drop(state)
+    delays.push(reconnectDelayMs(state, 0.5))
+  }
+  t.deepEqual(delays.slice(0, 5), [50, 300, 400, 600, 700])
+  t.deepEqual(delays.slice(60, 70), [700, 1_200, 2_200, 4_200, 8_200, 13_000, 13_000, 13_000, 13_000, 13_000])
+})
+
+test('a relay that restarts twice, a line that held, and another network begin anew', t => {
+  const dropped = [0, 0, 0].reduce(afterLoss, afterWelcome(initialReconnect, 1_000))
+  t.is(dropped.failures, 2)
+  t.is(afterLoss(afterWelcome(initialReconnect, 1_000), 0).failures, 0)
+  t.deepEqual(afterLoss(dropped, 5_000), afterWelcome(initialReconnect, 1_000))
+  t.is(afterLoss(afterNetworkChange(dropped), 0).failures, 0)
 })
 
 test('somebody who waits has a relay dialled every second, or as rarely as its relay wished', t => {
-  t.is(hurryMs(afterWelcome(300)), 1_000)
-  t.is(hurryMs(afterWelcome(8_000)), 8_000)
+  t.is(hurryMs(afterWelcome(initialReconnect, 300)), 1_000)
+  t.is(hurryMs(afterWelcome(initialReconnect, 8_000)), 8_000)
 })
 
 test('a line that was found dead while somebody waits is dialled at once, but not by all in one instant', t => {
