@@ -58,8 +58,10 @@ export class PipeDesk {
     if (over !== undefined) return { failure: 'over-quota', why: over }
     const { clock, limits } = this.#parts
     let result = this.#table.open(caller, callee, call, clock.now())
-    if ('failure' in result && this.#table.size < limits().pipes && this.#giveWay(caller, callee)) {
-      result = this.#table.open(caller, callee, call, clock.now())
+    if ('failure' in result && this.#table.size < limits().pipes) {
+      // Of the two it is the caller whose quota this is.
+      const [full, newer] = result.failure === 'over-quota' ? [caller, callee] : [callee, caller]
+      if (this.#giveWay(full, newer)) result = this.#table.open(caller, callee, call, clock.now())
     }
     if ('pipe' in result) this.#expiry ??= clock.after(limits().ticketLifeMs, () => this.#expire())
     return result
@@ -137,19 +139,28 @@ export class PipeDesk {
   }
 
   /**
-   * Two devices that both move to other networks leave pipes behind, of which no end tells the relay. Who calls again has
-   * no use for the oldest of them.
+   * Makes room for `newer` at a device that has none. Two devices that both move to other networks leave pipes behind, of
+   * which no end tells the relay; and one that makes more and more of them must not keep the others out. So the oldest
+   * goes of the peer that has most pipes to it: `newer` itself, if need be its only one, or another one that keeps one.
    */
-  #giveWay(one: PeerId, other: PeerId): boolean {
-    for (const [joined, pipe] of this.#splices) {
-      const { caller, callee } = pipe
-      if (!((caller === one && callee === other) || (caller === other && callee === one))) continue
-      this.#splices.delete(joined)
-      joined.cut('the two called each other again, and had no room left')
-      this.#table.close(pipe)
-      return true
+  #giveWay(full: PeerId, newer: PeerId): boolean {
+    const byPeer = new Map<PeerId, Splice[]>()
+    for (const [joined, { caller, callee }] of this.#splices) {
+      if (caller !== full && callee !== full) continue
+      const peer = caller === full ? callee : caller
+      const splices = byPeer.get(peer)
+      if (splices) splices.push(joined)
+      else byPeer.set(peer, [joined])
     }
-    return false
+    let most = byPeer.get(newer) ?? []
+    for (const splices of byPeer.values()) if (splices.length > Math.max(most.length, 1)) most = splices
+    const [oldest] = most
+    const pipe = oldest && this.#splices.get(oldest)
+    if (!pipe) return false
+    this.#splices.delete(oldest)
+    oldest.cut('a newer one had no room left')
+    this.#table.close(pipe)
+    return true
   }
 
   #expire(): void {

@@ -167,6 +167,27 @@ test('two that call each other again and again are not stopped by the pipes that
   t.true(logged.some(line => line.includes('had no room left')))
 })
 
+test('a peer that fills another one with pipes keeps nobody else out, on whichever side the room is gone', async t => {
+  const { relay } = await testRelay(t, { limits: { pipesPerPeer: 3 } })
+  const [victim, hog, friend] = await Promise.all([testAgent(relay.http), testAgent(relay.http), testAgent(relay.http)])
+  const call = async (caller: TestAgent, callee: TestAgent) => {
+    const ends = await pipeBetween(relay.http, caller, callee)
+    for (const end of ends) end.on('error', () => undefined)
+    return ends
+  }
+  for (let i = 0; i < 3; i++) await call(hog, victim)
+  const [near, far] = await call(friend, victim)
+  near.write('first')
+  t.is(String((await once(far, 'data'))[0]), 'first')
+  // It fills up again, and only its own pipes give way.
+  for (let i = 0; i < 3; i++) await call(hog, victim)
+  const [second, end] = await call(victim, friend)
+  second.write('second')
+  t.is(String((await once(end, 'data'))[0]), 'second')
+  near.end(' and still here')
+  t.is(String(await readAll(far)), ' and still here')
+})
+
 test('a refusal reaches the caller, and closes what he has attached', async t => {
   const { relay } = await testRelay(t)
   const [a, b] = await Promise.all([testAgent(relay.http), testAgent(relay.http)])
