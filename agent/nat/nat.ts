@@ -14,7 +14,7 @@ import { NetworkWatch } from './network-watch.ts'
 import { PinholeMapper } from './port-control/pinhole-mapper.ts'
 import { PortControlMapper } from './port-control/port-control-mapper.ts'
 import { PortMappingKeeper } from './port-mapping-driver.ts'
-import { NO_PORT_MAPPING } from './port-mapping-report.ts'
+import { mappable, NO_PORT_MAPPING } from './port-mapping-report.ts'
 import type { ReachBook, Transport } from './reach-book.ts'
 import { type LookFromOutside, ReachKeeper } from './reach-keeper.ts'
 import { UpnpMapper } from './upnp/upnp-mapper.ts'
@@ -172,7 +172,8 @@ export function startNat(options: NatOptions): Promise<Nat> {
       onChange: () => changed(),
     }
     const mapper = new MapperRace(clock, [new PortControlMapper(doors), new UpnpMapper(doors)])
-    mappings = new PortMappingKeeper({ ...shared, mapper, gateways: readDefaultGateways })
+    const wanted = mappable(shared.ports)
+    mappings = new PortMappingKeeper({ ...shared, wanted, mapper, gateways: readDefaultGateways })
     pinholes = new PortMappingKeeper({ ...shared, mapper: new PinholeMapper(doors), gateways: readDefaultGateways6 })
   }
   told = signature(report(), candidates())

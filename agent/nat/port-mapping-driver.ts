@@ -21,6 +21,8 @@ export interface PortMappingOptions {
   readonly mapper: PortMapper
   readonly gateways: () => readonly DefaultGateway[]
   readonly ports: Readonly<Record<MappedProtocol, number>>
+  /** What the router is asked for; without it both. */
+  readonly wanted?: ReadonlySet<MappedProtocol>
   /** Shown in the router's own pages. */
   readonly description: string
   readonly onChange: () => void
@@ -43,7 +45,7 @@ export class PortMappingKeeper {
 
   constructor(options: PortMappingOptions) {
     this.#options = options
-    const first = startPortMapping(options.clock.now())
+    const first = startPortMapping(options.clock.now(), options.wanted)
     this.#state = first.state
     this.#take(first)
   }

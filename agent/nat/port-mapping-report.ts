@@ -84,5 +84,26 @@ function problemOf(state: PortMappingState, ports: Readonly<Record<MappedProtoco
   for (const entry of [state.tcp, state.udp]) {
     if (entry.name === 'waiting' && entry.problem !== undefined) return entry.problem
   }
-  return undefined
+  const left = (['tcp', 'udp'] as const).filter(protocol => state[protocol].name === 'left')
+  return left.length === 0 ? undefined : leftText(left, ports)
+}
+
+function leftText(left: readonly MappedProtocol[], ports: Readonly<Record<MappedProtocol, number>>): string {
+  const named = left.map(protocol => `${protocol.toUpperCase()} port ${ports[protocol]}`).join(' and ')
+  const other = left.map(protocol => `"${protocol}"`).join(' and ')
+  return (
+    `the router is not asked to open ${named}, because routers open ports from ${LOWEST_MAPPED_PORT} only; ` +
+    `forward ${named} to this machine by hand, unless that is done, or set ${other} under "listen" to a higher port`
+  )
+}
+
+/**
+ * IGD 2 keeps the ports below from who did not log in (WANIPConnection:2 §2.5.16), and miniupnpd, whose usual rules deny
+ * them, looks for another one through all 65,536 at each question by PCP, for so long that nothing else is answered.
+ */
+const LOWEST_MAPPED_PORT = 1024
+
+/** What a router may be asked for. */
+export function mappable(ports: Readonly<Record<MappedProtocol, number>>): ReadonlySet<MappedProtocol> {
+  return new Set((['tcp', 'udp'] as const).filter(protocol => ports[protocol] >= LOWEST_MAPPED_PORT))
 }

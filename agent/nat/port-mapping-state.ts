@@ -6,6 +6,8 @@ export interface PortMappingState {
   readonly gateway: GatewayState
   /** The gateway that the entries are in; it stays the last one while a search runs. */
   readonly last: { readonly address: string; readonly external: ExternalAnswer } | undefined
+  /** The gateway that was found last, though it may be gone. */
+  readonly known: string | undefined
   readonly tcp: EntryState
   readonly udp: EntryState
 }
@@ -35,7 +37,11 @@ export type EntryState =
       /** The external port that others may know us by. */
       readonly wasPort: number | undefined
       readonly problem: string | undefined
+      /** The last question got no answer at all: the router that was asked may still be busy with it. */
+      readonly unanswered: boolean
     }
+  /** No router is asked for this port. */
+  | { readonly name: 'left' }
   | { readonly name: 'asking'; readonly failures: number; readonly held: PortMapping | undefined }
   | { readonly name: 'kept'; readonly mapping: PortMapping; readonly renewAt: number; readonly endsAt: number }
 

@@ -43,6 +43,7 @@ const DEAF_TO_ANNOUNCEMENTS_MS = 2_000
 const MIN_RENEWAL_MS = 5_000
 
 const PROTOCOLS = ['tcp', 'udp'] as const
+const BOTH: ReadonlySet<MappedProtocol> = new Set(PROTOCOLS)
 
 /**
  * Keeps two entries in a router's table, as a pure function of what was seen and when.
@@ -55,10 +56,17 @@ const PROTOCOLS = ['tcp', 'udp'] as const
  *                ▲                 │
  *                └──── refused ────┘
  */
-export function startPortMapping(now: number): PortMappingStep {
-  const entry: EntryState = { name: 'waiting', askAt: now, failures: 0, wasPort: undefined, problem: undefined }
+export function startPortMapping(now: number, wanted: ReadonlySet<MappedProtocol> = BOTH): PortMappingStep {
+  const entry = (protocol: MappedProtocol): EntryState =>
+    wanted.has(protocol) ? waiting(now, undefined) : { name: 'left' }
   const gateway: GatewayState = { name: 'searching', failures: 0 }
-  return { state: { gateway, last: undefined, tcp: entry, udp: entry }, actions: [{ name: 'search' }] }
+  const state = { gateway, last: undefined, known: undefined, tcp: entry('tcp'), udp: entry('udp') }
+  return { state, actions: [{ name: 'search' }] }
+}
+
+/** Nothing was asked yet, or what was answered says nothing about now. */
+function waiting(askAt: number, wasPort: number | undefined): EntryState {
+  return { name: 'waiting', askAt, failures: 0, wasPort, problem: undefined, unanswered: false }
 }
 
 export function advancePortMapping(state: PortMappingState, event: PortMappingEvent, now: number): PortMappingStep {
@@ -163,10 +171,13 @@ function found(
   const again = (entry: EntryState): EntryState => {
     // Whatever the search was for, asking for what we had finds out whether it is still there.
     if (entry.name === 'kept' && same) return { ...entry, renewAt: now }
-    if (entry.name === 'asking' || same) return entry
-    return { name: 'waiting', askAt: now, failures: 0, wasPort: portOf(entry), problem: undefined }
+    if (entry.name === 'asking' || entry.name === 'left' || same) return entry
+    // A question can be what made it fall silent: then one more, each time it is back, would keep it so.
+    if (entry.name === 'waiting' && entry.unanswered && state.known === address) return entry
+    return waiting(now, portOf(entry))
   }
-  return due({ gateway, last: { address, external }, tcp: again(state.tcp), udp: again(state.udp) }, now)
+  const entries = { tcp: again(state.tcp), udp: again(state.udp) }
+  return due({ gateway, last: { address, external }, known: address, ...entries }, now)
 }
 
 function askAnew(entry: EntryState, now: number): EntryState {
@@ -218,6 +229,7 @@ function answered(entry: EntryState, outcome: MapOutcome, now: number): EntrySta
     failures: failures + 1,
     wasPort: portOf(entry),
     problem: outcome.kind === 'aborted' ? undefined : outcome.message,
+    unanswered: outcome.kind === 'no-answer',
   }
 }
 
@@ -268,10 +280,7 @@ function heard(
 
 /** A mapping whose router is gone ends with its lease. */
 function forgetEnded(state: PortMappingState, now: number): PortMappingState {
-  const forget = (entry: EntryState): EntryState =>
-    endOf(entry) <= now
-      ? { name: 'waiting', askAt: now, failures: 0, wasPort: portOf(entry), problem: undefined }
-      : entry
+  const forget = (entry: EntryState): EntryState => (endOf(entry) <= now ? waiting(now, portOf(entry)) : entry)
   return { ...state, tcp: forget(state.tcp), udp: forget(state.udp) }
 }
 

@@ -89,6 +89,21 @@ for (const [protocol, mapper] of Object.entries(PROTOCOLS)) {
   })
 }
 
+for (const [protocol, mapper] of Object.entries(PROTOCOLS)) {
+  rootTest(
+    `with a TCP port below 1024 the UDP port is mapped all the same by ${protocol}, and what to do is said`,
+    async t => {
+      await using world = await World.start({ lab: { sites: { bob: { kind: 'eim-apdf', ...mapper } } }, agents: {} })
+      await world.prepare('bob')
+      const bob = await world.startAgent('bob', { config: { listen: { tcp: 443 } } })
+      const { nat } = await bob.waitFor('the UDP port alone', ({ nat: { portMapping } }) => portMapping.udp !== null)
+      t.is(nat.portMapping.tcp, null)
+      t.regex(nat.portMapping.problem ?? '', /from 1024 only; forward TCP port 443 to this machine by hand/)
+      t.is((await opened(world, 'bob')).filter(line => /tcp/.test(line)).length, 0)
+    },
+  )
+}
+
 rootTest('where TCP finds no way, two hard NATs meet at the UDP port that one of them mapped', async t => {
   await using world = await World.start({
     lab: { sites: { alice: 'edm', bob: { kind: 'edm', pcp: true } } },

@@ -126,7 +126,7 @@ const GUESSED = 'it lets in addresses that were sent to before; whether others, 
 function maybeFirewall(): Finding {
   const text = `no NAT stands before this device, but maybe a firewall does: ${GUESSED}`
   return finding('nat-firewall', 'ok', text, {
-    remedy: 'give the relay a second address under "stun.addresses"',
+    remedy: 'name two addresses of the relay under its "stun.addresses"',
     gain: 'then this can be told, and the right way is tried first',
   })
 }
@@ -160,8 +160,10 @@ function portMappingFinding(own: Situation, nat: NatStatus, relayed: readonly st
     case 'made': {
       const ports = [portMapping.tcp && `TCP ${portMapping.tcp}`, portMapping.udp && `UDP ${portMapping.udp}`]
       const text = `the router has opened ${ports.filter(Boolean).join(' and ')} (${portMapping.protocol})`
-      if (portMapping.verified) return [finding('port-mapping-made', 'ok', `${text}, and it was seen to work`)]
-      return [finding('port-mapping-unverified', 'ok', `${text}; nobody has come in there yet`)]
+      const made = portMapping.verified
+        ? finding('port-mapping-made', 'ok', `${text}, and it was seen to work`)
+        : finding('port-mapping-unverified', 'ok', `${text}; nobody has come in there yet`)
+      return [made, ...otherPortFinding(portMapping.problem)]
     }
     case 'failed': {
       const fact = openingHere(own)?.fact ?? own.problem
@@ -174,6 +176,14 @@ function portMappingFinding(own: Situation, nat: NatStatus, relayed: readonly st
     default:
       return []
   }
+}
+
+/** One of the two ports can be open and the other not. */
+function otherPortFinding(problem: string | null): readonly Finding[] {
+  if (problem === null) return []
+  const [fact = '', ...remedies] = problem.split('; ')
+  const remedy = remedies.join('; ')
+  return [finding('port-mapping-failed', 'note', fact, { remedy: remedy === '' ? null : remedy })]
 }
 
 function openingOf(own: Situation, relayed: readonly string[]): Pick<Finding, 'remedy' | 'gain'> {

@@ -1,8 +1,13 @@
 import test from 'ava'
 import type { PortMapping } from '../../../../agent/nat/port-mapper.ts'
 import { advancePortMapping, nextPortMappingAt, startPortMapping } from '../../../../agent/nat/port-mapping.ts'
-import { portMappingReport } from '../../../../agent/nat/port-mapping-report.ts'
-import type { PortMappingAction, PortMappingEvent, PortMappingState } from '../../../../agent/nat/port-mapping-state.ts'
+import { mappable, portMappingReport } from '../../../../agent/nat/port-mapping-report.ts'
+import type {
+  MappedProtocol,
+  PortMappingAction,
+  PortMappingEvent,
+  PortMappingState,
+} from '../../../../agent/nat/port-mapping-state.ts'
 
 const PORTS = { tcp: 4000, udp: 4001 }
 const FOUND = {
@@ -18,8 +23,8 @@ class Play {
   now = 0
   actions: readonly PortMappingAction[]
 
-  constructor() {
-    const first = startPortMapping(0)
+  constructor(wanted?: ReadonlySet<MappedProtocol>) {
+    const first = startPortMapping(0, wanted)
     this.state = first.state
     this.actions = first.actions
   }
@@ -261,4 +266,42 @@ test('a router that says for how long it will refuse is not asked before', t => 
   const outcome = { kind: 'refused', message: 'because', againS: 1800 } as const
   play.on({ name: 'answered', protocol: 'tcp', outcome })
   t.like(play.state.tcp, { name: 'waiting', askAt: 1_800_000 })
+})
+
+test('a port below 1024 is not asked for, and its owner is told what to do; the other one is', t => {
+  const ports = { tcp: 443, udp: 4001 }
+  const play = new Play(mappable(ports))
+  t.deepEqual(play.on(FOUND), ['ask udp undefined'])
+  play.grant('udp')
+  for (let i = 0; i < 50; i++) {
+    const wanted = play.tick()
+    t.false(wanted.some(action => action.startsWith('ask tcp')))
+    if (wanted.includes('check')) play.on({ name: 'checked', result: 'kept' })
+    if (wanted.includes('ask udp 4001')) play.grant('udp')
+  }
+  play.on({ name: 'network' })
+  t.deepEqual(play.on({ ...FOUND, address: '192.168.2.1' }), ['ask udp 4001'])
+  play.grant('udp')
+  const { tcp, udp, problem } = portMappingReport(play.state, 'pcp', ports)
+  t.is(tcp, undefined)
+  t.deepEqual(udp, { address: '198.51.100.7', port: 4001 })
+  t.regex(problem ?? '', /TCP port 443, because routers open ports from 1024 only; forward TCP port 443 .*"tcp" under/)
+})
+
+test('a router that each question silences is asked less and less, though it comes back in between', t => {
+  const play = new Play(new Set(['udp'] as const))
+  play.on(FOUND)
+  let asked = 1
+  while (play.now < 4 * 3_600_000) {
+    play.refuse('udp', 'no-answer')
+    play.on({ name: 'not-found' }, 2_000)
+    t.deepEqual(play.tick(), ['search'])
+    t.deepEqual(play.on(FOUND), [])
+    while (!play.tick().includes('ask udp undefined')) play.on({ name: 'checked', result: 'kept' })
+    asked++
+  }
+  t.true(asked <= 13, `${asked} questions in four hours`)
+  play.refuse('udp', 'no-answer')
+  play.on({ name: 'not-found' })
+  t.deepEqual(play.on({ ...FOUND, address: '192.168.2.1' }), ['ask udp undefined'], 'another router is asked at once')
 })

@@ -151,6 +151,11 @@ test('a port that was opened is told, and whether it was seen to work', t => {
   const verified = { ...nat, portMapping: { ...nat.portMapping, verified: true } }
   t.is(codesOf(natFindings(made, nat, context([])))[1], 'port-mapping-unverified ok')
   t.is(codesOf(natFindings(made, verified, context([])))[1], 'port-mapping-made ok')
+  const problem = 'the router is not asked to open TCP port 443; forward it by hand'
+  const half = { ...nat, portMapping: { ...verified.portMapping, tcp: null, problem } }
+  const [, opened, other] = natFindings(made, half, context([]))
+  t.is(opened?.code, 'port-mapping-made')
+  t.like(other, { code: 'port-mapping-failed', severity: 'note', remedy: 'forward it by hand' })
 })
 
 test('what a relay saw that looked from outside is told, and nothing where none could look', t => {
