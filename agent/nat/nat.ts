@@ -14,9 +14,10 @@ import { NetworkWatch } from './network-watch.ts'
 import { PinholeMapper } from './port-control/pinhole-mapper.ts'
 import { PortControlMapper } from './port-control/port-control-mapper.ts'
 import { PortMappingKeeper } from './port-mapping-driver.ts'
-import { mappable, NO_PORT_MAPPING } from './port-mapping-report.ts'
+import { firewallUnopened, mappable, NO_PORT_MAPPING } from './port-mapping-report.ts'
 import type { ReachBook, Transport } from './reach-book.ts'
 import { type LookFromOutside, ReachKeeper } from './reach-keeper.ts'
+import { ipVersionsOf } from './situation.ts'
 import { UpnpMapper } from './upnp/upnp-mapper.ts'
 
 export type { NatReport } from './nat-report.ts'
@@ -97,7 +98,9 @@ export function startNat(options: NatOptions): Promise<Nat> {
     const opened = pinholes?.report()
     // Where only IPv6 is to be had, what its firewall lets in is all there is to tell.
     const absent = found.protocol === 'none' && found.problem !== undefined
-    return absent && opened?.tcp ? { ...opened, externalAddress: found.externalAddress } : found
+    if (absent && opened?.tcp) return { ...opened, externalAddress: found.externalAddress }
+    if (!absent || ipVersionsOf(interfaces()).includes(4)) return found
+    return { ...found, problem: opened?.protocol === 'pcp' ? opened.problem : firewallUnopened(options) }
   }
   const report = () => {
     return natReport(discovery.udp, discovery.tcp, mapped(), interfaces(), (transport, endpoint) => {

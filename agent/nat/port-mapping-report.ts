@@ -71,6 +71,14 @@ export function behindAnotherNat(address: string | undefined): string {
   )
 }
 
+/** Said where there is only IPv6, and so no NAT. */
+export function firewallUnopened({ tcpPort, udpPort }: { readonly tcpPort: number; readonly udpPort: number }): string {
+  return (
+    'no router here opens its IPv6 firewall on request: turn PCP on in the router, ' +
+    `or let TCP port ${tcpPort} and UDP port ${udpPort} in to this machine by hand`
+  )
+}
+
 function problemOf(state: PortMappingState, ports: Readonly<Record<MappedProtocol, number>>): string | undefined {
   if (state.gateway.name === 'absent') {
     return (

@@ -22,7 +22,7 @@ export function situationOf(report: NatReport, { addresses, ports, portMapping }
     problem: report.portMapping.problem ?? '',
     ports,
     lanAddress: lanAddressOf(addresses),
-    ipVersions: versionsOf(addresses),
+    ipVersions: ipVersionsOf(addresses),
   }
 }
 
@@ -37,7 +37,7 @@ function openingOf({ udp, carrierNat, filteredBeyondRouter, portMapping }: NatRe
 }
 
 /** A private IPv6 address leads to nobody outside; a private IPv4 one has a NAT before it. */
-function versionsOf(addresses: readonly InterfaceAddress[]): readonly IpVersion[] {
+export function ipVersionsOf(addresses: readonly InterfaceAddress[]): readonly IpVersion[] {
   const own = addresses.filter(({ interfaceName }) => !isVirtualInterface(interfaceName))
   const has = (version: IpVersion, scopes: readonly AddressScope[]) =>
     own.some(({ family, address }) => family === version && scopes.includes(addressScope(address)))

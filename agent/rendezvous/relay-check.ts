@@ -5,6 +5,7 @@ import { CulvertError, reasonOf } from '../../common/errors.ts'
 import { type Clock, deadline } from '../../common/platform/clock.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
 import { decodeRelayMessage, MAX_RELAY_MESSAGE_BYTES } from '../../common/wire/relay-message.ts'
+import { largePacketsPass } from './large-packets.ts'
 import { isSecure, openRelayTcp, type RelayAddress, readHttpAnswer, startRelayTls } from './relay-dial.ts'
 
 /** The steps to a relay, in order. `answer`: something speaks HTTP there; `relay`: a culvert relay; `id`: the right one. */
@@ -21,6 +22,8 @@ export interface RelayCheck {
   readonly answerMs: number | null
   /** The relay's clock minus ours, as exact as a second. */
   readonly clockOffsetMs: number | null
+  /** Whether packets of full size get there; null when that is not known. */
+  readonly largePackets: 'passed' | 'lost' | null
   /** Null when every step went well. */
   readonly failedAt: RelayStep | null
   readonly reason: string | null
@@ -44,6 +47,7 @@ export async function checkRelay(
     tlsMs: null,
     answerMs: null,
     clockOffsetMs: null,
+    largePackets: null,
   }
   const timed = async <T>(run: () => Promise<T>) => {
     const from = clock.now()
@@ -77,7 +81,8 @@ export async function checkRelay(
     if (relay.id !== undefined && id !== relay.id) {
       throw new CulvertError('relay-impersonated', `the relay says it is ${id}, not the id in the config`)
     }
-    return { ...found, failedAt: null, reason: null }
+    const largePackets = await largePacketsPass(relay, clock, signal).catch(() => undefined)
+    return { ...found, largePackets: largePackets ?? null, failedAt: null, reason: null }
   } catch (thrown) {
     const late = limit.signal.aborted && !signal.aborted
     return { ...found, failedAt: step, reason: late ? `no answer in ${limitMs} ms` : reasonOf(thrown) }

@@ -95,6 +95,20 @@ rootTest('doctor tells each kind of network in words, whose router is in the way
   t.log(stdout)
 })
 
+rootTest('a line that swallows large packets is told to its owner, and not to who has another line', async t => {
+  await using world = await World.start({
+    lab: { sites: { alice: 'eim-apdf', bob: 'eim-apdf' } },
+    agents: { alice: {}, bob: {} },
+  })
+  const [alice, bob] = [world.agent('alice'), world.agent('bob')]
+  await Promise.all([alice.waitForRelay(), bob.waitForRelay()])
+  await world.lab.site('alice').setMtu(1_280, { blackHole: true })
+  const { code, finding } = await examine(alice)
+  t.is(code, 1)
+  t.regex(finding('relay-large-packets-lost').remedy ?? '', /MSS clamping/)
+  t.is((await examine(bob)).finding('relay-reachable').severity, 'ok')
+})
+
 rootTest('doctor has a relay look from outside where something should come in', async t => {
   await using world = await World.start({
     lab: { sites: { open: 'none', walled: 'firewall', mapped: { kind: 'eim-apdf', upnp: true } } },

@@ -36,6 +36,7 @@ export const FINDING_CODES = [
   'relay-tls-failed',
   'relay-not-a-relay',
   'relay-id-wrong',
+  'relay-large-packets-lost',
   'reachable',
   'unreachable',
   'nat-none',

@@ -18,7 +18,9 @@ const FAILED: Readonly<
   tls: {
     code: 'relay-tls-failed',
     words: 'TLS to it fails',
-    remedy: "check the relay's certificate, the clock here, and the relay's id in the config",
+    remedy:
+      "check the relay's certificate, the clock here, and the relay's id in the config; where no answer comes, the line may " +
+      'swallow large packets, against which MSS clamping in the router helps',
   },
   answer: {
     code: 'relay-not-a-relay',
@@ -60,9 +62,21 @@ export function relayFindings(checks: readonly RelayCheck[], lines: readonly Rel
         remedy,
       })
     }
+    if (check.largePackets === 'lost') {
+      const text = 'small packets get to it, but full-sized ones are lost on the way without a word'
+      return finding('relay-large-packets-lost', 'problem', text, {
+        subject,
+        remedy: SMALLER_PACKETS,
+        gain: 'then connections over the relay come about, and so do those over TCP',
+      })
+    }
     return finding('relay-reachable', 'ok', `it can be reached (${timesOf(check)})`, { subject })
   })
 }
+
+const SMALLER_PACKETS =
+  'turn on MSS clamping in the router here or set the smaller MTU of its line in it, or let the host of the relay keep ' +
+  'its TCP segments small (README: "Lines that swallow large packets")'
 
 function remedyForRefusal(reason: string): string {
   return reason.includes('same identity')

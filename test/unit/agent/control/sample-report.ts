@@ -37,6 +37,7 @@ export const SAMPLE_REPORT = doctorReport({
       tlsMs: null,
       answerMs: null,
       clockOffsetMs: null,
+      largePackets: null,
       failedAt: 'tcp',
       reason: 'ECONNREFUSED',
     },

@@ -25,6 +25,7 @@ const GOOD: RelayCheck = {
   tlsMs: null,
   answerMs: 21,
   clockOffsetMs: 400,
+  largePackets: 'passed',
   failedAt: null,
   reason: null,
 }
@@ -34,6 +35,13 @@ test('a relay that can be reached is told with the time of each step', t => {
   const [found] = relayFindings([GOOD], [LINE])
   t.like(found, { code: 'relay-reachable', severity: 'ok', subject: RELAY })
   t.is(found?.text, 'it can be reached (name 3.2 ms, TCP 20.0 ms, answer 21.0 ms)')
+})
+
+test('a relay that only small packets get to is a problem of the line, with both remedies', t => {
+  const [found] = relayFindings([{ ...GOOD, largePackets: 'lost' }], [LINE])
+  t.like(found, { code: 'relay-large-packets-lost', severity: 'problem', subject: RELAY })
+  t.regex(found?.remedy ?? '', /MSS clamping in the router .* or let the host of the relay/)
+  t.is(relayFindings([{ ...GOOD, largePackets: null }], [LINE])[0]?.code, 'relay-reachable')
 })
 
 test('each step at which a relay can fail has its code, its reason and a remedy', t => {
@@ -303,6 +311,7 @@ test('the document of doctor --json has these fields and no others', t => {
         tlsMs: '.',
         answerMs: '.',
         clockOffsetMs: '.',
+        largePackets: '.',
         failedAt: '.',
         reason: '.',
       },
