@@ -185,7 +185,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     addressBetweenNats: () => nat.addressBetweenNats(),
     hardUdpNat: () => isHard(nat.report().udp.mapping),
     probes,
-    searchGate: new SearchGate(clock),
+    searchGate: new SearchGate(clock, log.area('path')),
     nameOf: id => trust.nameOf(id) ?? shortPeerId(id),
     onObstacle: () => nat.doubt(),
     onSuspect: () => nat.lookNow(),

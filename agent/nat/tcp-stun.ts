@@ -97,6 +97,7 @@ function ask(
       settle({ kind: 'answered', outside: outcome.outside, local, connection: holdOpen(socket) })
     })
     limit.addEventListener('abort', abort, { once: true })
+    if (limit.aborted) return abort()
     socket.write(encodeStun({ class: 'request', method: 'binding', transactionId }))
   })
 }

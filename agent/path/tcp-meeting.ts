@@ -56,8 +56,10 @@ export class TcpMeeting {
     this.#options = options
     this.#limit = deadline(options.clock, options.forMs, options.signal)
     this.#signal = AbortSignal.any([this.#limit.signal, this.#stop.signal])
-    this.#limit.signal.addEventListener('abort', () => this.#fail(), { once: true })
     this.#path.promise.catch(() => undefined)
+    this.#limit.signal.addEventListener('abort', () => this.#fail(), { once: true })
+    // One that was stopped before it began hears nothing of that any more.
+    if (this.#limit.signal.aborted) this.#fail()
   }
 
   /** The sealed path. Rejects with `peer-unreachable`, `timed-out`, `aborted`, or what the proof failed of. */

@@ -65,6 +65,8 @@ export class UdpMeeting {
   #pair: Pair | undefined
   #answers = 0
   #streams = 0
+  /** The stream that the peer nominated last. */
+  #accepted: UdxStream | undefined
 
   constructor(options: UdpMeetingOptions) {
     this.#options = options
@@ -80,8 +82,10 @@ export class UdpMeeting {
       },
       send: (message, to, port, bytes) => this.#send(port, to, message, bytes),
     })
-    this.#limit.signal.addEventListener('abort', () => this.#onLimit(), { once: true })
     this.#path.promise.catch(() => undefined)
+    this.#limit.signal.addEventListener('abort', () => this.#onLimit(), { once: true })
+    // One that was stopped before it began hears nothing of that any more.
+    if (this.#limit.signal.aborted) this.#onLimit()
   }
 
   /** The sealed path; rejects with `timed-out`, `aborted`, or what the proof failed of. */
@@ -177,10 +181,10 @@ export class UdpMeeting {
     }
     if (!stream) return
     this.#take(pair)
-    const number = this.#streams
+    this.#accepted = stream
     this.#seal(pair, stream).catch((thrown: unknown) => {
       // Another one with small packets may have taken its place.
-      if (number === this.#streams)
+      if (this.#accepted === stream)
         this.#settle(asCulvertError(thrown, 'peer-unreachable', 'the pair of ports that met'))
     })
   }

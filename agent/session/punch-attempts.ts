@@ -1,10 +1,12 @@
 import { asCulvertError, CulvertError } from '../../common/errors.ts'
-import type { Clock } from '../../common/platform/clock.ts'
+import type { Clock, Timer } from '../../common/platform/clock.ts'
 import type { Random } from '../../common/platform/random.ts'
 import type { PunchSignal, PunchWords } from '../../common/wire/punch-signal.ts'
 import type { Path } from '../path/path.ts'
 import { PunchDialogue, Unanswered } from './punch-dialogue.ts'
 
+/** An attempt that is stopped closes some hundred ports; one that has not ended by then hangs, and is left alone. */
+const LEAVE_MS = 3_000
 const WAYS = { tcp: 'TCP', tcp6: 'TCP and IPv6', udp: 'UDP' } as const
 
 export interface PunchAttemptsOptions {
@@ -76,7 +78,7 @@ export class PunchAttempts {
       // What the one before holds, as its place in the search gate, is free only when it has ended.
       await before
       if (either.aborted) throw new CulvertError('aborted', 'the attempt was aborted')
-      const path = await talk(dialogue)
+      const path = await untilLeft(talk(dialogue), either, clock)
       if (signal.aborted) path.stream.destroy()
       else attach(path)
       onOutcome(undefined)
@@ -90,4 +92,35 @@ export class PunchAttempts {
       if (this.#dialogue === dialogue) this.#dialogue = undefined
     }
   }
+}
+
+/** As the talk ends. After the signal's abort it is not waited for without end: the next attempt's turn depends on it. */
+function untilLeft(talk: Promise<Path>, signal: AbortSignal, clock: Clock): Promise<Path> {
+  const { promise, resolve, reject } = Promise.withResolvers<Path>()
+  let timer: Timer | undefined
+  let left = false
+  const leave = () => {
+    timer = clock.after(LEAVE_MS, () => {
+      left = true
+      reject(new CulvertError('aborted', 'the attempt was aborted'))
+    })
+  }
+  const settle = () => {
+    timer?.cancel()
+    signal.removeEventListener('abort', leave)
+  }
+  signal.addEventListener('abort', leave, { once: true })
+  if (signal.aborted) leave()
+  talk.then(
+    path => {
+      settle()
+      if (left) path.stream.destroy()
+      else resolve(path)
+    },
+    (thrown: unknown) => {
+      settle()
+      reject(thrown)
+    },
+  )
+  return promise
 }

@@ -55,6 +55,7 @@ export class PunchDialogue {
   async next<K extends Kind>(kinds: readonly K[], declined: (why: Decline) => string, forMs = ANSWER_MS) {
     const until = this.#clock.now() + forMs
     for (;;) {
+      if (this.signal.aborted) throw new CulvertError('aborted', 'the attempt was aborted')
       const words = this.#came.shift()
       if (words && isOf(words, kinds)) return words
       if (words?.kind === 'decline') {
@@ -62,7 +63,6 @@ export class PunchDialogue {
       }
       if (words) continue
       const left = until - this.#clock.now()
-      if (this.signal.aborted) throw new CulvertError('aborted', 'the attempt was aborted')
       if (left <= 0 && !this.#heard) throw new Unanswered(forMs)
       if (left <= 0) throw new CulvertError('timed-out', `the peer did not go on in ${forMs} ms`)
       await this.#something(left)

@@ -1,16 +1,25 @@
 import type { Clock, Timer } from '../../common/platform/clock.ts'
-import type { PeerId } from '../../common/wire/peer-id.ts'
+import type { Log } from '../../common/platform/log.ts'
+import { type PeerId, shortPeerId } from '../../common/wire/peer-id.ts'
 
 /** Who was turned away comes back sooner than this, if it is honest; until then its turn is kept. */
 const WANTED_MS = 12_000
+/** No search takes as long, with three rounds of aiming that end in a handshake each: what holds the gate longer hangs. */
+const MAX_HELD_MS = 90_000
 /** What a search counts at least: one that ends at once has kept others out, too. */
 const LEAST_MS = 3_000
 /** What a peer took of the gate counts half as much after this time. */
 const HALF_LIFE_MS = 300_000
 
+/** A search's place in the gate. It ends when the search disposes of it, and in any case when its time is up. */
+export interface GateHold extends Disposable {
+  /** Aborts when the time is up: others may enter, so what still searches has to end. */
+  readonly overdue: AbortSignal
+}
+
 interface Waiter {
   readonly peer: PeerId
-  admit(entered: Disposable): void
+  admit(entered: GateHold): void
 }
 
 /**
@@ -19,6 +28,7 @@ interface Waiter {
  */
 export class SearchGate {
   readonly #clock: Clock
+  readonly #log: Log
   readonly #waiting = new Set<Waiter>()
   /** Who was turned away, and until when its turn is kept. */
   readonly #wanted = new Map<PeerId, number>()
@@ -26,8 +36,9 @@ export class SearchGate {
   #taken = false
   #timer: Timer | undefined
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, log: Log) {
     this.#clock = clock
+    this.#log = log
   }
 
   get taken(): boolean {
@@ -35,14 +46,14 @@ export class SearchGate {
   }
 
   /** Undefined while another one runs, or while somebody waits who had less of it. */
-  enter(peer: PeerId): Disposable | undefined {
+  enter(peer: PeerId): GateHold | undefined {
     if (!this.#taken && this.#isNext(peer)) return this.#take(peer)
     this.#wanted.set(peer, this.#clock.now() + WANTED_MS)
     return undefined
   }
 
   /** Enters when it is this peer's turn; resolves with undefined when the signal aborts before. */
-  turn(peer: PeerId, signal: AbortSignal): Promise<Disposable | undefined> {
+  turn(peer: PeerId, signal: AbortSignal): Promise<GateHold | undefined> {
     return new Promise(resolve => {
       if (signal.aborted) {
         resolve(undefined)
@@ -65,22 +76,28 @@ export class SearchGate {
     })
   }
 
-  #take(peer: PeerId): Disposable {
+  #take(peer: PeerId): GateHold {
     this.#taken = true
     this.#wanted.delete(peer)
     const since = this.#clock.now()
+    const overdue = new AbortController()
     let mine = true
-    return {
-      [Symbol.dispose]: () => {
-        if (!mine) return
-        mine = false
-        this.#taken = false
-        const now = this.#clock.now()
-        for (const other of this.#held.keys()) if (this.#heldBy(other) < 1) this.#held.delete(other)
-        this.#held.set(peer, { ms: this.#heldBy(peer) + Math.max(LEAST_MS, now - since), at: now })
-        this.#admit()
-      },
+    const leave = () => {
+      if (!mine) return
+      mine = false
+      timer.cancel()
+      this.#taken = false
+      const now = this.#clock.now()
+      for (const other of this.#held.keys()) if (this.#heldBy(other) < 1) this.#held.delete(other)
+      this.#held.set(peer, { ms: this.#heldBy(peer) + Math.max(LEAST_MS, now - since), at: now })
+      this.#admit()
     }
+    const timer = this.#clock.after(MAX_HELD_MS, () => {
+      this.#log.warn('a search did not end, and was stopped', { peer: shortPeerId(peer), afterMs: MAX_HELD_MS })
+      overdue.abort()
+      leave()
+    })
+    return { overdue: overdue.signal, [Symbol.dispose]: leave }
   }
 
   /** Lets the next waiter in. One whose turn another's goes before is looked at again when that is over. */

@@ -35,7 +35,7 @@ import {
   whyDeclined,
 } from './punch-dialogue.ts'
 import { busyAgainMs, type SearchMemory, searchAgainMs } from './search-choice.ts'
-import type { SearchGate } from './search-gate.ts'
+import type { GateHold, SearchGate } from './search-gate.ts'
 
 /** 1,400 checks at 200 a second take seven; the hard side's flows begin within one or two. */
 const SEARCH_MS = 10_000
@@ -137,14 +137,20 @@ export class UdpSearching {
     return !signal.aborted && !this.#attempts.running && !hasDirect() && this.#isDue()
   }
 
-  async #search(entered: Disposable): Promise<void> {
-    using _entered = entered
+  async #search(entered: GateHold): Promise<void> {
+    using hold = this.#within(entered)
     const { hasDirect } = this.#context
     this.#lastError = undefined
-    for (let rounds = AIMED_ROUNDS; rounds > 0 && !hasDirect(); rounds--) {
+    for (let rounds = AIMED_ROUNDS; rounds > 0 && !hasDirect() && !hold.overdue.aborted; rounds--) {
       if (!(await this.#attempts.begin(dialogue => this.#begin(dialogue)))) break
     }
     this.#plan(this.#lastError)
+  }
+
+  /** What searches ends with its time in the gate. */
+  #within(hold: GateHold): GateHold {
+    hold.overdue.addEventListener('abort', () => this.#attempts.stop(), { once: true })
+    return hold
   }
 
   /** The peer searches a way to somebody else; that says nothing about the way to it. */
@@ -226,6 +232,7 @@ export class UdpSearching {
       this.#turnedAwayAt = clock.now()
       throw dialogue.decline('busy', 'a search for another peer is under way')
     }
+    this.#within(entered)
     if (!hardNat()) {
       if (words.kind === 'offer') throw dialogue.decline('not-hard', 'neither router needs a search')
       const seen = await this.#openSeen(dialogue)

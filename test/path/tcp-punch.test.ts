@@ -35,3 +35,10 @@ test('a side that nobody meets gives up in time, and at once when it is told to'
   const error = await t.throwsAsync(meeting.complete(), { instanceOf: CulvertError })
   t.true(error?.code === 'aborted' || error?.code === 'peer-unreachable')
 })
+
+test('a meeting that is stopped before it begins fails at once', async t => {
+  const [a] = contexts
+  if (!a) throw new Error('no context')
+  const meeting = new TcpMeeting({ ...a, peer: keys[1].id, role: 'client', forMs: 5_000, signal: AbortSignal.abort() })
+  await t.throwsAsync(meeting.path, { instanceOf: CulvertError, code: 'aborted' })
+})

@@ -173,3 +173,15 @@ test('a search that is ended at any moment leaves no port behind', async t => {
     t.true((await Promise.all(all.map(isFree))).every(Boolean))
   }
 })
+
+test('one that is stopped before it begins is over at once, and closes what is added', async t => {
+  const { side, stop } = scene()
+  stop.abort()
+  const meeting = side(ALICE, BOB, false)
+  t.true(meeting.over.aborted)
+  await t.throwsAsync(meeting.path, { instanceOf: CulvertError, code: 'aborted' })
+  const port = await open()
+  meeting.add(port)
+  await port.close()
+  t.true(await isFree(port))
+})

@@ -135,7 +135,7 @@ export async function startLoopbackPeer(options: LoopbackPeerOptions): Promise<L
     onObstacle: () => undefined,
     onSuspect: () => undefined,
     hardUdpNat: () => false,
-    searchGate: new SearchGate(systemClock),
+    searchGate: new SearchGate(systemClock, log),
     nameOf: id => id.slice(0, 10),
     onStream: (peer, stream) => options.onStream?.(stream, peer),
     onChange: changed,

@@ -117,6 +117,7 @@ export class UpnpGateway implements MappingGateway {
     const limit = deadline(this.#clock, PING_MS, signal)
     try {
       await using socket = await openUdpSocket({ family: 4, address: this.#device.localAddress })
+      if (limit.signal.aborted) return undefined
       return await new Promise<number | undefined>(resolve => {
         limit.signal.addEventListener('abort', () => resolve(undefined), { once: true })
         socket.receive((bytes, from) => {

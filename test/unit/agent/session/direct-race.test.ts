@@ -40,7 +40,7 @@ function scene({ begins }: { readonly begins: boolean }) {
     hasDirect: () => paths.direct,
     rttMs: () => 10,
     probes: new ProbeBudget(clock),
-    searchGate: new SearchGate(clock),
+    searchGate: new SearchGate(clock, log),
     hardUdpNat: () => true,
     searchChoice: () => 'now',
     learnSearch: () => undefined,

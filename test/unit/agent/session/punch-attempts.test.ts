@@ -3,6 +3,7 @@ import { Missed, PunchAttempts } from '../../../../agent/session/punch-attempts.
 import type { PunchDialogue } from '../../../../agent/session/punch-dialogue.ts'
 import { SearchGate } from '../../../../agent/session/search-gate.ts'
 import { CulvertError } from '../../../../common/errors.ts'
+import { createLog } from '../../../../common/platform/log.ts'
 import { systemRandom } from '../../../../common/platform/random.ts'
 import { peerIdFromBytes } from '../../../../common/wire/peer-id.ts'
 import { FakeClock } from '../../fake-clock.ts'
@@ -33,7 +34,7 @@ async function silence(dialogue: PunchDialogue): Promise<never> {
 
 test('an attempt that takes the place of another finds the search gate free', async t => {
   const { attempts, outcomes } = scene()
-  const gate = new SearchGate(new FakeClock())
+  const gate = new SearchGate(new FakeClock(), createLog({ level: 'error', style: 'words', write: () => undefined }))
   const first = attempts.join(1, async dialogue => {
     using entered = gate.enter(PEER)
     t.truthy(entered)
@@ -100,4 +101,17 @@ test('an attempt that the peer leaves unanswered is worth another one at once; o
   t.false(await stopped)
   t.false(attempts.running)
   t.deepEqual(outcomes, ['timed-out', 'timed-out'])
+})
+
+test('an attempt that goes on after it was stopped is waited for only so long', async t => {
+  const { attempts, clock, outcomes } = scene()
+  const hangs = attempts.join(1, () => new Promise(() => undefined))
+  await Promise.resolve()
+  const second = attempts.join(2, () => Promise.reject(new CulvertError('timed-out', 'nobody came')))
+  clock.advance(3_000)
+  t.false(await hangs)
+  t.false(await second)
+  t.deepEqual(outcomes, ['timed-out'])
+  t.false(attempts.running)
+  t.is(clock.timers, 0)
 })

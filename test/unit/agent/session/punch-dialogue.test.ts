@@ -34,6 +34,12 @@ test('a decline ends the wait with its reason, silence with the time, and the en
   const ended = dialogue.next(['answer'], whyDeclined)
   stop.abort()
   await t.throwsAsync(ended, { instanceOf: CulvertError, code: 'aborted' })
+  dialogue.receive({ kind: 'answer', outside: at })
+  await t.throwsAsync(
+    dialogue.next(['answer'], whyDeclined),
+    { code: 'aborted' },
+    'words that came are not taken any more',
+  )
   dialogue.say({ kind: 'go' })
   t.deepEqual(said, [], 'nothing is said after the end')
   t.is(clock.timers, 0)

@@ -1,5 +1,6 @@
 import test from 'ava'
 import { SearchGate } from '../../../../agent/session/search-gate.ts'
+import { createLog } from '../../../../common/platform/log.ts'
 import { type PeerId, peerIdFromBytes } from '../../../../common/wire/peer-id.ts'
 import { FakeClock } from '../../fake-clock.ts'
 
@@ -11,7 +12,9 @@ function peer(byte: number): PeerId {
 
 function scene() {
   const clock = new FakeClock()
-  return { clock, gate: new SearchGate(clock), never: new AbortController().signal }
+  const lines: string[] = []
+  const log = createLog({ level: 'debug', style: 'words', write: line => lines.push(line) })
+  return { clock, lines, gate: new SearchGate(clock, log), never: new AbortController().signal }
 }
 
 test('one search at a time', t => {
@@ -52,7 +55,9 @@ test('who waits enters as soon as the gate is free, the one with the smallest sh
   const second = await other
   t.truthy(second)
   second?.[Symbol.dispose]()
-  t.truthy(await again)
+  const third = await again
+  t.truthy(third)
+  third?.[Symbol.dispose]()
   t.is(clock.timers, 0)
 })
 
@@ -101,4 +106,68 @@ test('a peer that asks ten times a second, and never finds anything, leaves the 
   }
   const [bad = 0, ...others] = held.values()
   for (const share of others) t.true(share > 0.6 * bad, `${share} ms beside ${bad} ms`)
+})
+
+test('a search that does not end loses its place in time, is told so, and is logged', async t => {
+  const { gate, clock, lines, never } = scene()
+  const hangs = gate.enter(A)
+  const waiting = gate.turn(B, never)
+  clock.advance(89_999)
+  t.false(hangs?.overdue.aborted)
+  t.deepEqual(lines, [])
+  clock.advance(1)
+  t.true(hangs?.overdue.aborted)
+  t.is(lines.length, 1)
+  t.regex(lines[0] ?? '', /^warn .*did not end.*afterMs=90000/)
+  const next = await waiting
+  t.truthy(next)
+  hangs?.[Symbol.dispose]()
+  t.true(gate.taken, 'what it disposes of late is not its own any more')
+  next?.[Symbol.dispose]()
+  t.false(gate.taken)
+  t.false(next?.overdue.aborted)
+  t.is(clock.timers, 0)
+})
+
+test('a place that was given to somebody who does not look any more is free again in time', async t => {
+  const { gate, clock, never } = scene()
+  const first = gate.enter(A)
+  const stop = new AbortController()
+  const admitted = gate.turn(B, stop.signal)
+  const after = gate.turn(C, never)
+  first?.[Symbol.dispose]()
+  // Let in already: what comes now takes nothing back, and nobody disposes of the place.
+  stop.abort()
+  t.truthy(await admitted)
+  clock.advance(90_000)
+  t.truthy(await after)
+})
+
+test('a thousand who gave up waiting leave nothing behind', async t => {
+  const { gate, clock, never } = scene()
+  const first = gate.enter(A)
+  const stop = new AbortController()
+  const waiting = Array.from({ length: 1_000 }, () => gate.turn(B, stop.signal))
+  const last = gate.turn(C, never)
+  stop.abort()
+  t.true((await Promise.all(waiting)).every(place => place === undefined))
+  first?.[Symbol.dispose]()
+  const entered = await last
+  t.truthy(entered)
+  entered?.[Symbol.dispose]()
+  t.false(gate.taken)
+  t.is(clock.timers, 0)
+})
+
+test('agents that want each other while each is taken do not wait for one another: all are turned away and come back', t => {
+  const { clock } = scene()
+  const log = createLog({ level: 'error', style: 'words', write: () => undefined })
+  const [a, b] = [new SearchGate(clock, log), new SearchGate(clock, log)]
+  const [own, other] = [a.enter(B), b.enter(C)]
+  t.is(b.enter(A), undefined, 'b says at once that it is busy')
+  own?.[Symbol.dispose]()
+  other?.[Symbol.dispose]()
+  clock.advance(4_000)
+  t.truthy(a.enter(B))
+  t.truthy(b.enter(A), 'the turn of who was turned away is kept')
 })
