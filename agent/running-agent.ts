@@ -248,7 +248,7 @@ export class RunningAgent implements ControlTarget {
   }
 
   doctor(name: string | undefined, signal: AbortSignal): Promise<DoctorReport> {
-    const { clock, random, peers, services, situation, configPath, tcpPort, lookFromOutside } = this.#parts
+    const { clock, random, nat, peers, services, situation, configPath, tcpPort, lookFromOutside } = this.#parts
     return examineAgent(
       {
         configPath,
@@ -257,6 +257,7 @@ export class RunningAgent implements ControlTarget {
         stunServers: this.#stun.servers,
         tcpPort,
         lookFromOutside,
+        lookAtForwards: () => nat.lookAtForwards(),
         services: services.list(),
         peers: name === undefined ? peers.list() : [this.#peer(name)],
         asked: name !== undefined,

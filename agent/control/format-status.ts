@@ -144,7 +144,8 @@ function formatNat(nat: NatStatus, style: PageStyle): string {
   const ports = [tcp === null ? '' : `tcp ${tcp}`, udp === null ? '' : `udp ${udp}`]
     .filter(port => port !== '')
     .join(', ')
-  const state = ports === '' ? 'none' : `${ports} (${protocol}, ${verified ? 'seen to work' : 'not yet seen to work'})`
+  const by = protocol === 'none' ? 'forwarded by hand' : protocol
+  const state = ports === '' ? 'none' : `${ports} (${by}, ${verified ? 'seen to work' : 'not yet seen to work'})`
   const lines = [
     nat.seenAgoS !== null && nat.seenAgoS > SEEN_LATELY_S
       ? `Seen ${formatDuration(nat.seenAgoS)} ago; no STUN server answers now.`

@@ -12,6 +12,8 @@ export interface CandidateSources {
   readonly udpPort?: number
   /** Port mappings that may be told to others. */
   readonly mapped: { readonly tcp: Endpoint | null; readonly udp: Endpoint | null }
+  /** Ports that somebody forwarded by hand, seen to lead here. */
+  readonly forwarded?: { readonly tcp: Endpoint | undefined; readonly udp: Endpoint | undefined }
   /** Our router's place between two NATs. */
   readonly between?: BetweenNats | undefined
   /** An outside address, not on this machine, behind which everything seems to come in at its own port. */
@@ -59,6 +61,8 @@ export function candidatesOf(sources: CandidateSources): readonly Candidate[] {
   }
   if (sources.mapped.tcp) add('mapped', 'tcp', 'mapped', sources.mapped.tcp)
   if (sources.mapped.udp) add('mapped', 'udp', 'mapped', sources.mapped.udp)
+  if (sources.forwarded?.tcp) add('mapped', 'tcp', 'mapped', sources.forwarded.tcp)
+  if (sources.forwarded?.udp) add('mapped', 'udp', 'mapped', sources.forwarded.udp)
   if (sources.between?.tcp) add('between', 'tcp', 'mapped', sources.between.tcp)
   if (sources.between?.udp) add('between', 'udp', 'mapped', sources.between.udp)
   else if (sources.between && sources.udpPort !== undefined) {

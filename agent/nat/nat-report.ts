@@ -53,6 +53,8 @@ export function natReport(
   mapping: PortMappingReport,
   addresses: readonly InterfaceAddress[],
   verdictOn: (transport: Transport, endpoint: Endpoint) => Verdict | undefined = () => 'unknown',
+  /** Ports that somebody forwarded by hand, seen to lead here. */
+  forwarded: Pick<PortMappingReport, Transport> = { tcp: undefined, udp: undefined },
 ): NatReport {
   const seen = seenAddress(udp, tcp)
   const doubt = doubtOf(mapping.externalAddress, seen)
@@ -63,11 +65,12 @@ export function natReport(
   })
   const told = (wanted: Transport): Endpoint | null => {
     const { endpoint, verdict } = verdicts.find(({ transport }) => transport === wanted) ?? {}
-    return endpoint && (verdict === 'reached' || verdict === 'unknown') ? endpoint : null
+    return (endpoint && (verdict === 'reached' || verdict === 'unknown') ? endpoint : forwarded[wanted]) ?? null
   }
   const shut = verdicts.filter(({ verdict }) => verdict === 'unreached')
   // Without a NAT there is nothing to map, and no fault of a router to report.
   const natless = udp.mapping === 'none'
+  const byHand = forwarded.tcp !== undefined || forwarded.udp !== undefined
   // Of a router that tells its address outside, that says more.
   const beyond = !natless && mapping.protocol === 'none' && udp.filteredBeyondRouter === true
   return {
@@ -79,14 +82,15 @@ export function natReport(
       protocol: mapping.protocol,
       tcp: told('tcp'),
       udp: told('udp'),
-      verified: verdicts.some(({ verdict }) => verdict === 'reached'),
-      problem: natless
-        ? null
-        : (doubt ??
-          (beyond ? BEYOND_ROUTER : undefined) ??
-          mapping.problem ??
-          shutText(shut, udp.mapping === 'blocked') ??
-          null),
+      verified: byHand || verdicts.some(({ verdict }) => verdict === 'reached'),
+      problem:
+        natless || byHand
+          ? null
+          : (doubt ??
+            (beyond ? BEYOND_ROUTER : undefined) ??
+            mapping.problem ??
+            shutText(shut, udp.mapping === 'blocked') ??
+            null),
     },
   }
 }

@@ -8,6 +8,7 @@ import { type PeerId, shortPeerId } from '../../common/wire/peer-id.ts'
 import { candidatesOf } from './candidates.ts'
 import { readDefaultGateways, readDefaultGateways6 } from './default-gateway.ts'
 import { NatDiscovery } from './discovery.ts'
+import { forwardedEndpoints } from './forwarded.ts'
 import { MapperRace } from './mapper-race.ts'
 import { claimedEndpoints, type NatReport, natReport } from './nat-report.ts'
 import { NetworkWatch } from './network-watch.ts'
@@ -17,6 +18,7 @@ import { PortMappingKeeper } from './port-mapping-driver.ts'
 import { firewallUnopened, mappable, NO_PORT_MAPPING } from './port-mapping-report.ts'
 import type { ReachBook, Transport } from './reach-book.ts'
 import { type LookFromOutside, ReachKeeper } from './reach-keeper.ts'
+import type { Verdict } from './reach-state.ts'
 import { ipVersionsOf } from './situation.ts'
 import { UpnpMapper } from './upnp/upnp-mapper.ts'
 
@@ -62,6 +64,11 @@ export interface Nat {
   refresh(reason: string): void
   /** No direct way was found where one should be: looks again whether what is known still holds, at most once a minute. */
   doubt(): void
+  /**
+   * Has somebody outside look again at ports that may be forwarded by hand; resolves with what came of the TCP port,
+   * undefined where there is none to look at.
+   */
+  lookAtForwards(): Promise<{ readonly endpoint: Endpoint; readonly verdict: Verdict } | undefined>
   /** Looks at the machine's own network now rather than in two seconds. */
   lookNow(): void
   /**
@@ -92,6 +99,7 @@ export function startNat(options: NatOptions): Promise<Nat> {
   let settling: Timer | undefined
   let mappings: PortMappingKeeper | undefined
   let pinholes: PortMappingKeeper | undefined
+  let asked = false
 
   const mapped = () => {
     const found = mappings?.report() ?? NO_PORT_MAPPING
@@ -102,10 +110,25 @@ export function startNat(options: NatOptions): Promise<Nat> {
     if (!absent || ipVersionsOf(interfaces()).includes(4)) return found
     return { ...found, problem: opened?.protocol === 'pcp' ? opened.problem : firewallUnopened(options) }
   }
+  const mayBeForwarded = () => {
+    const mapping = mappings?.report() ?? NO_PORT_MAPPING
+    // What the router may still open needs no guess.
+    asked ||= mappings === undefined || mapping.problem !== undefined
+    if (!asked) return {}
+    const ports = { tcp: tcpPort, udp: options.acceptsUdp ? udpPort : undefined }
+    return forwardedEndpoints({ udp: discovery.udp, tcp: discovery.tcp, mapping, ports })
+  }
+  /** Only what was seen to lead here: nobody claims it. */
+  const forwarded = () => {
+    const { tcp, udp } = mayBeForwarded()
+    const seen = (transport: Transport, endpoint: Endpoint | undefined) =>
+      endpoint && forwards[transport]?.verdictOn(endpoint) === 'reached' ? endpoint : undefined
+    return { tcp: seen('tcp', tcp), udp: seen('udp', udp) }
+  }
   const report = () => {
-    return natReport(discovery.udp, discovery.tcp, mapped(), interfaces(), (transport, endpoint) => {
-      return reach[transport] ? reach[transport].verdictOn(endpoint) : 'unknown'
-    })
+    const verdictOn = (transport: Transport, endpoint: Endpoint) =>
+      reach[transport] ? reach[transport].verdictOn(endpoint) : 'unknown'
+    return natReport(discovery.udp, discovery.tcp, mapped(), interfaces(), verdictOn, forwarded())
   }
   const candidates = () => {
     const { portMapping } = report()
@@ -115,13 +138,18 @@ export function startNat(options: NatOptions): Promise<Nat> {
       tcpPort,
       ...(options.acceptsUdp ? { udpPort } : {}),
       mapped: portMapping,
+      forwarded: forwarded(),
       between,
       open: openAddress(discovery),
     })
   }
   const changed = () => {
     const claimed = claimedEndpoints(discovery.udp, discovery.tcp, mapped())
-    for (const transport of ['tcp', 'udp'] as const) reach[transport]?.watch(claimed[transport])
+    const byHand = mayBeForwarded()
+    for (const transport of ['tcp', 'udp'] as const) {
+      reach[transport]?.watch(claimed[transport])
+      forwards[transport]?.watch(byHand[transport])
+    }
     const now = signature(report(), candidates())
     if (now === told) return
     told = now
@@ -149,11 +177,13 @@ export function startNat(options: NatOptions): Promise<Nat> {
 
   const keeperOf = (transport: Transport) =>
     options.reach && new ReachKeeper({ clock, log, ...options.reach, transport, onChange: () => changed() })
-  const reach: Readonly<Record<Transport, ReachKeeper | undefined>> = {
+  const keepersOf = (): Readonly<Record<Transport, ReachKeeper | undefined>> => ({
     tcp: keeperOf('tcp'),
     udp: options.acceptsUdp ? keeperOf('udp') : undefined,
-  }
-  const keepers = [reach.tcp, reach.udp].filter(keeper => keeper !== undefined)
+  })
+  const reach = keepersOf()
+  const forwards = keepersOf()
+  const keepers = [reach.tcp, reach.udp, forwards.tcp, forwards.udp].filter(keeper => keeper !== undefined)
   const { wanted, online } = options
   const discovery = new NatDiscovery({ clock, random, log, interfaces, wanted, online, onChange: changed })
   const watch = new NetworkWatch({
@@ -193,6 +223,11 @@ export function startNat(options: NatOptions): Promise<Nat> {
     },
     refresh,
     doubt: () => discovery.doubt(),
+    async lookAtForwards() {
+      const { tcp: endpoint } = mayBeForwarded()
+      const [verdict] = await Promise.all([forwards.tcp?.lookNow(), forwards.udp?.lookNow()])
+      return endpoint && verdict && { endpoint, verdict }
+    },
     lookNow: () => watch.look(),
     onChange(listener) {
       listeners.add(listener)

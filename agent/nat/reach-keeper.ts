@@ -31,6 +31,7 @@ export class ReachKeeper {
   readonly #closing = new AbortController()
   #state: ReachState = { name: 'idle' }
   #timer: Timer | undefined
+  #looking: Promise<Verdict> | undefined
 
   constructor(options: ReachKeeperOptions) {
     this.#options = options
@@ -54,6 +55,12 @@ export class ReachKeeper {
     this.#on({ name: 'network' })
   }
 
+  /** Looks again at once; resolves with what this one look found, `unknown` where there is nothing to look at. */
+  lookNow(): Promise<Verdict> {
+    this.#on({ name: 'network' })
+    return (this.#state.name === 'idle' ? undefined : this.#looking) ?? Promise.resolve('unknown')
+  }
+
   close(): void {
     this.#closing.abort()
     this.#timer?.cancel()
@@ -70,11 +77,11 @@ export class ReachKeeper {
     if (Number.isFinite(at)) {
       this.#timer = clock.after(Math.max(0, at - clock.now()), () => this.#on({ name: 'tick' }))
     }
-    if (look) void this.#look(look)
+    if (look) this.#looking = this.#look(look)
     if (state.name === 'told' && state !== before) onChange()
   }
 
-  async #look(endpoint: Endpoint): Promise<void> {
+  async #look(endpoint: Endpoint): Promise<Verdict> {
     const { book, transport, log, look } = this.#options
     using expected = book.expect(transport)
     let outcome: Verdict = 'unknown'
@@ -86,6 +93,7 @@ export class ReachKeeper {
     }
     log.debug('looked at from outside', { transport, at: formatEndpoint(endpoint), outcome })
     this.#on({ name: 'outcome', endpoint, outcome })
+    return outcome
   }
 }
 

@@ -151,6 +151,15 @@ export function openingHere(own: Situation): Opening | undefined {
   return isReachable(here) ? undefined : openingFor(here)
 }
 
+/** Whether what `openingHere` says is what keeps the two apart, and not something that no port opened here would mend. */
+export function opensTheWay(own: Situation, theirs: Situation | undefined): boolean {
+  const here: Side = { situation: own, barrier: barrierOf(own), at: 'here' }
+  const there: Side = { situation: theirs, barrier: barrierOf(theirs), at: 'there' }
+  const confined = here.barrier === 'web-only' || there.barrier === 'web-only'
+  if (confined || apartBy(here, there) || isReachable(there)) return false
+  return openingHere(own) !== undefined
+}
+
 function openingFor(side: Side): Opening | undefined {
   const { situation, at, barrier } = side
   if (!situation || barrier === 'unknown' || isBehindAnotherNat(side)) return undefined

@@ -277,3 +277,30 @@ rootTest('a router behind a carrier NAT that speaks PCP alone tells no address; 
   t.regex(nat.portMapping.problem ?? '', /no outside port to give .*; check that the router has a public address/)
   t.is(nat.portMapping.tcp, null)
 })
+
+rootTest('two hard NATs connect where a port was forwarded by hand, as the doctor advised', async t => {
+  await using world = await World.start({ lab: { sites: { alice: 'edm', bob: 'edm' } }, agents: {} })
+  for (const name of ['alice', 'bob']) await world.prepare(name)
+  const bob = await world.startAgent('bob')
+  const alice = await world.startAgent('alice')
+  await bob.waitFor('the advice', ({ nat }) => nat.portMapping.problem?.includes('by hand') === true)
+  const { v4, public4 } = world.lab.host('bob').addresses
+  for (const protocol of ['tcp', 'udp'] as const) {
+    const forward = ['iifname', 'wan', protocol, 'dport', String(bob.ports[protocol]), 'dnat', 'ip', 'to', v4 ?? '']
+    await world.lab.site('bob').router.exec('nft', ['add', 'rule', 'inet', 'lab', 'pre', ...forward])
+  }
+  await bob.client.doctor(undefined)
+  const { nat } = await bob.waitFor(
+    'both ports',
+    ({ nat: { portMapping } }) => portMapping.tcp !== null && portMapping.udp !== null,
+  )
+  t.is(nat.portMapping.tcp, `${public4}:${bob.ports.tcp}`)
+  t.is(nat.portMapping.udp, `${public4}:${bob.ports.udp}`)
+  t.like(nat.portMapping, { protocol: 'none', verified: true, problem: null })
+  await alice.waitForRelay()
+  await alice.client.ping('bob')
+  const { path } = await alice.waitForPeer('bob', 'direct over TCP', peer => peer.path?.kind === 'tcp')
+  t.is(path?.how, 'mapped')
+  const { findings } = await bob.client.doctor(undefined)
+  t.regex(findings.find(({ code }) => code === 'port-mapping-made')?.text ?? '', /forwarded by hand.*seen to work/)
+})

@@ -19,7 +19,7 @@ import { type Finding, finding } from './finding.ts'
 import { hostFacts } from './host-facts.ts'
 import { hostFindings } from './host-findings.ts'
 import { natFindings, type ReachLook, withoutWitness } from './nat-findings.ts'
-import { type PeerExamination, peerFinding, type WayReport } from './peer-findings.ts'
+import { isHelpedByOpening, type PeerExamination, peerFinding, type WayReport } from './peer-findings.ts'
 import { clockFinding, relayFindings } from './relay-findings.ts'
 import { type DoctorReport, doctorReport, peerReport } from './report.ts'
 import { serviceFindings } from './service-findings.ts'
@@ -42,6 +42,8 @@ export interface Patient {
   readonly tcpPort: number
   /** Has a relay look at a TCP endpoint of ours from outside. */
   readonly lookFromOutside: (endpoint: Endpoint, signal: AbortSignal) => Promise<Verdict>
+  /** Has it look again at ports that may be forwarded by hand. */
+  readonly lookAtForwards: () => Promise<ReachLook | undefined>
   readonly services: readonly Service[]
   /** Those to look at: the one asked for, or all. */
   readonly peers: readonly Peer[]
@@ -78,7 +80,7 @@ export async function examineAgent(patient: Patient, doors: CheckDoors): Promise
     : own
   const here = withoutWitness(looked, online)
   const found = examinations(patient.peers, status.peers, here)
-  const relayed = status.peers.filter(({ path }) => path?.kind === 'relay').map(({ name }) => name)
+  const relayed = found.filter(isHelpedByOpening).map(examination => examination.status.name)
   const natNow = tellOf(nat ? freshNat(status.nat, nat) : status.nat, here)
   return doctorReport({
     agent: 'running',
@@ -154,14 +156,21 @@ function isConnected({ state }: RelayStatus): boolean {
   return state === 'connected'
 }
 
-/** Only where something should come in: at a port that the router opened, or at a public address of this machine. */
+/**
+ * Only where something should come in: at a port that the router opened, or at a public address of this machine; else
+ * where a port that its owner forwarded would.
+ */
 async function lookAtUs(patient: Patient, { clock, signal }: CheckDoors): Promise<ReachLook | undefined> {
   const { nat } = patient.status()
+  const byHand = patient.lookAtForwards()
   const own = nat.udp.mapping === 'none' ? parseEndpoint(nat.udp.address ?? '') : undefined
   const endpoint = own ? { ...own, port: patient.tcpPort } : parseEndpoint(nat.portMapping.tcp ?? '')
-  if (!endpoint) return undefined
   const limit = deadline(clock, CHECK_MS, signal)
   try {
+    if (!endpoint) {
+      const look = await Promise.race([byHand, aborted(limit.signal)])
+      return look && { ...look, forward: true }
+    }
     return { endpoint, verdict: await patient.lookFromOutside(endpoint, limit.signal) }
   } catch {
     // A relay that went away meanwhile has findings of its own.
@@ -208,6 +217,13 @@ function waysOf(peer: Peer): readonly WayReport[] {
 
 function wayOf({ transport, how, path }: PathLink): string {
   return `${transport}/${how}${path.remote ? ` ${formatEndpoint(path.remote)}` : ''}`
+}
+
+function aborted(signal: AbortSignal): Promise<undefined> {
+  return new Promise(resolve => {
+    if (signal.aborted) resolve(undefined)
+    else signal.addEventListener('abort', () => resolve(undefined), { once: true })
+  })
 }
 
 function some(found: Finding | undefined): readonly Finding[] {

@@ -8,7 +8,7 @@ import { type Finding, finding } from './finding.ts'
 
 /** What else was seen at the same look. */
 export interface NatContext {
-  /** Peers that only a relay reaches. */
+  /** Peers that only a relay reaches, and that would come in directly if this device could be reached. */
   readonly relayed: readonly string[]
   readonly reach: ReachLook | undefined
   /** One STUN address cannot tell whether strangers come in. */
@@ -19,12 +19,12 @@ export interface NatContext {
 
 /** What the network around this device is like, in the words of RFC 4787 and in those of who owns the router. */
 export function natFindings(own: Situation, nat: NatStatus, context: NatContext): readonly Finding[] {
-  const { relayed, reach } = context
+  const { reach } = context
   return [
     natFinding(own, context),
     ...reachFinding(reach),
     ...carrierFinding(own),
-    ...portMappingFinding(own, nat, relayed),
+    ...portMappingFinding(own, nat, context),
   ]
 }
 
@@ -47,12 +47,15 @@ export function withoutWitness(seen: Situation, online: boolean): Situation {
 export interface ReachLook {
   readonly endpoint: Endpoint
   readonly verdict: Verdict
+  /** Nothing has to come in there, unless its owner forwarded the port. */
+  readonly forward?: true
 }
 
 function reachFinding(reach: ReachLook | undefined): readonly Finding[] {
   if (!reach || reach.verdict === 'unknown') return []
   const where = `TCP ${formatEndpoint(reach.endpoint)}`
   if (reach.verdict === 'reached') return [finding('reachable', 'ok', `a relay came in from outside at ${where}`)]
+  if (reach.forward) return []
   return [
     finding('unreachable', 'note', `nothing comes in from outside at ${where}, as a relay that tried says`, {
       remedy: `let TCP ${reach.endpoint.port} in through the firewall of this machine, and of the provider`,
@@ -145,21 +148,25 @@ function lettingIn(filtering: FilteringBehaviour): string {
   }
 }
 
-function carrierFinding({ carrierNat }: Situation): readonly Finding[] {
-  if (!carrierNat) return []
+function carrierFinding({ carrierNat, portOpening }: Situation): readonly Finding[] {
+  if (!carrierNat || portOpening === 'made') return []
   const text =
     "this connection shares its address with others (a carrier's NAT): ports that the router opens lead nowhere"
   const remedy = 'ask the provider for a public IPv4 address, or for IPv6'
   return [finding('carrier-nat', 'note', text, { remedy, gain: 'then this device can be reached from outside' })]
 }
 
-function portMappingFinding(own: Situation, nat: NatStatus, relayed: readonly string[]): readonly Finding[] {
+function portMappingFinding(own: Situation, nat: NatStatus, { relayed, reach }: NatContext): readonly Finding[] {
   const { portMapping } = nat
   const opening = openingOf(own, relayed)
   switch (own.portOpening) {
     case 'made': {
       const ports = [portMapping.tcp && `TCP ${portMapping.tcp}`, portMapping.udp && `UDP ${portMapping.udp}`]
-      const text = `the router has opened ${ports.filter(Boolean).join(' and ')} (${portMapping.protocol})`
+      const list = ports.filter(Boolean).join(' and ')
+      const text =
+        portMapping.protocol === 'none'
+          ? `${list}, forwarded by hand, leads to this device`
+          : `the router has opened ${list} (${portMapping.protocol})`
       const made = portMapping.verified
         ? finding('port-mapping-made', 'ok', `${text}, and it was seen to work`)
         : finding('port-mapping-unverified', 'ok', `${text}; nobody has come in there yet`)
@@ -170,9 +177,18 @@ function portMappingFinding(own: Situation, nat: NatStatus, relayed: readonly st
       return [finding('port-mapping-failed', 'note', fact, opening)]
     }
     case 'absent':
-      return [finding('port-mapping-absent', 'note', 'no router here opens ports on request', opening)]
+      return [
+        finding('port-mapping-absent', 'note', `no router here opens ports on request${noForward(reach)}`, opening),
+      ]
     case 'off':
-      return [finding('port-mapping-off', 'note', 'the router is not asked to open ports, as the config says', opening)]
+      return [
+        finding(
+          'port-mapping-off',
+          'note',
+          `the router is not asked to open ports, as the config says${noForward(reach)}`,
+          opening,
+        ),
+      ]
     default:
       return []
   }
@@ -186,11 +202,22 @@ function otherPortFinding(problem: string | null): readonly Finding[] {
   return [finding('port-mapping-failed', 'note', fact, { remedy: remedy === '' ? null : remedy })]
 }
 
+/** Said to whoever has just forwarded a port, in vain. */
+function noForward(reach: ReachLook | undefined): string {
+  if (!reach?.forward || reach.verdict !== 'unreached') return ''
+  return `, and no port forwarded by hand leads here: a relay tried TCP ${formatEndpoint(reach.endpoint)}`
+}
+
 function openingOf(own: Situation, relayed: readonly string[]): Pick<Finding, 'remedy' | 'gain'> {
   const opening = openingHere(own)
   if (!opening) return { remedy: null, gain: null }
-  const gain = relayed.length > 0 ? `then ${listOf(relayed)} directly` : 'then peers behind any router connect directly'
+  const gain = relayed.length > 0 ? `then ${listOf(relayed)} directly` : anybodyOf(own)
   return { remedy: opening.remedy, gain }
+}
+
+function anybodyOf({ ipVersions }: Situation): string {
+  const onlySix = ipVersions.length > 0 && !ipVersions.includes(4)
+  return onlySix ? 'then peers that have IPv6 connect directly' : 'then peers behind any router connect directly'
 }
 
 function listOf(names: readonly string[]): string {

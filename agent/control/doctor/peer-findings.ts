@@ -1,5 +1,5 @@
 import type { Situation } from '../../../common/wire/situation.ts'
-import { obstacleBetween } from '../../session/obstacle.ts'
+import { obstacleBetween, opensTheWay } from '../../session/obstacle.ts'
 import type { PeerStatus } from '../status.ts'
 import { type Finding, finding } from './finding.ts'
 
@@ -43,4 +43,9 @@ export function peerFinding({ status, here, there }: PeerExamination, asked: boo
     default:
       return state satisfies never
   }
+}
+
+/** Only a relay reaches it, and opening ports here is what would change that. */
+export function isHelpedByOpening({ status, here, there }: PeerExamination): boolean {
+  return status.path?.kind === 'relay' && opensTheWay(here, there ?? undefined)
 }

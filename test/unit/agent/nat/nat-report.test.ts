@@ -99,3 +99,10 @@ test('what a second NAT keeps out is told where no router speaks of it, and not 
   const upnp = { ...absent, protocol: 'upnp', externalAddress: '198.51.100.7', problem: 'it refused' } as const
   t.is(natReport(udp, UNKNOWN_TCP, upnp, []).portMapping.problem, 'it refused')
 })
+
+test('a port that was forwarded by hand and seen to work is told, and no fault of the router then', t => {
+  const absent = { ...NO_PORT_MAPPING, problem: 'no router here opens ports on request: forward them by hand' }
+  const tcp = { address: OUTSIDE.address, port: 4000 }
+  const report = natReport(behindNat, UNKNOWN_TCP, absent, [], () => undefined, { tcp, udp: undefined })
+  t.deepEqual(report.portMapping, { protocol: 'none', tcp, udp: null, verified: true, problem: null })
+})

@@ -63,3 +63,23 @@ test('a look that fails is as if nobody could look', async t => {
   t.is(keeper.verdictOn(HERE), 'unknown')
   keeper.close()
 })
+
+test('whoever asks for a look now hears what came of it, also when nothing was found before', async t => {
+  const book = new ReachBook(BOB.id, systemRandom)
+  let told: Verdict = 'unreached'
+  const look: LookFromOutside = (_transport, _endpoint, nonce) => {
+    if (told === 'reached') book.answerTo('tcp', reachProbe(BOB.id, nonce))
+    return Promise.resolve(told)
+  }
+  const clock = new FakeClock()
+  const keeper = new ReachKeeper({ clock, log: quiet, book, transport: 'tcp', look, onChange: () => undefined })
+  t.is(await keeper.lookNow(), 'unknown', 'there is nothing to look at')
+  keeper.watch(HERE)
+  t.is(await keeper.lookNow(), 'unreached')
+  told = 'reached'
+  t.is(await keeper.lookNow(), 'reached')
+  t.is(keeper.verdictOn(HERE), 'reached')
+  keeper.watch(undefined)
+  t.is(await keeper.lookNow(), 'unknown')
+  keeper.close()
+})

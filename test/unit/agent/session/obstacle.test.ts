@@ -1,5 +1,5 @@
 import test from 'ava'
-import { type Barrier, barrierOf, obstacleBetween } from '../../../../agent/session/obstacle.ts'
+import { type Barrier, barrierOf, obstacleBetween, opensTheWay } from '../../../../agent/session/obstacle.ts'
 import type { Situation } from '../../../../common/wire/situation.ts'
 import { HOME, NO_SITUATION } from '../../../vectors/situations.ts'
 
@@ -160,4 +160,16 @@ test('two that have no IP version in common are told so, whatever else stands be
   for (const ipVersions of [[4, 6], [6], []] as const) {
     t.notRegex(obstacleBetween({ ...EASY, ipVersions }, six, 'tv').cause, /IPv4/)
   }
+})
+
+test('opening a port here is said to help only where that is what keeps the two apart', t => {
+  for (const theirs of [EASY, HARD, FIREWALL, NO_UDP, undefined]) t.true(opensTheWay(HARD, theirs))
+  t.false(opensTheWay(HARD, WEB_ONLY), 'it gets out to the ports of the web only')
+  t.false(opensTheWay(WEB_ONLY, HARD))
+  t.false(opensTheWay(HARD, OPEN), 'that one is open already')
+  t.false(opensTheWay(HARD, { ...HARD, portOpening: 'made' }))
+  t.false(opensTheWay({ ...HARD, portOpening: 'made' }, HARD))
+  t.false(opensTheWay({ ...HARD, carrierNat: true }, HARD), 'nothing can be opened here')
+  t.false(opensTheWay({ ...FIREWALL, ipVersions: [6] }, { ...HARD, ipVersions: [4] }), 'no IP version in common')
+  t.true(opensTheWay({ ...FIREWALL, ipVersions: [6] }, { ...HARD, ipVersions: [4, 6] }))
 })

@@ -166,6 +166,30 @@ test('a port that was opened is told, and whether it was seen to work', t => {
   t.like(other, { code: 'port-mapping-failed', severity: 'note', remedy: 'forward it by hand' })
 })
 
+test('a port that was forwarded by hand is told, and one that should be and is not', t => {
+  const made: Situation = { ...HOME, portOpening: 'made', problem: '' }
+  const portMapping = {
+    ...nat.portMapping,
+    protocol: 'none',
+    tcp: '203.0.113.5:41822',
+    udp: null,
+    verified: true,
+  } as const
+  const text = natFindings(made, { ...nat, portMapping }, context([]))[1]?.text
+  t.is(text, 'TCP 203.0.113.5:41822, forwarded by hand, leads to this device, and it was seen to work')
+
+  const absent: Situation = { ...HARD, portOpening: 'absent', problem: 'no router here opens ports on request' }
+  const reach = { endpoint: { address: '203.0.113.5', port: 41822 }, verdict: 'unreached', forward: true } as const
+  const found = natFindings(absent, nat, { ...context([]), reach })
+  t.deepEqual(codesOf(found), ['nat-address-dependent note', 'port-mapping-absent note'])
+  t.regex(found[1]?.text ?? '', /no port forwarded by hand leads here: a relay tried TCP 203\.0\.113\.5:41822/)
+})
+
+test('a device that has only IPv6 is not promised peers behind any router', t => {
+  const refused: Situation = { ...HARD, portOpening: 'failed', problem: 'the router refused', ipVersions: [6] }
+  t.is(natFindings(refused, nat, context([])).at(-1)?.gain, 'then peers that have IPv6 connect directly')
+})
+
 test('what a relay saw that looked from outside is told, and nothing where none could look', t => {
   const endpoint = { address: '203.0.113.5', port: 41822 }
   const looked = (verdict: 'reached' | 'unreached' | 'unknown') =>
