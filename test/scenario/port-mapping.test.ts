@@ -302,5 +302,5 @@ rootTest('two hard NATs connect where a port was forwarded by hand, as the docto
   const { path } = await alice.waitForPeer('bob', 'direct over TCP', peer => peer.path?.kind === 'tcp')
   t.is(path?.how, 'mapped')
   const { findings } = await bob.client.doctor(undefined)
-  t.regex(findings.find(({ code }) => code === 'port-mapping-made')?.text ?? '', /forwarded by hand.*seen to work/)
+  t.regex(findings.find(({ code }) => code === 'port-mapping-made')?.text ?? '', /set by hand.*seen to work/)
 })

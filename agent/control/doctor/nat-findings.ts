@@ -165,7 +165,7 @@ function portMappingFinding(own: Situation, nat: NatStatus, { relayed, reach }: 
       const list = ports.filter(Boolean).join(' and ')
       const text =
         portMapping.protocol === 'none'
-          ? `${list}, forwarded by hand, leads to this device`
+          ? `a port forward set by hand leads ${list} to this device`
           : `the router has opened ${list} (${portMapping.protocol})`
       const made = portMapping.verified
         ? finding('port-mapping-made', 'ok', `${text}, and it was seen to work`)

@@ -176,7 +176,7 @@ test('a port that was forwarded by hand is told, and one that should be and is n
     verified: true,
   } as const
   const text = natFindings(made, { ...nat, portMapping }, context([]))[1]?.text
-  t.is(text, 'TCP 203.0.113.5:41822, forwarded by hand, leads to this device, and it was seen to work')
+  t.is(text, 'a port forward set by hand leads TCP 203.0.113.5:41822 to this device, and it was seen to work')
 
   const absent: Situation = { ...HARD, portOpening: 'absent', problem: 'no router here opens ports on request' }
   const reach = { endpoint: { address: '203.0.113.5', port: 41822 }, verdict: 'unreached', forward: true } as const
