@@ -76,6 +76,7 @@ function peerStatus(peer: Peer, sources: StatusSources, now: number): PeerStatus
     faults: peer.direct?.faults ?? new Map(),
     trying: peer.direct?.trying ?? false,
     lastError: peer.lastError,
+    mute: peer.mute,
     hasRelay: relays.length > 0,
     relayProblem: relays.some(({ state }) => state === 'connected')
       ? null

@@ -8,6 +8,7 @@ import { refusalOr } from '../rendezvous/pipe.ts'
 import type { IncomingCall, OpenPipe } from '../rendezvous/rendezvous.ts'
 import { CallRace } from './call-race.ts'
 import { hangingMs, recallMs } from './direct-schedule.ts'
+import { areMute, countMuteCalls } from './mute-calls.ts'
 import type { PeerContext } from './peer-context.ts'
 
 /** Calls of the peer that are being answered at a time: an honest one makes one or two, a lying relay any number. */
@@ -48,6 +49,7 @@ export class Caller {
   #calling: CallRace | undefined
   #failures = 0
   #lastError: CulvertError | undefined
+  #muteCalls = 0
   #recall: Timer | undefined
   #answering = 0
   /** Somebody asked while a call was under way, whose failure may be older than the question. */
@@ -77,8 +79,14 @@ export class Caller {
     return this.#lastError
   }
 
+  /** The relay takes our calls, but no handshake comes about, again and again. */
+  get mute(): boolean {
+    return areMute(this.#muteCalls)
+  }
+
   /** The peer is connected; how well, time will tell. */
   succeeded(): void {
+    this.#muteCalls = 0
     this.#knocked = this.#shutOut = false
     this.#lastError = undefined
     this.#recall?.cancel()
@@ -248,6 +256,7 @@ export class Caller {
   async #seal(pipe: OpenPipe, role: 'client' | 'server', signal: AbortSignal): Promise<void> {
     const { context, peerId, attach } = this.#options
     const { failure } = pipe
+    const startedAt = context.clock.now()
     try {
       const { stream } = await context.sealer.seal(pipe.socket, {
         role,
@@ -258,7 +267,14 @@ export class Caller {
       const facts = { kind: 'relay', transport: 'pipe', how: 'relay', ...endsOf(pipe.socket) } as const
       attach({ ...facts, peer: peerId, stream }, role === 'client')
     } catch (thrown) {
-      throw await refusalOr(thrown, failure, context.clock)
+      const tookMs = context.clock.now() - startedAt
+      const reason = asCulvertError(
+        await refusalOr(thrown, failure, context.clock),
+        'peer-unreachable',
+        'the call failed',
+      )
+      this.#muteCalls = countMuteCalls(this.#muteCalls, reason, tookMs)
+      throw reason
     }
   }
 

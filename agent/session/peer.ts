@@ -98,6 +98,11 @@ export class Peer {
     return this.lastError ? 'offline' : 'idle'
   }
 
+  /** The relay says that the peer is there, but only small messages seem to get to it. */
+  get mute(): boolean {
+    return this.#caller.mute && this.#context.rendezvous().presence(this.id) !== false
+  }
+
   /** A relay carries it. Who keeps such a session up may be the other side, so this is enough to want it direct. */
   get wantsDirect(): boolean {
     return this.#session?.active?.kind === 'relay'

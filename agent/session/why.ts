@@ -14,6 +14,8 @@ export interface WhyInput {
   readonly faults: ReadonlyMap<string, string>
   readonly trying: boolean
   readonly lastError: CulvertError | undefined
+  /** Relays take the calls, and no handshake comes about. */
+  readonly mute: boolean
   readonly hasRelay: boolean
   /** Why no relay is connected; null when one is, or none is configured. */
   readonly relayProblem: string | null
@@ -29,6 +31,10 @@ export interface Why {
 }
 
 const CHECK_RELAY = 'check that the relay runs, that its port is open, and that "relays" names it rightly'
+
+const SMALLER_PACKETS =
+  'run "culvert doctor" on both sides; MSS clamping in the router of that line helps, or its MTU set right, or a relay ' +
+  'whose host keeps its TCP segments small (README: "Lines that swallow large packets")'
 
 const NEW_IDENTITY =
   'give each device an identity of its own: remove identity.key on the copy, and run "culvert id" there'
@@ -49,6 +55,12 @@ export function explain(input: WhyInput): Why {
     return { why: `direct over ${path.kind.toUpperCase()}: ${HOW_WORDS[path.how]}`, remedy: null }
   }
   if (path) return explainRelayed(input)
+  if (input.mute && input.relayProblem === null && (state === 'connecting' || state === 'offline')) {
+    const why =
+      'the relay takes the calls, but no handshake with the peer comes through: ' +
+      'if that lasts, the line here or there swallows large packets (MTU)'
+    return { why, remedy: SMALLER_PACKETS }
+  }
   switch (state) {
     case 'refused':
       if (input.lastError?.message.includes('same identity')) {

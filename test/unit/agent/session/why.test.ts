@@ -12,6 +12,7 @@ const calm: WhyInput = {
   faults: new Map(),
   trying: false,
   lastError: undefined,
+  mute: false,
   hasRelay: true,
   relayProblem: null,
   own: HOME,
@@ -41,6 +42,18 @@ test('a relayed path names what is between, and what would help with what it gai
     'relayed: both routers use another outside port for every destination, so neither side can aim at the other',
   )
   t.regex(remedy ?? '', /^here: it refused; forward .*: then tv connects directly$/)
+})
+
+test('where calls are taken and no handshake comes through, large packets are suspected, whatever was said last', t => {
+  const busy = new CulvertError('busy', 'the peer or the relay is busy; try again')
+  for (const state of ['connecting', 'offline'] as const) {
+    for (const lastError of [undefined, busy]) {
+      const { why, remedy } = explain({ ...calm, state, path: undefined, mute: true, lastError })
+      t.regex(why, /swallows large packets \(MTU\)/)
+      t.regex(remedy ?? '', /MSS clamping in the router .* or a relay whose host/)
+    }
+  }
+  t.regex(explain({ ...calm, mute: true }).why, /^relayed/)
 })
 
 test('while the first race runs, nothing is blamed', t => {
