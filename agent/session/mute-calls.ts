@@ -5,8 +5,8 @@ const MUTE_MS = 2_000
 /** Ours: losses make one or two fail, and a peer that is just gone is known to be soon. */
 const MUTE_CALLS = 3
 
-/** The other side's patience may end first: then it closes the pipe. */
-const SILENT: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['timed-out', 'aborted', 'peer-unreachable'])
+/** The other side's patience may end first: then it closes the pipe. It is busy with those that came to nothing, too. */
+const SILENT: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['timed-out', 'aborted', 'peer-unreachable', 'busy'])
 
 /**
  * Handshakes over relays in a row that nothing came of, though the relay took the call: its messages are small, and a
