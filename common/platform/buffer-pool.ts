@@ -17,9 +17,9 @@ export class BufferPool {
 
   /** A buffer with whatever was in it last. One that is never given back is left to the garbage collector. */
   take(): Buffer {
-    const memory = this.#free.pop() ?? pagesOf(this.#bytes)
+    const memory = this.#free.pop() ?? Buffer.allocUnsafeSlow(this.#bytes).buffer
     this.#lent.set(memory, true)
-    return Buffer.from(memory, 0, this.#bytes)
+    return Buffer.from(memory)
   }
 
   /** For the last reader of a buffer, or of a part of it. Does nothing with a buffer that is not of this pool. */
@@ -34,12 +34,4 @@ export class BufferPool {
   empty(): void {
     this.#free = []
   }
-}
-
-/**
- * Of its own pages, which the system has back when it is freed, as V8 gives them to what may be resized. Others come from
- * the C library, and after a busy time small things here and there hold on to 20 to 50 MB of it for good.
- */
-function pagesOf(bytes: number): ArrayBuffer {
-  return new ArrayBuffer(bytes, { maxByteLength: bytes })
 }
