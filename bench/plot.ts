@@ -32,6 +32,7 @@ export function plotRates(outcomes: readonly Outcome[]): string {
   const height = top + 12
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" font-family="sans-serif" font-size="12">`,
+    '<title>Rates by line and program</title>',
     `<rect width="${WIDTH}" height="${height}" fill="white"/>`,
     ...panels,
     '</svg>',
