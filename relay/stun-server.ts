@@ -1,8 +1,4 @@
 import type { Socket } from 'node:net'
-import type { Clock } from '../common/platform/clock.ts'
-import type { Log } from '../common/platform/log.ts'
-import type { InterfaceAddress } from '../common/platform/network-interfaces.ts'
-import type { Random } from '../common/platform/random.ts'
 import { AddressCounts, addressKey } from '../common/wire/address-key.ts'
 import { type Endpoint, plainAddress } from '../common/wire/endpoint.ts'
 import type { Counters } from './counters.ts'
@@ -15,17 +11,10 @@ import {
   stunEndpoints,
   stunFrameLength,
 } from './stun-answer.ts'
-import { openStunSockets, type StunReceivers } from './stun-sockets.ts'
-import type { RelayTiming } from './timing.ts'
+import { openStunSockets, type StunReceivers, type StunSocketParts } from './stun-sockets.ts'
 
-export interface StunServerParts {
-  readonly clock: Clock
-  readonly random: Random
-  readonly log: Log
+export interface StunServerParts extends StunSocketParts {
   readonly counters: Counters
-  readonly timing: RelayTiming
-  /** The addresses of this machine, as they are now. */
-  readonly interfaces: () => readonly InterfaceAddress[]
 }
 
 export interface StunServer extends AsyncDisposable {

@@ -24,6 +24,7 @@ export interface StunSocketParts {
   readonly random: Random
   readonly log: Log
   readonly timing: RelayTiming
+  /** The addresses of this machine, as they are now. */
   readonly interfaces: () => readonly InterfaceAddress[]
 }
 

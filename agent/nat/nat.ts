@@ -99,7 +99,8 @@ export function startNat(options: NatOptions): Promise<Nat> {
   let settling: Timer | undefined
   let mappings: PortMappingKeeper | undefined
   let pinholes: PortMappingKeeper | undefined
-  let asked = false
+  /** The router's first word on what it opens on request, or nobody asks it. */
+  let routerHasSpoken = false
 
   const mapped = () => {
     const found = mappings?.report() ?? NO_PORT_MAPPING
@@ -113,8 +114,8 @@ export function startNat(options: NatOptions): Promise<Nat> {
   const mayBeForwarded = () => {
     const mapping = mappings?.report() ?? NO_PORT_MAPPING
     // What the router may still open needs no guess.
-    asked ||= mappings === undefined || mapping.problem !== undefined
-    if (!asked) return {}
+    routerHasSpoken ||= mappings === undefined || mapping.problem !== undefined
+    if (!routerHasSpoken) return {}
     const ports = { tcp: tcpPort, udp: options.acceptsUdp ? udpPort : undefined }
     return forwardedEndpoints({ udp: discovery.udp, tcp: discovery.tcp, mapping, ports })
   }
@@ -205,8 +206,12 @@ export function startNat(options: NatOptions): Promise<Nat> {
       onChange: () => changed(),
     }
     const mapper = new MapperRace(clock, [new PortControlMapper(doors), new UpnpMapper(doors)])
-    const wanted = mappable(shared.ports)
-    mappings = new PortMappingKeeper({ ...shared, wanted, mapper, gateways: readDefaultGateways })
+    mappings = new PortMappingKeeper({
+      ...shared,
+      wanted: mappable(shared.ports),
+      mapper,
+      gateways: readDefaultGateways,
+    })
     pinholes = new PortMappingKeeper({ ...shared, mapper: new PinholeMapper(doors), gateways: readDefaultGateways6 })
   }
   told = signature(report(), candidates())
