@@ -15,7 +15,7 @@ import { ownIdFaults } from './config/parse-config.ts'
 import { startControlServer } from './control/control-server.ts'
 import { refuseSecondAgent } from './control/control-socket.ts'
 import { deriveSecret } from './identity/derive-secret.ts'
-import { loadOrCreateIdentity } from './identity/identity.ts'
+import { loadOrCreateIdentity, tidyStateDir } from './identity/identity.ts'
 import { openStablePorts, type StablePorts } from './identity/stable-ports.ts'
 import type { MappingBehaviour } from './nat/behaviour.ts'
 import { withOutside } from './nat/candidates.ts'
@@ -69,6 +69,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
 
   await refuseSecondAgent(config.controlSocket)
   const identity = await loadOrCreateIdentity(config.stateDir, { log })
+  await tidyStateDir(config.stateDir, clock, log)
   const ports = await openStablePorts(config.stateDir, { random, log })
   const trust = createTrust(config.peers, identity.id)
   const strangers = new Strangers()

@@ -9,7 +9,7 @@ import { systemRandom } from '../common/platform/random.ts'
 import { addressScope, type Endpoint, formatEndpoint } from '../common/wire/endpoint.ts'
 import { loadRelayOptions, type RelayOptions, relayOptionsOf } from './options.ts'
 import { type Relay, startRelay } from './relay.ts'
-import { loadRelayKey } from './relay-key.ts'
+import { loadRelayKey, tidyRelayState } from './relay-key.ts'
 
 const DEFAULT_RELAY_CONFIG = '/etc/culvert/relay.json'
 
@@ -36,6 +36,7 @@ export async function runRelay(command: RelayCommand, signal: AbortSignal): Prom
   const style = logStyle(process.env, systemClock)
   const log = createLog({ level: options.log.level, ...style, write: command.stderr })
   const key = await loadRelayKey(options.stateDir)
+  await tidyRelayState(options.stateDir, systemClock)
   const relay = await startRelay(options, { clock: systemClock, random: systemRandom, log, key })
   const reload = async () => {
     await relay.reloadTls()
