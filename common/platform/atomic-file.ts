@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { link, mkdir, open, readdir, rename, rm, stat, symlink } from 'node:fs/promises'
+import { type FileHandle, link, mkdir, open, readdir, rename, rm, stat, symlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { systemCodeOf } from '../errors.ts'
 
@@ -8,7 +8,8 @@ import { systemCodeOf } from '../errors.ts'
 
 /**
  * Replaces a file so that a power cut leaves either the old or the new content, never a part. The new file has `mode`
- * from its first byte on.
+ * from its first byte on, and what root writes belongs to whom the directory does: `sudo culvert init` makes the files
+ * that the service, which is not root, has to read.
  */
 export async function writeFileAtomic(path: string, content: string | Uint8Array, mode: number): Promise<void> {
   await putInPlace(path, fresh => writeSynced(fresh, content, mode), rename)
@@ -65,10 +66,16 @@ async function writeSynced(path: string, content: string | Uint8Array, mode: num
   const file = await open(path, 'wx', mode)
   try {
     await file.writeFile(content)
+    if (process.getuid?.() === 0) await giveToOwnerOf(dirname(path), file)
     await file.sync()
   } finally {
     await file.close()
   }
+}
+
+async function giveToOwnerOf(directory: string, file: FileHandle): Promise<void> {
+  const [theirs, ours] = await Promise.all([stat(directory), file.stat()])
+  if (theirs.uid !== ours.uid || theirs.gid !== ours.gid) await file.chown(theirs.uid, theirs.gid)
 }
 
 /** Ours: writing takes milliseconds; a card that is slow takes seconds. */
