@@ -205,6 +205,7 @@ export class DirectKeeper {
     this.#failures = 0
     this.#upgrades = 0
     this.#bulk.forget()
+    this.#session.forgetLine()
     if (!this.#session.active) return
     const { active } = this.#session
     this.#announce(!isDirect(active))

@@ -195,6 +195,11 @@ export class Session {
     return this.#outlet.lineRttMs()
   }
 
+  /** The network is another one. */
+  forgetLine(): void {
+    this.#outlet.knownWindow.forget()
+  }
+
   /** As it is now, smoothed. */
   get rttMs(): number {
     return this.active?.rttMs ?? 0

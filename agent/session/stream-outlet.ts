@@ -2,6 +2,7 @@ import type { ErrorCode } from '../../common/errors.ts'
 import type { Clock } from '../../common/platform/clock.ts'
 import { encodeCredit, encodeFrame, encodeReset, FRAME } from '../../common/wire/session-frame.ts'
 import type { Datagrams } from './datagrams.ts'
+import { KnownWindow } from './known-window.ts'
 import type { Sender } from './sender.ts'
 import type { SessionStream, StreamHost } from './stream.ts'
 import type { StreamTable } from './stream-table.ts'
@@ -22,6 +23,7 @@ interface Parts {
 export class StreamOutlet implements StreamHost {
   readonly clock: Clock
   readonly budget: WindowBudget
+  readonly knownWindow = new KnownWindow()
   readonly #parts: Parts
 
   constructor(parts: Parts) {

@@ -3,6 +3,7 @@ import { CulvertError, type ErrorCode } from '../../common/errors.ts'
 import type { Clock } from '../../common/platform/clock.ts'
 import type { StreamKind } from '../../common/wire/session-frame.ts'
 import { localBuffers } from './buffers.ts'
+import type { KnownWindow } from './known-window.ts'
 import {
   BASE_WINDOW_BYTES,
   creditDue,
@@ -12,6 +13,7 @@ import {
   INITIAL_WINDOW_BYTES,
   initialWindow,
   marked,
+  neededWindow,
   type Window,
   type WindowBudget,
 } from './window.ts'
@@ -31,6 +33,7 @@ const JOINED_BYTES = 4 * 1024
 export interface StreamHost {
   readonly clock: Clock
   readonly budget: WindowBudget
+  readonly knownWindow: KnownWindow
   /** Of the line, without the queue that we make ourselves. */
   lineRttMs(): number
   /** The stream has something to send: bytes, or its end. */
@@ -107,7 +110,7 @@ export class SessionStream extends Duplex {
   accept(): void {
     this.#host.sendAccept(this)
     this.#isAccepted = true
-    this.#widen(BASE_WINDOW_BYTES - INITIAL_WINDOW_BYTES)
+    this.#widen()
   }
 
   /** The other side has connected its service, or we ours. */
@@ -198,7 +201,7 @@ export class SessionStream extends Duplex {
     this.#isAccepted = true
     this.#accepted?.resolve()
     this.#accepted = undefined
-    this.#widen(BASE_WINDOW_BYTES - INITIAL_WINDOW_BYTES)
+    this.#widen()
   }
 
   receiveEnd(): void {
@@ -249,6 +252,7 @@ export class SessionStream extends Duplex {
     this.#accepted?.reject(error instanceof CulvertError ? error : this.#ending())
     this.#accepted = undefined
     this.#acceptance?.catch(() => undefined)
+    this.#host.knownWindow.ended(this)
     this.#host.budget.give(this.#extraWindow)
     this.#extraWindow = 0
     this.#host.forget(this)
@@ -311,8 +315,10 @@ export class SessionStream extends Duplex {
     const { clock } = this.#host
     const consumed = this.#receivedBytes - this.readableLength - this.#joinedBytes
     const now = clock.now()
-    const wanted = growthWanted(this.#window, consumed, this.#host.lineRttMs(), now)
-    if (wanted > 0) this.#window = grown(this.#window, this.#takeBudget(wanted))
+    const needed = neededWindow(this.#window, consumed, this.#host.lineRttMs(), now)
+    if (needed > 0) this.#host.knownWindow.shown(this, needed, now)
+    const wanted = growthWanted(this.#window, needed)
+    if (wanted > 0) this.#grow(this.#host.budget.take(wanted))
     this.#window = marked(this.#window, consumed, now)
     const due = creditDue(this.#window, consumed)
     if (due === 0) return
@@ -320,16 +326,17 @@ export class SessionStream extends Duplex {
     this.#host.sendCredit(this, due)
   }
 
-  #widen(bytes: number): void {
+  #widen(): void {
     if (this.#window.sizeBytes >= BASE_WINDOW_BYTES || this.destroyed || this.kind === 'datagrams') return
-    this.#window = grown(this.#window, this.#takeBudget(bytes))
+    const { budget, knownWindow, clock } = this.#host
+    this.#grow(budget.take(BASE_WINDOW_BYTES - INITIAL_WINDOW_BYTES))
+    this.#grow(budget.takeSpare(knownWindow.begin(this, clock.now()) - this.#window.sizeBytes))
     this.#giveCredit()
   }
 
-  #takeBudget(bytes: number): number {
-    const got = this.#host.budget.take(bytes)
-    this.#extraWindow += got
-    return got
+  #grow(bytes: number): void {
+    this.#extraWindow += bytes
+    this.#window = grown(this.#window, bytes)
   }
 
   #leaveWhenDone(): void {

@@ -19,7 +19,12 @@ export interface Window {
 export const INITIAL_WINDOW_BYTES = 64 * 1024
 /** What a stream gets as soon as it is accepted. */
 export const BASE_WINDOW_BYTES = 256 * 1024
-export const MAX_WINDOW_BYTES = 8 * 1024 * 1024
+export const MAX_WINDOW_BYTES = 16 * 1024 * 1024
+/** Enough for 400 Mbit/s on lines of up to 40 ms; on longer ones it takes more, and costs more memory. */
+const COMMON_WINDOW_BYTES = 8 * 1024 * 1024
+const MAX_WINDOW_BYTES_PER_MS = 200 * 1024
+/** Grants are saved up to this, or a quarter of a small window: the sender counts on the rest of the window only. */
+const MAX_SAVED_BYTES = 1024 * 1024
 /** A window that held its stream up tells no more of the line than that it takes a multiple. */
 const MAX_GROWTH = 4
 /** On a long line what has come so far tells of the sender's slow start more than of the line: taken for 50 Mbit/s. */
@@ -34,14 +39,14 @@ export function initialWindow(now: number): Window {
 /** The bytes to grant now that `consumedBytes` have left for the reader; small grants are saved up. */
 export function creditDue(window: Window, consumedBytes: number): number {
   const due = consumedBytes + window.sizeBytes - window.grantedBytes
-  return due >= window.sizeBytes / 4 ? due : 0
+  return due >= Math.min(window.sizeBytes / 4, MAX_SAVED_BYTES) ? due : 0
 }
 
 /**
- * Bytes by which the window would like to grow once half of it was used up: to what flows in four round trips, in steps.
- * A sender without credit has to learn of it before the whole window has come: that is another round trip.
+ * What the window should be, as it shows once half of it was used up: what flows in four round trips. A sender without
+ * credit has to learn of it before the whole window has come: that is another round trip. 0: it does not show yet.
  */
-export function growthWanted(window: Window, consumedBytes: number, rttMs: number, now: number): number {
+export function neededWindow(window: Window, consumedBytes: number, rttMs: number, now: number): number {
   const { sizeBytes, markBytes, markAt } = window
   const flowed = consumedBytes - markBytes
   if (flowed < sizeBytes / 2) return 0
@@ -49,8 +54,13 @@ export function growthWanted(window: Window, consumedBytes: number, rttMs: numbe
   // 10 ms more: on a LAN the round trip is far shorter than what a busy event loop needs for one turn.
   const measured = Math.round((flowed * (4 * rttMs + 10)) / Math.max(1, tookMs))
   const least = tookMs < SWIFT_ROUND_TRIPS * rttMs ? Math.min(LONG_LINE_BYTES_PER_MS * rttMs, LONG_LINE_BYTES) : 0
-  const wanted = Math.max(measured, least)
-  return Math.max(0, Math.min(wanted, MAX_GROWTH * sizeBytes, MAX_WINDOW_BYTES) - sizeBytes)
+  const most = Math.max(COMMON_WINDOW_BYTES, Math.min(MAX_WINDOW_BYTES_PER_MS * rttMs, MAX_WINDOW_BYTES))
+  return Math.min(Math.max(measured, least), most)
+}
+
+/** Bytes by which it grows towards that, in steps. */
+export function growthWanted({ sizeBytes }: Window, neededBytes: number): number {
+  return Math.max(0, Math.min(neededBytes, MAX_GROWTH * sizeBytes) - sizeBytes)
 }
 
 export function grown(window: Window, bytes: number): Window {
@@ -85,6 +95,11 @@ export class WindowBudget {
     const got = Math.max(0, Math.min(bytes, this.#limitBytes - this.#takenBytes))
     this.#takenBytes += got
     return got
+  }
+
+  /** As `take`, but leaves half of all to those who have shown what they need. */
+  takeSpare(bytes: number): number {
+    return this.take(Math.min(bytes, this.#limitBytes / 2 - this.#takenBytes))
   }
 
   give(bytes: number): void {

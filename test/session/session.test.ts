@@ -11,7 +11,7 @@ import { endsOf } from '../../agent/path/tcp-path.ts'
 import { Session } from '../../agent/session/session.ts'
 import type { SessionEvents } from '../../agent/session/session-events.ts'
 import type { SessionStream } from '../../agent/session/stream.ts'
-import { WindowBudget } from '../../agent/session/window.ts'
+import { BASE_WINDOW_BYTES, WindowBudget } from '../../agent/session/window.ts'
 import { CulvertError } from '../../common/errors.ts'
 import { systemClock } from '../../common/platform/clock.ts'
 import { generateKeyPair } from '../../common/platform/ed25519.ts'
@@ -51,11 +51,15 @@ async function sealedPair(kind: 'tcp' | 'relay' = 'tcp'): Promise<{ paths: [Path
   }
 }
 
-function startSession(own: 0 | 1, events: Partial<SessionEvents> = {}, budgetBytes = 64 << 20): Session {
+function startSession(
+  own: 0 | 1,
+  events: Partial<SessionEvents> = {},
+  { budgetBytes = 64 << 20, clock = systemClock } = {},
+): Session {
   return new Session({
     ownId: keys[own].id,
     peerId: keys[own === 0 ? 1 : 0].id,
-    clock: systemClock,
+    clock,
     random: systemRandom,
     budget: new WindowBudget(budgetBytes),
     events: { ...QUIET, ...events },
@@ -93,6 +97,39 @@ test('64 MiB come back from an echo unchanged, with half-close', async t => {
   a.close(closed)
   b.close(closed)
 })
+
+test('a stream after a long one may send ahead what that one needed, one of another network no more than any other', async t => {
+  // A hundred times as slow, so that the machine seems to be fast whatever it does.
+  const clock = { ...systemClock, now: () => systemClock.now() / 100 }
+  const a = startSession(0)
+  const b = startSession(
+    1,
+    { onStream: stream => (stream.service === 'sink' ? sink(stream) : stream.accept()) },
+    { clock },
+  )
+  await join(a, b)
+  const ahead = async (bytes: number) => {
+    const before = a.sending.bytesOut
+    const stream = a.openStream('stalled')
+    stream.write(Buffer.alloc(16 << 20))
+    while (a.sending.bytesOut < before + bytes || a.sending.unacknowledgedBytes > 0) await nextTurn()
+    t.is(a.sending.bytesOut, before + bytes)
+    stream.destroy()
+  }
+  await ahead(BASE_WINDOW_BYTES)
+  const long = a.openStream('sink')
+  await pipeline(Readable.from(cut(randomBytes(64 << 20))), long)
+  await ahead(8 << 20)
+  b.forgetLine()
+  await ahead(BASE_WINDOW_BYTES)
+  a.close(closed)
+  b.close(closed)
+})
+
+function sink(stream: SessionStream): void {
+  stream.accept()
+  stream.resume()
+}
 
 function* cut(data: Buffer, size = 50_000): Generator<Buffer> {
   for (let at = 0; at < data.length; at += size) yield data.subarray(at, at + size)

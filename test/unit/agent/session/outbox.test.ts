@@ -1,5 +1,6 @@
 import test from 'ava'
 import fc from 'fast-check'
+import { KnownWindow } from '../../../../agent/session/known-window.ts'
 import { Outbox } from '../../../../agent/session/outbox.ts'
 import { SessionStream, type StreamHost } from '../../../../agent/session/stream.ts'
 import { INITIAL_WINDOW_BYTES, WindowBudget } from '../../../../agent/session/window.ts'
@@ -20,6 +21,7 @@ function sender() {
   const host: StreamHost = {
     clock: new FakeClock(),
     budget: new WindowBudget(0),
+    knownWindow: new KnownWindow(),
     lineRttMs: () => 0,
     wantsToSend: stream => outbox.ready(stream),
     sendCredit: nothing,
