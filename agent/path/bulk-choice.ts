@@ -49,6 +49,8 @@ interface Rival {
 interface Rest {
   readonly trial: number
   readonly move: number
+  /** Promising trials in a row that came to nothing. */
+  readonly lost: number
 }
 
 interface Calm {
@@ -75,6 +77,8 @@ interface Trial {
   readonly loadedRttMs: number
   /** Something speaks for the other one. */
   readonly promising: boolean
+  /** As in `Rest`. */
+  readonly lost: number
 }
 
 export type BulkState =
@@ -106,11 +110,11 @@ export interface BulkStep {
   readonly ask?: true
   /** This was faster. */
   readonly learnt?: BulkTransport
-  /** Nothing long has flowed for a while: nothing is preferred any more. */
-  readonly release?: true
+  /** Nothing long has flowed for a while: nothing is to be watched until the next backlog. */
+  readonly over?: true
 }
 
-const NONE: Rest = { trial: Number.NEGATIVE_INFINITY, move: Number.NEGATIVE_INFINITY }
+const NONE: Rest = { trial: Number.NEGATIVE_INFINITY, move: Number.NEGATIVE_INFINITY, lost: 0 }
 
 export const CALM: BulkState = { name: 'calm', since: Number.NEGATIVE_INFINITY, rest: NONE }
 
@@ -118,7 +122,12 @@ export const CALM: BulkState = { name: 'calm', since: Number.NEGATIVE_INFINITY, 
 export const SAMPLE_MS = 250
 /** A stream that waits for its program now and then is the same stream. */
 const QUIET_MS = 1_000
-const RELEASE_MS = 10_000
+const OVER_MS = 10_000
+/**
+ * What was preferred stays so for the next stream, which so begins at once as fast as the last one went, and is let go
+ * after that: it keeps two paths from resting.
+ */
+export const PREFERRED_MS = 5 * 60_000
 const ASK_MS = 5_000
 /** What was under way on the other path goes first. */
 const MOVE_MS = 10_000
@@ -138,6 +147,8 @@ const COLLAPSED = 0.7
 const LATE_FACTOR = 4
 const LATE_MS = 100
 const AGAIN_MS = 10 * 60_000
+/** One may have come at a bad moment: a machine that is busy with something else makes UDX look slow. */
+const LOST_ENOUGH = 2
 const SOON_MS = 60_000
 /** A path that somebody had doubts about is sound that long before a long stream goes back to it. */
 const DOUBT_MS = 20_000
@@ -149,6 +160,8 @@ const ENOUGH_BYTES_PER_MS = 50_000
 const MAX_SOON_RTT_MS = 300
 /** A trial that nothing speaks for waits until it costs no more than a 33rd of what has flowed. */
 const PATIENCE = 33
+/** One that only memory speaks against; no trial follows it soon. */
+const DOUBT_PATIENCE = 8
 
 export function bulkStep(state: BulkState, sample: BulkSample, now: number): BulkStep {
   const { transport } = sample
@@ -171,7 +184,7 @@ function waiting(state: Calm, sample: BulkSample, now: number): BulkStep {
   const { transport, backlog } = sample
   if (backlog && transport) return flowing(flowOn(transport, sample, now, state.rest), sample, transport, now)
   if (backlog) return { state }
-  return now - state.since >= RELEASE_MS ? { state, release: true } : { state }
+  return now - state.since >= OVER_MS ? { state, over: true } : { state }
 }
 
 function flowing(before: Flowing, sample: BulkSample, transport: BulkTransport, now: number): BulkStep {
@@ -208,7 +221,7 @@ function trialWorth(state: Flowing, sample: BulkSample, now: number): Trial | un
   // Else it is the program that is slow, or its reader.
   if (marks.filter(({ full }) => full).length * 2 < marks.length) return undefined
   const held = heldBack({ rate, rttMs, resent, bufferBytes })
-  const trial: Trial = { on, rate, loadedRttMs, promising: on === 'tcp' && held === 'held-back' }
+  const trial: Trial = { on, rate, loadedRttMs, promising: on === 'tcp' && held === 'held-back', lost: rest.lost }
   if (rival && now - rival.at >= COLLAPSE_MS) {
     const late = loadedRttMs > LATE_FACTOR * rival.loadedRttMs + LATE_MS
     if (late || rate < COLLAPSED * rival.rate) return trial
@@ -216,7 +229,8 @@ function trialWorth(state: Flowing, sample: BulkSample, now: number): Trial | un
   if (now < rest.trial || (rateOver(marks, RATE_MS / 2) ?? 0) > STEADY * rate) return undefined
   const costMs = trialCostMs(rttMs)
   const patient = now - since >= PATIENCE * costMs && (on === 'udx' || held !== 'clean')
-  const soon = trial.promising && rttMs <= MAX_SOON_RTT_MS && remembered === undefined && now - since >= costMs
+  const soonMs = (remembered === undefined ? 1 : DOUBT_PATIENCE) * costMs
+  const soon = trial.promising && rttMs <= MAX_SOON_RTT_MS && now - since >= soonMs
   return patient || soon ? trial : undefined
 }
 
@@ -255,8 +269,9 @@ function trying(
   const rate = rateOver(marks, RATE_MS)
   const verdict = judge(trial, to, marks, now - since, sample.rttMs)
   if (verdict === 'go-on' || rate === undefined) return { state: { ...state, marks, quietSince: undefined } }
-  const clear = verdict === 'won' || !trial.promising || rate < CLEARLY * trial.rate
-  const rest: Rest = { ...NONE, trial: now + (clear ? AGAIN_MS : SOON_MS) }
+  const lost = verdict === 'won' ? 0 : trial.lost + 1
+  const clear = verdict === 'won' || !trial.promising || (lost >= LOST_ENOUGH && rate < CLEARLY * trial.rate)
+  const rest: Rest = { ...NONE, trial: now + (clear ? AGAIN_MS : SOON_MS), lost }
   if (verdict === 'won') {
     const rival = { rate: trial.rate, loadedRttMs: sample.loadedRttMs, at: now }
     return { state: { ...flowOn(to, sample, now, rest), rival }, prefer: to, learnt: to }
@@ -308,7 +323,7 @@ function calm(now: number, before: BulkState | { readonly rest: Rest }): Calm {
 }
 
 function restSoon(now: number): Rest {
-  return { trial: now + SOON_MS, move: now + DOUBT_MS }
+  return { trial: now + SOON_MS, move: now + DOUBT_MS, lost: 0 }
 }
 
 /** What a trial keeps from flowing, in ms of it: the way over and back, and slow starts. */

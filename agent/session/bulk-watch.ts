@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '../../common/platform/clock.ts'
 import { readTcpSegments, readTcpSendBuffer, resentShare, type TcpSegments } from '../../common/platform/kernel-tcp.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
-import { type BulkState, type BulkTransport, bulkStep, CALM, SAMPLE_MS } from '../path/bulk-choice.ts'
+import { type BulkState, type BulkTransport, bulkStep, CALM, PREFERRED_MS, SAMPLE_MS } from '../path/bulk-choice.ts'
 import { choosePath } from '../path/path-choice.ts'
 import type { PathLink } from './path-link.ts'
 import type { PathMemory } from './path-memory.ts'
@@ -26,6 +26,8 @@ export class BulkWatch {
   readonly #context: BulkWatchContext
   #state: BulkState = CALM
   #timer: Timer | undefined
+  /** Until nothing is preferred any more. */
+  #preferred: Timer | undefined
   #closed = false
   /** The two paths that were compared; what was found out holds for no others. */
   #pair: readonly PathLink[] = []
@@ -46,15 +48,18 @@ export class BulkWatch {
   forget(): void {
     this.#state = CALM
     this.#pair = []
+    this.#preferred?.cancel()
     this.#context.session.prefer(undefined)
   }
 
   close(): void {
     this.#closed = true
     this.#timer?.cancel()
+    this.#preferred?.cancel()
   }
 
   #begin(): void {
+    this.#preferred?.cancel()
     this.#segments = []
     this.#active = undefined
     // Not in here, where something is being sent.
@@ -107,8 +112,8 @@ export class BulkWatch {
     if (step.ask) wantUdx()
     if (step.prefer) this.#prefer(step.prefer, active, other)
     if (step.prefer && active && other) this.#pair = [active, other]
-    if (step.release) session.prefer(undefined)
-    if (!step.release) return true
+    if (!step.over) return true
+    this.#preferred = clock.after(PREFERRED_MS, () => session.prefer(undefined))
     session.watchBacklog()
     return false
   }

@@ -77,6 +77,8 @@ export class PathLink implements PathView {
     this.#clock = clock
     this.#events = events
     this.openedAt = clock.now()
+    // Made for a long stream that goes over TCP until the other side has it, too.
+    if (path.transport === 'udx') this.#usedAt = this.openedAt
     this.#pulse = new Pulse({
       clock,
       busy,
@@ -128,7 +130,7 @@ export class PathLink implements PathView {
     return this.#down
   }
 
-  /** Milliseconds since user bytes went over it, either way. */
+  /** Milliseconds since user bytes went over it, either way; one over UDX counts as used when it was made. */
   get unusedMs(): number {
     return this.#clock.now() - this.#usedAt
   }

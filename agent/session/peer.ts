@@ -2,6 +2,7 @@ import { CulvertError } from '../../common/errors.ts'
 import type { Timer } from '../../common/platform/clock.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
 import type { StreamKind } from '../../common/wire/session-frame.ts'
+import { PREFERRED_MS } from '../path/bulk-choice.ts'
 import type { Path } from '../path/path.ts'
 import { isDirect, replacedPaths, superfluousPaths } from '../path/path-choice.ts'
 import type { IncomingCall } from '../rendezvous/rendezvous.ts'
@@ -29,7 +30,7 @@ const SETTLE_MS = 5_000
 const UNUSED_MS = 8_000
 /** One over UDX that carried so much was the faster one for a long stream, and the next one may come soon. */
 const LONG_STREAM_BYTES = 8 * 1024 * 1024
-const LONG_UNUSED_MS = 120_000
+const LONG_UNUSED_MS = PREFERRED_MS
 /** A path that broke earlier than this counts like a call that failed. */
 const SOUND_MS = 2_000
 /** How long a stream waits for a path before its opener is told that there is none. */
