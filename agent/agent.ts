@@ -6,6 +6,7 @@ import { IdleMemory } from '../common/platform/idle-memory.ts'
 import type { Log, LogLevel } from '../common/platform/log.ts'
 import { listInterfaceAddresses } from '../common/platform/network-interfaces.ts'
 import { systemRandom } from '../common/platform/random.ts'
+import { serviceManager } from '../common/platform/service-manager.ts'
 import { BENCH_SERVICE } from '../common/wire/bench-message.ts'
 import { type PeerId, shortPeerId } from '../common/wire/peer-id.ts'
 import type { AgentConfig } from './config/agent-config.ts'
@@ -14,8 +15,9 @@ import { ConfigError, loadConfig } from './config/load-config.ts'
 import { ownIdFaults } from './config/parse-config.ts'
 import { startControlServer } from './control/control-server.ts'
 import { refuseSecondAgent } from './control/control-socket.ts'
+import { statusLine } from './control/status-line.ts'
 import { deriveSecret } from './identity/derive-secret.ts'
-import { loadOrCreateIdentity } from './identity/identity.ts'
+import { loadOrCreateIdentity, tidyStateDir } from './identity/identity.ts'
 import { openStablePorts, type StablePorts } from './identity/stable-ports.ts'
 import type { MappingBehaviour } from './nat/behaviour.ts'
 import { withOutside } from './nat/candidates.ts'
@@ -69,6 +71,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
 
   await refuseSecondAgent(config.controlSocket)
   const identity = await loadOrCreateIdentity(config.stateDir, { log })
+  await tidyStateDir(config.stateDir, clock, log)
   const ports = await openStablePorts(config.stateDir, { random, log })
   const trust = createTrust(config.peers, identity.id)
   const strangers = new Strangers()
@@ -245,6 +248,8 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
   })
   memory.worked()
 
+  const manager = serviceManager(process.env, { clock, log, status: () => statusLine(agent.status()) })
+  cleanup.defer(() => manager.close())
   const reload = async () => {
     const loaded = await loadConfig(context.configPath)
     const faults = ownIdFaults(loaded.config, identity.id)
@@ -257,12 +262,16 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
   let reloading = Promise.resolve()
   context.reload(() => {
     reloading = reloading
+      .then(() => manager.reloading())
       .then(reload)
       .catch((thrown: unknown) => log.error('the config was not taken over', { reason: reasonOf(thrown) }))
+      .then(() => manager.ready())
   })
   log.info('agent ready', { id: identity.id, name: config.name, tcp: listener.port, udp: udpPort })
+  manager.ready()
   await aborted(signal)
   log.info('agent stops')
+  manager.stopping()
 }
 
 /** RFC 4787 §4.1: what a relay sees of such a NAT is not what a peer would meet. */

@@ -1,4 +1,5 @@
 import { asCulvertError, CulvertError } from '../common/errors.ts'
+import { journalReadsStderr } from '../common/platform/log.ts'
 import { parseArguments } from './cli/arguments.ts'
 import type { CommandIo, CommandSpec } from './cli/command.ts'
 import { COMMANDS, findCommand, noSuchCommand } from './cli/commands.ts'
@@ -23,7 +24,7 @@ function onSignal(): void {
 }
 
 function onFault(thrown: unknown): void {
-  const level = process.env.JOURNAL_STREAM === undefined ? 'culvert: ' : '<2>'
+  const level = journalReadsStderr(process.env) ? '<2>' : 'culvert: '
   process.stderr.write(`${level}internal fault, please report it: ${stackLine(thrown)}\n`)
   // State that met an unforeseen fault is not to be trusted; whoever supervises us starts anew.
   process.exit(EXIT_FAILED)
@@ -43,7 +44,8 @@ async function main(argv: readonly string[]): Promise<number> {
   } catch (thrown) {
     const error = asCulvertError(thrown, 'internal', 'the command failed')
     printError(io, error, rest.includes('--json'))
-    if (error.code === 'internal') io.err(`culvert: ${stackLine(thrown)}\n`)
+    if (error.code === 'internal')
+      io.err(`${journalReadsStderr(process.env) ? '<3>' : 'culvert: '}${stackLine(thrown)}\n`)
     return exitCodeOf(error.code)
   }
 }

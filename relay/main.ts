@@ -6,10 +6,11 @@ import { systemClock } from '../common/platform/clock.ts'
 import { createLog, logStyle } from '../common/platform/log.ts'
 import { type InterfaceAddress, listInterfaceAddresses } from '../common/platform/network-interfaces.ts'
 import { systemRandom } from '../common/platform/random.ts'
+import { serviceManager } from '../common/platform/service-manager.ts'
 import { addressScope, type Endpoint, formatEndpoint } from '../common/wire/endpoint.ts'
 import { loadRelayOptions, type RelayOptions, relayOptionsOf } from './options.ts'
 import { type Relay, startRelay } from './relay.ts'
-import { loadRelayKey } from './relay-key.ts'
+import { loadRelayKey, tidyRelayState } from './relay-key.ts'
 
 const DEFAULT_RELAY_CONFIG = '/etc/culvert/relay.json'
 
@@ -36,7 +37,9 @@ export async function runRelay(command: RelayCommand, signal: AbortSignal): Prom
   const style = logStyle(process.env, systemClock)
   const log = createLog({ level: options.log.level, ...style, write: command.stderr })
   const key = await loadRelayKey(options.stateDir)
+  await tidyRelayState(options.stateDir, systemClock)
   const relay = await startRelay(options, { clock: systemClock, random: systemRandom, log, key })
+  const manager = serviceManager(process.env, { clock: systemClock, log, status: () => summary(relay) })
   const reload = async () => {
     await relay.reloadTls()
     if (file === undefined) return
@@ -50,7 +53,10 @@ export async function runRelay(command: RelayCommand, signal: AbortSignal): Prom
     }
   }
   const onHangUp = () => {
-    reload().catch((thrown: unknown) => log.error('reload failed', { why: reasonOf(thrown) }))
+    manager.reloading()
+    reload()
+      .catch((thrown: unknown) => log.error('reload failed', { why: reasonOf(thrown) }))
+      .finally(() => manager.ready())
   }
   process.on('SIGHUP', onHangUp)
   try {
@@ -62,12 +68,20 @@ export async function runRelay(command: RelayCommand, signal: AbortSignal): Prom
       splice: relay.spliceMode,
     })
     command.onReady?.(relay)
+    manager.ready()
     await aborted(signal)
     log.info('relay stops')
+    manager.stopping()
   } finally {
+    manager.close()
     process.off('SIGHUP', onHangUp)
     await relay.stop()
   }
+}
+
+function summary(relay: Relay): string {
+  const { lines, pipesJoined } = relay.status()
+  return `${lines} agents connected, ${pipesJoined} pipes`
 }
 
 /** What goes into an agent's `relays`. Without `url`, the host is the address that others most likely reach us at. */

@@ -1,7 +1,8 @@
-import { mkdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CulvertError, reasonOf, systemCodeOf } from '../common/errors.ts'
-import { writeFileAtomic } from '../common/platform/atomic-file.ts'
+import { makeDirectory, removeLeftBehind, writeFileAtomic } from '../common/platform/atomic-file.ts'
+import type { Clock } from '../common/platform/clock.ts'
 import { generateKeyPair, type KeyPair, keyPairFromSeed, SEED_BYTES } from '../common/platform/ed25519.ts'
 
 const KEY_FILE = 'relay.key'
@@ -35,10 +36,15 @@ export async function loadRelayKey(stateDir: string): Promise<KeyPair> {
   return key
 }
 
+/** Removes what relays that were killed have left in the state directory. */
+export async function tidyRelayState(stateDir: string, clock: Pick<Clock, 'wallNow'>): Promise<void> {
+  await removeLeftBehind(stateDir, [KEY_FILE, ID_FILE], clock.wallNow())
+}
+
 async function makeKey(stateDir: string): Promise<KeyPair> {
   const key = generateKeyPair()
   try {
-    await mkdir(stateDir, { recursive: true, mode: 0o700 })
+    await makeDirectory(stateDir, 0o700)
   } catch (cause) {
     const remedy = 'create it for the user that runs the relay, or set stateDir to a directory that this user owns'
     throw new CulvertError('io', `stateDir ${stateDir} cannot be made (${reasonOf(cause)}); ${remedy}`, { cause })

@@ -1,9 +1,8 @@
-import { mkdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { CulvertError, reasonOf, systemCodeOf } from '../../common/errors.ts'
+import { makeDirectory } from '../../common/platform/atomic-file.ts'
 import { createLog } from '../../common/platform/log.ts'
-import { systemRandom } from '../../common/platform/random.ts'
 import { formatFault } from '../config/config-fault.ts'
 import { nameFromHost } from '../config/name.ts'
 import { parseConfig } from '../config/parse-config.ts'
@@ -50,8 +49,8 @@ function relayOption(written: string): { readonly url: string; readonly id?: str
 
 async function writeConfig(path: string, text: string): Promise<void> {
   try {
-    await mkdir(dirname(path), { recursive: true })
-    if (!(await createFile(path, text, CONFIG_MODE, systemRandom))) throw alreadyThere(path)
+    await makeDirectory(dirname(path), 0o755)
+    if (!(await createFile(path, text, CONFIG_MODE))) throw alreadyThere(path)
   } catch (thrown) {
     if (thrown instanceof CulvertError) throw thrown
     const denied = systemCodeOf(thrown) === 'EACCES'

@@ -1,4 +1,5 @@
 import { CulvertError } from '../../common/errors.ts'
+import { journalReadsStderr } from '../../common/platform/log.ts'
 import { plainText } from '../../common/wire/plain-text.ts'
 import { errorBody } from '../control/control-error.ts'
 import type { CommandIo } from './command.ts'
@@ -20,11 +21,13 @@ function unicodeEscape(unit: string): string {
 }
 
 /** Tells an error on standard error, and with `--json` as a document on standard output too. */
-export function printError(io: Pick<CommandIo, 'out' | 'err'>, error: CulvertError, json: boolean): void {
+export function printError(io: Pick<CommandIo, 'out' | 'err' | 'env'>, error: CulvertError, json: boolean): void {
   const faults = faultsOf(error)
+  const journal = journalReadsStderr(io.env)
   // Faults of a file begin with the file's name, as compilers write them, so that editors find the place.
-  const text = faults ? error.message : `culvert: ${error.message}`
-  io.err(isOurs(error) ? text.split('\n').map(line).join('') : line(text))
+  const text = faults || journal ? error.message : `culvert: ${error.message}`
+  const lines = isOurs(error) ? text.split('\n') : [text]
+  io.err(lines.map(each => line(journal ? `<3>${each}` : each)).join(''))
   if (!json) return
   const body = errorBody(error)
   printJson(io, faults ? { error: { ...body.error, faults } } : body)

@@ -172,7 +172,7 @@ function cannotAsk(socketPath: string, thrown: unknown, signal: AbortSignal | un
   if (signal?.aborted) return new CulvertError('aborted', 'the command was stopped', { cause: thrown })
   const code = systemCodeOf(thrown)
   if (code === 'EACCES' || code === 'EPERM') {
-    const message = `the agent's socket ${socketPath} is not open to this user; run the command as the agent's user, for example with sudo`
+    const message = `the agent's socket ${socketPath} is not open to this user; run the command as the agent's user or a member of its group, for example with sudo`
     return new CulvertError('not-authorized', message, { cause: thrown })
   }
   const reason = code === 'ENOENT' || code === 'ECONNREFUSED' ? '' : ` (${reasonOf(thrown)})`

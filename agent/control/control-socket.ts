@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, stat } from 'node:fs/promises'
 import type { Server } from 'node:net'
 import { dirname } from 'node:path'
 import { CulvertError, reasonOf } from '../../common/errors.ts'
@@ -9,7 +9,7 @@ export async function listenOnControlSocket(server: Server, path: string): Promi
   await refuseSecondAgent(path)
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o755 })
-    await listenOnSocketFile(server, path)
+    await listenOnSocketFile(server, path, (await isForItsGroup(dirname(path))) ? 0o660 : 0o600)
   } catch (thrown) {
     throw cannotListen(path, thrown)
   }
@@ -29,6 +29,14 @@ export async function refuseSecondAgent(path: string): Promise<void> {
   if (answers) {
     throw new CulvertError('port-in-use', `another agent is running: it answers on ${path}; stop it first`)
   }
+}
+
+/**
+ * A directory whose files fall to its group and that nobody else may enter (mode 2750, as of our systemd unit) is there
+ * so that the group may command the agent. A group that somebody merely belongs to, as to that of his home, is not meant.
+ */
+async function isForItsGroup(directory: string): Promise<boolean> {
+  return ((await stat(directory)).mode & 0o2077) === 0o2050
 }
 
 function cannotListen(path: string, thrown: unknown): CulvertError {

@@ -1,10 +1,10 @@
-import { chmod, mkdir, readdir, readFile, stat } from 'node:fs/promises'
+import { chmod, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CulvertError, reasonOf, systemCodeOf } from '../../common/errors.ts'
-import { writeFileAtomic } from '../../common/platform/atomic-file.ts'
+import { makeDirectory, removeLeftBehind, syncDirectory, writeFileAtomic } from '../../common/platform/atomic-file.ts'
+import type { Clock } from '../../common/platform/clock.ts'
 import { generateKeyPair, type KeyPair } from '../../common/platform/ed25519.ts'
 import type { Log } from '../../common/platform/log.ts'
-import { type Random, systemRandom } from '../../common/platform/random.ts'
 import { createFile } from './create-file.ts'
 import { exists } from './exists.ts'
 import { decodeKeyFile, encodeKeyFile } from './key-file.ts'
@@ -14,11 +14,12 @@ export const KEY_FILE = 'identity.key'
 const PUBLIC_FILE = 'identity.pub'
 /** Where one of these is, there has been an identity. */
 const TRACES = [PUBLIC_FILE, 'ports.json']
+/** What we replace as a whole. */
+const STATE_FILES = [KEY_FILE, 'paths.json', ...TRACES]
 const KEY_BYTES_LIMIT = 4096
 
 export interface IdentityContext {
   readonly log: Log
-  readonly random?: Random
 }
 
 /**
@@ -32,12 +33,18 @@ export async function loadOrCreateIdentity(stateDir: string, context: IdentityCo
     const trace = TRACES.find(file => files.includes(file))
     if (trace !== undefined) throw lostKey(stateDir, trace)
     const made = encodeKeyFile(generateKeyPair())
-    await inStateDir(stateDir, () => createFile(join(stateDir, KEY_FILE), made, 0o600, context.random ?? systemRandom))
+    await inStateDir(stateDir, () => createFile(join(stateDir, KEY_FILE), made, 0o600))
   }
   // Read back even when just made: another process may have been first, and its key is then the one that counts.
   const key = await readKey(stateDir, context.log)
   await keepPublicFile(stateDir, key)
   return key
+}
+
+/** Removes what writers that were killed have left in a state directory; some of it may be a half-written key. */
+export async function tidyStateDir(stateDir: string, clock: Pick<Clock, 'wallNow'>, log: Log): Promise<void> {
+  const files = await inStateDir(stateDir, () => removeLeftBehind(stateDir, STATE_FILES, clock.wallNow()))
+  if (files.length > 0) log.info('removed what a killed process left behind', { files: files.join(',') })
 }
 
 /** The peer id in a state directory without making anything; undefined when there is none that can be read. */
@@ -53,7 +60,7 @@ export async function readIdentity(stateDir: string): Promise<KeyPair | undefine
 /** Makes the state directory (0700), or tightens one that is ours, and lists what is in it. */
 async function openStateDir(stateDir: string, log: Log): Promise<readonly string[]> {
   return inStateDir(stateDir, async () => {
-    await mkdir(stateDir, { recursive: true, mode: 0o700 })
+    await makeDirectory(stateDir, 0o700)
     const files = await readdir(stateDir)
     const { mode } = await stat(stateDir)
     if ((mode & 0o077) === 0) return files
@@ -125,7 +132,11 @@ async function keepPublicFile(stateDir: string, key: KeyPair): Promise<void> {
     const message = `${KEY_FILE} in ${stateDir} is the key of ${key.id}, but ${PUBLIC_FILE} says ${named.slice(0, 60)}; put back the key that belongs to it, or remove ${PUBLIC_FILE} to go on with this one`
     throw new CulvertError('identity-unreadable', message)
   }
-  await inStateDir(stateDir, () => writeFileAtomic(path, `${key.id}\n`, 0o644))
+  await inStateDir(stateDir, async () => {
+    // The key first, also one that another process is just making: with the trace alone it would count as lost.
+    await syncDirectory(stateDir)
+    await writeFileAtomic(path, `${key.id}\n`, 0o644)
+  })
 }
 
 function lostKey(stateDir: string, trace: string): CulvertError {

@@ -1,3 +1,4 @@
+import { fstatSync } from 'node:fs'
 import { plainText } from '../wire/plain-text.ts'
 import type { Clock } from './clock.ts'
 
@@ -26,10 +27,27 @@ export interface LogOptions {
   readonly clock?: Pick<Clock, 'wallNow'>
 }
 
-/** How lines are to look for whoever reads this process's stderr: journald says that it does (systemd.exec(5)). */
-export function logStyle(environment: NodeJS.ProcessEnv, clock: Clock): Pick<LogOptions, 'style' | 'clock'> {
-  return environment.JOURNAL_STREAM === undefined ? { style: 'words', clock } : { style: 'journal' }
+/** How lines are to look for whoever reads this process's stderr. */
+export function logStyle(environment: Environment, clock: Clock): Pick<LogOptions, 'style' | 'clock'> {
+  return journalReadsStderr(environment) ? { style: 'journal' } : { style: 'words', clock }
 }
+
+/**
+ * Whether journald reads this process's stderr, named by device and inode (systemd.exec(5)): a terminal, or a pipe, of a
+ * process that a service started inherits the variable and is none of journald's.
+ */
+export function journalReadsStderr(environment: Environment, stderr = 2): boolean {
+  const named = environment.JOURNAL_STREAM
+  if (named === undefined) return false
+  try {
+    const { dev, ino } = fstatSync(stderr, { bigint: true })
+    return named === `${dev}:${ino}`
+  } catch {
+    return false
+  }
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
 
 const PRIORITY: Readonly<Record<LogLevel, number>> = { error: 3, warn: 4, info: 6, debug: 7 }
 

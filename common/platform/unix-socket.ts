@@ -4,13 +4,13 @@ import { dirname } from 'node:path'
 import { CulvertError, systemCodeOf } from '../errors.ts'
 
 /**
- * Listens on a unix socket that only its owner may use; closing the server removes it. A socket that a killed program
+ * Listens on a unix socket that only its owner may use, or whom `mode` lets; closing the server removes it. A socket that a killed program
  * left behind is replaced, but only after nobody answered on it, and nothing that is not a socket is ever removed.
  * Rejects with `port-in-use`, or with the system's error.
  */
-export async function listenOnSocketFile(server: Server, path: string): Promise<void> {
+export async function listenOnSocketFile(server: Server, path: string, mode = 0o600): Promise<void> {
   try {
-    await listen(server, path)
+    await listen(server, path, mode)
   } catch (thrown) {
     const code = systemCodeOf(thrown)
     // libuv says EACCES where bind(2) says ENOENT.
@@ -20,7 +20,7 @@ export async function listenOnSocketFile(server: Server, path: string): Promise<
     }
     if (code !== 'EADDRINUSE') throw thrown
     await removeStale(path)
-    await listen(server, path)
+    await listen(server, path, mode)
   }
 }
 
@@ -42,11 +42,11 @@ async function isDirectory(path: string): Promise<boolean> {
   }
 }
 
-function listen(server: Server, path: string): Promise<void> {
+function listen(server: Server, path: string, mode: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject)
     // bind(2) happens inside listen(), so the socket has its mode from its first moment on.
-    const before = process.umask(0o177)
+    const before = process.umask(0o777 & ~mode)
     try {
       server.listen(path, () => {
         server.off('error', reject)

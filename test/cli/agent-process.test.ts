@@ -1,9 +1,10 @@
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdir, writeFile } from 'node:fs/promises'
+import { open, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import test, { type ExecutionContext } from 'ava'
-import { culvert, startCulvert, temporaryHome } from './run-culvert.ts'
+import { CULVERT, culvert, startCulvert, temporaryHome } from './run-culvert.ts'
 
 const QUIET = { stateDir: 'state', name: 'attic', nat: { portMapping: false }, lan: { discovery: false } }
 
@@ -61,10 +62,17 @@ test.serial('an agent answers, reads its config again on SIGHUP, and ends with 0
   t.false((await readdir(join(home, 'state'))).includes('agent.sock'))
 })
 
-test.serial('under systemd, log lines carry their severity', async t => {
-  const { child, lineWith } = await startAgent(t, { JOURNAL_STREAM: '8:1' })
-  t.regex(await lineWith('agent ready'), /^<6>agent ready/)
-  child.kill('SIGINT')
+test.serial('under systemd, log lines carry their severity, also those that a faulty config gets', async t => {
+  const home = await temporaryHome(t)
+  const file = join(home, 'agent.json')
+  await writeFile(file, JSON.stringify({ ...QUIET, name: 7 }))
+  // What stands for the journal is known by its inode before the program starts.
+  const journal = await open(join(home, 'journal'), 'w')
+  const { dev, ino } = await journal.stat()
+  const env = { ...process.env, JOURNAL_STREAM: `${dev}:${ino}`, NODE_V8_COVERAGE: '' }
+  const child = spawn(CULVERT, ['agent', '--config', file], { env, stdio: ['ignore', 'ignore', journal.fd] })
   await once(child, 'exit')
-  t.is(child.exitCode, 0)
+  await journal.close()
+  t.is(child.exitCode, 2)
+  t.regex(await readFile(join(home, 'journal'), 'utf8'), /^<3>\S+agent\.json: name: 7 is no name; .+\n$/)
 })

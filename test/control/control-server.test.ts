@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { readdir, rename, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, rename, stat, writeFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import test from 'ava'
@@ -15,6 +15,23 @@ test('gives the status to the owner of the socket only', async t => {
   const { client, socketPath } = await createScene(t)
   t.deepEqual(await client.status(), { ...SAMPLE_STATUS, uptimeS: 0 })
   t.is((await stat(socketPath)).mode & 0o777, 0o600)
+})
+
+test('a directory that is made for its group opens the socket to it, and no other directory does', async t => {
+  const { driver, log, home: scene } = await createScene(t)
+  for (const [mode, socket] of [
+    [0o2750, 0o660],
+    [0o750, 0o600],
+    [0o2755, 0o600],
+    [0o2700, 0o600],
+  ] as const) {
+    const home = join(scene, mode.toString(8))
+    await mkdir(home)
+    await chmod(home, mode)
+    const socketPath = join(home, 'agent.sock')
+    await using _server = await startControlServer({ target: driver, clock: systemClock, log, socketPath })
+    t.is((await stat(socketPath)).mode & 0o777, socket)
+  }
 })
 
 test('a watcher sees the status at once and after a change, until it stops', async t => {

@@ -11,6 +11,7 @@ const PACKAGES = {
   conntrack: ['conntrack'],
   miniupnpd: ['miniupnpd', 'miniupnpd-nftables'],
   gcc: ['gcc', 'libc6-dev'],
+  strace: ['strace'],
 } as const satisfies Readonly<Record<string, readonly string[]>>
 
 export type Tool = keyof typeof PACKAGES

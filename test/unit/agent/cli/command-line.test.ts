@@ -122,7 +122,7 @@ test('counts how often the path changed between two answers, whatever was lost b
 test('errors go to standard error, and with --json to standard output as well', t => {
   const out: string[] = []
   const err: string[] = []
-  const io = { out: (text: string) => void out.push(text), err: (text: string) => void err.push(text) }
+  const io = { out: (text: string) => void out.push(text), err: (text: string) => void err.push(text), env: {} }
   printError(io, new CulvertError('peer-offline', 'laptop is at no relay'), false)
   t.deepEqual([out, err], [[], ['culvert: laptop is at no relay\n']])
   printError(io, new CulvertError('peer-offline', 'laptop is at no relay'), true)
@@ -134,7 +134,7 @@ test('errors go to standard error, and with --json to standard output as well', 
 test('faults of a config begin with the file, and come one by one with --json', t => {
   const out: string[] = []
   const err: string[] = []
-  const io = { out: (text: string) => void out.push(text), err: (text: string) => void err.push(text) }
+  const io = { out: (text: string) => void out.push(text), err: (text: string) => void err.push(text), env: {} }
   const faults = [{ place: 'name', value: '7', problem: 'is no name', remedy: 'write one' }]
   printError(io, new ConfigError('/x.json', faults), true)
   t.is(err.join(''), '/x.json: name: 7 is no name; write one\n')
@@ -144,7 +144,7 @@ test('faults of a config begin with the file, and come one by one with --json', 
 test('the reason of a peer or a relay is one line, and drives no terminal', t => {
   const err: string[] = []
   const out: string[] = []
-  const io = { out: (text: string) => void out.push(text), err: (text: string) => void err.push(text) }
+  const io = { out: (text: string) => void out.push(text), err: (text: string) => void err.push(text), env: {} }
   const reason = '\u001b]0;owned\u0007\u001b[2J\u061c no\nculvert: all \u200fgood\u009b1m'
   for (const code of ['service-unknown', 'relay-refused', 'internal'] as const) {
     printError(io, new CulvertError(code, reason), true)
@@ -157,7 +157,7 @@ test('the reason of a peer or a relay is one line, and drives no terminal', t =>
 
 test('faults of a config keep their lines, and only those', t => {
   const err: string[] = []
-  const io = { out: () => undefined, err: (text: string) => void err.push(text) }
+  const io = { out: () => undefined, err: (text: string) => void err.push(text), env: {} }
   const fault = { place: 'name', value: '"\u202e"', problem: 'is no name', remedy: 'write one' }
   printError(io, new ConfigError('/x.json', [fault, { ...fault, place: 'stateDir' }]), false)
   t.is(err.join(''), '/x.json: name: " " is no name; write one\n/x.json: stateDir: " " is no name; write one\n')

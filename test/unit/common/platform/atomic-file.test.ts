@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { chown, mkdir, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
@@ -42,5 +42,15 @@ test('when it cannot be put in place, what was there stays and no new file is le
     await t.throwsAsync(writeFileAtomic(inTheWay, 'x', 0o600), { code: 'EISDIR' })
     await t.throwsAsync(writeFileAtomic(join(directory, 'none', 'file'), 'x', 0o600), { code: 'ENOENT' })
     t.deepEqual(await readdir(directory), ['state'])
+  })
+})
+
+const rootTest = process.getuid?.() === 0 ? test : test.skip
+
+rootTest('what root writes belongs to whom the directory does', async t => {
+  await inDirectory(async directory => {
+    await chown(directory, 4_711, 4_712)
+    await writeFileAtomic(join(directory, 'key'), 'x', 0o600)
+    t.like(await stat(join(directory, 'key')), { uid: 4_711, gid: 4_712, mode: 0o100600 })
   })
 })

@@ -1,6 +1,14 @@
+import { fstatSync } from 'node:fs'
 import test from 'ava'
 import fc from 'fast-check'
-import { createLog, createRateGate, LOG_LEVELS, type LogOptions, logStyle } from '../../../../common/platform/log.ts'
+import {
+  createLog,
+  createRateGate,
+  journalReadsStderr,
+  LOG_LEVELS,
+  type LogOptions,
+  logStyle,
+} from '../../../../common/platform/log.ts'
 import { FakeClock } from '../../fake-clock.ts'
 
 function capture(options: Partial<LogOptions> = {}) {
@@ -32,9 +40,18 @@ test('outside journald, which dates lines itself, each begins with the time', t 
   const { lines, log } = capture(logStyle({}, clock))
   log.info('ready')
   t.deepEqual(lines, ['2023-11-14T22:13:20.000Z info  ready\n'])
-  const journal = capture(logStyle({ JOURNAL_STREAM: '8:1' }, clock))
+  const { dev, ino } = fstatSync(2, { bigint: true })
+  const journal = capture(logStyle({ JOURNAL_STREAM: `${dev}:${ino}` }, clock))
   journal.log.info('ready')
   t.deepEqual(journal.lines, ['<6>ready\n'])
+})
+
+test('a terminal that a service of systemd opened is not taken for the journal', t => {
+  const { dev, ino } = fstatSync(2, { bigint: true })
+  t.true(journalReadsStderr({ JOURNAL_STREAM: `${dev}:${ino}` }))
+  t.false(journalReadsStderr({ JOURNAL_STREAM: `${dev}:${ino + 1n}` }))
+  t.false(journalReadsStderr({}))
+  t.false(journalReadsStderr({ JOURNAL_STREAM: `${dev}:${ino}` }, 9_999))
 })
 
 test('what is below the level is not written, and the level can change', t => {

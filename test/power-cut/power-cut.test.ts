@@ -1,0 +1,163 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import test, { type ExecutionContext } from 'ava'
+import { build } from 'esbuild'
+import fc from 'fast-check'
+import { readConfig } from '../../agent/config/load-config.ts'
+import { loadOrCreateIdentity, tidyStateDir } from '../../agent/identity/identity.ts'
+import { decodePorts } from '../../agent/identity/stable-ports.ts'
+import { decodeMemories } from '../../agent/session/path-memory-file.ts'
+import { systemCodeOf } from '../../common/errors.ts'
+import { createLog } from '../../common/platform/log.ts'
+import { loadRelayKey } from '../../relay/relay-key.ts'
+import { rootTest } from '../lab/root-test.ts'
+import { afterPowerCut, type DiskOp, readDisk, writeDisk } from './disk-model.ts'
+import { traceDisk } from './disk-trace.ts'
+
+const WRITER = join(import.meta.dirname, 'state-writer.ts')
+const QUIET = createLog({ level: 'error', style: 'words', write: () => undefined })
+
+async function temporary(t: ExecutionContext): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'culvert-cut-'))
+  t.teardown(() => rm(directory, { recursive: true, force: true }))
+  return directory
+}
+
+/** What an agent and a relay find when they start on what a cut has left; rejects where one of them could not start. */
+async function startOn(home: string): Promise<{ readonly agent: string; readonly relay: string }> {
+  const stateDir = join(home, 'state')
+  const { id } = await loadOrCreateIdentity(stateDir, { log: QUIET })
+  const whole = async (path: string, isWhole: (text: string) => boolean) => {
+    const text = await readIfThere(path)
+    if (text !== undefined && !isWhole(text)) throw new RangeError(`${path} is damaged: ${JSON.stringify(text)}`)
+  }
+  await whole(join(stateDir, 'ports.json'), text => decodePorts(text) !== undefined)
+  await whole(join(stateDir, 'paths.json'), text => decodeMemories(text) !== undefined)
+  const config = join(home, 'agent.json')
+  if ((await readIfThere(config)) !== undefined) {
+    const { ok } = await readConfig(config)
+    if (!ok) throw new RangeError(`${config} is damaged`)
+  }
+  const relay = await loadRelayKey(join(home, 'relay'))
+  return { agent: id, relay: relay.id }
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (thrown) {
+    if (systemCodeOf(thrown) === 'ENOENT') return undefined
+    throw thrown
+  }
+}
+
+/** The identities that were told, by who and round. */
+function toldIn(text: string): ReadonlyMap<string, string> {
+  const lines = [...text.matchAll(/^(agent|relay) (\d+) (\S+)$/gm)]
+  return new Map(lines.map(([, who = '', round = '', id = '']) => [`${who} ${round}`, id]))
+}
+
+rootTest('whatever a power cut loses, an agent and a relay start with the identity that they told', async t => {
+  const directory = await temporary(t)
+  const base = join(directory, 'disk')
+  await mkdir(base)
+  const none = await readDisk(base)
+  const first = await traceDisk(base, process.execPath, [WRITER, base, '1'])
+  t.is(first.code, 0, first.stderr)
+  const known = await readDisk(base)
+  const again = await traceDisk(base, process.execPath, [WRITER, base, '1'])
+  t.is(again.code, 0, again.stderr)
+  t.true(first.ops.filter(({ kind }) => kind === 'sync').length > 12)
+  t.true(again.ops.some(({ kind }) => kind === 'rename'))
+
+  let runs = 0
+  const cut = async (
+    before: typeof none,
+    ops: readonly DiskOp[],
+    at: number,
+    lost: readonly boolean[],
+    told: string,
+  ) => {
+    const left = afterPowerCut(base, before, ops.slice(0, at), change => lost[change % lost.length] !== true)
+    const place = join(directory, `left-${++runs}`)
+    await writeDisk(place, left)
+    const found = await startOn(join(place, '1'))
+    for (const [who, id] of toldIn(told)) t.is(who === 'agent 1' ? found.agent : found.relay, id)
+    await rm(place, { recursive: true })
+  }
+  const toldOf = (ops: readonly DiskOp[]) => ops.map(op => (op.kind === 'told' ? op.text : '')).join('')
+  const losses = fc.array(fc.boolean(), { minLength: 1, maxLength: 40 })
+  // At every single step with nothing and with everything lost, and at random ones with random losses.
+  for (const lost of [[true], [false]]) {
+    for (let at = 0; at <= first.ops.length; at++) {
+      await cut(none, first.ops, at, lost, toldOf(first.ops.slice(0, at)))
+    }
+    for (let at = 0; at <= again.ops.length; at++) await cut(known, again.ops, at, lost, toldOf(first.ops))
+  }
+  await fc.assert(
+    fc.asyncProperty(fc.nat({ max: first.ops.length }), losses, (at, lost) =>
+      cut(none, first.ops, at, lost, toldOf(first.ops.slice(0, at))),
+    ),
+    { numRuns: 300 },
+  )
+  await fc.assert(
+    fc.asyncProperty(fc.nat({ max: again.ops.length }), losses, (at, lost) =>
+      cut(known, again.ops, at, lost, toldOf(first.ops)),
+    ),
+    { numRuns: 150 },
+  )
+  t.log(`${first.ops.length} and ${again.ops.length} operations, ${runs} power cuts`)
+})
+
+test('200 times everything is killed while it writes: identities and config load, and what is left behind is removed', async t => {
+  const directory = await temporary(t)
+  const writer = join(directory, 'writer.mjs')
+  await build({
+    entryPoints: [WRITER],
+    outfile: writer,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    logLevel: 'error',
+  })
+  let left = 0
+  const oneCut = async (cut: number) => {
+    const home = join(directory, String(cut))
+    const child = spawn(process.execPath, [writer, home, '1000'], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const closed = once(child, 'close')
+    let told = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      told += text
+    })
+    await Promise.race([once(child.stdout, 'data'), closed])
+    await wait(Math.random() * 20)
+    child.kill('SIGKILL')
+    await closed
+    t.is(child.signalCode, 'SIGKILL')
+    const identities = toldIn(told)
+    for (const round of await readdir(home)) {
+      const found = await startOn(join(home, round))
+      t.is(found.agent, identities.get(`agent ${round}`) ?? found.agent)
+      t.is(found.relay, identities.get(`relay ${round}`) ?? found.relay)
+      const stateDir = join(home, round, 'state')
+      left += (await readdir(stateDir)).filter(name => name.endsWith('.new')).length
+      await tidyStateDir(stateDir, { wallNow: () => Date.now() + 3_600_000 }, QUIET)
+      t.deepEqual(
+        (await readdir(stateDir)).filter(name => !/^(identity\.(key|pub)|(ports|paths)\.json)$/.test(name)),
+        [],
+      )
+    }
+    await rm(home, { recursive: true })
+  }
+  const cuts = Array.from({ length: 200 }, (_, cut) => cut)
+  const worker = async () => {
+    for (let cut = cuts.shift(); cut !== undefined; cut = cuts.shift()) await oneCut(cut)
+  }
+  await Promise.all([worker(), worker()])
+  t.log(`${left} files were left behind`)
+  t.true(left > 0)
+})

@@ -1,0 +1,35 @@
+import { join } from 'node:path'
+import { createFile } from '../../agent/identity/create-file.ts'
+import { loadOrCreateIdentity } from '../../agent/identity/identity.ts'
+import { openStablePorts } from '../../agent/identity/stable-ports.ts'
+import { openPathMemory } from '../../agent/session/path-memory-file.ts'
+import { systemClock } from '../../common/platform/clock.ts'
+import { createLog } from '../../common/platform/log.ts'
+import { systemRandom } from '../../common/platform/random.ts'
+import { loadRelayKey } from '../../relay/relay-key.ts'
+
+// state-writer.ts DIRECTORY ROUNDS: writes what agents and relays write, the first time and again, and tells each identity
+// once it can be relied on.
+
+const [directory = '', rounds = '1'] = process.argv.slice(2)
+const log = createLog({ level: 'error', style: 'words', write: text => void process.stderr.write(text) })
+
+for (let round = 1; round <= Number(rounds); round++) {
+  const home = join(directory, String(round))
+  const stateDir = join(home, 'state')
+  const { id } = await loadOrCreateIdentity(stateDir, { log })
+  const ports = await openStablePorts(stateDir, { random: systemRandom, log })
+  await createFile(join(home, 'agent.json'), `${JSON.stringify({ stateDir })}\n`, 0o640)
+  process.stdout.write(`agent ${round} ${id}\n`)
+  const { memory, close } = await openPathMemory({
+    stateDir,
+    clock: systemClock,
+    log,
+    network: () => `network ${round}`,
+  })
+  memory.learn(id, { way: 'none' })
+  await close()
+  await ports.replace('tcp')
+  const relay = await loadRelayKey(join(home, 'relay'))
+  process.stdout.write(`relay ${round} ${relay.id}\n`)
+}

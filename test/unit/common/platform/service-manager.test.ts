@@ -1,0 +1,90 @@
+import test from 'ava'
+import { createLog } from '../../../../common/platform/log.ts'
+import { serviceManager, watchdogMs } from '../../../../common/platform/service-manager.ts'
+import { FakeClock } from '../../fake-clock.ts'
+
+const SYSTEMD = { NOTIFY_SOCKET: '/run/systemd/notify', WATCHDOG_USEC: '60000000' }
+
+function scene(environment: Readonly<Record<string, string>>, arrives: (message: string) => Promise<void>) {
+  const clock = new FakeClock()
+  const sent: string[] = []
+  const logged: string[] = []
+  const log = createLog({ level: 'debug', style: 'words', write: line => logged.push(line) })
+  const send = (fields: readonly string[]) => {
+    sent.push(fields.map(field => field.replace(/USEC=\d+/, 'USEC=now')).join(' '))
+    return arrives(sent.at(-1) ?? '')
+  }
+  const manager = serviceManager(environment, { clock, log, status: () => 'all\nwell', send })
+  const settle = () => new Promise(resolve => setImmediate(resolve))
+  return { clock, sent, logged, manager, settle }
+}
+
+test('says that it is ready, lives, reads its config again and stops', async t => {
+  const { clock, sent, manager, settle } = scene(SYSTEMD, () => Promise.resolve())
+  t.is(clock.timers, 0)
+  manager.ready()
+  await settle()
+  clock.advance(29_999)
+  await settle()
+  t.deepEqual(sent, ['READY=1 STATUS=all well'])
+  clock.advance(1)
+  await settle()
+  manager.reloading()
+  manager.ready()
+  await settle()
+  manager.stopping()
+  await settle()
+  t.deepEqual(sent.slice(1), [
+    'WATCHDOG=1 STATUS=all well',
+    'RELOADING=1 MONOTONIC_USEC=now STATUS=all well',
+    'READY=1 STATUS=all well',
+    'STOPPING=1 STATUS=all well',
+  ])
+  t.is(clock.timers, 1)
+  manager.close()
+  t.is(clock.timers, 0)
+})
+
+test('a message waits for the one before it, and a sign of life never waits', async t => {
+  const first = Promise.withResolvers<void>()
+  const { clock, sent, manager, settle } = scene(SYSTEMD, message =>
+    message.startsWith('READY') ? first.promise : Promise.resolve(),
+  )
+  manager.ready()
+  for (let i = 0; i < 20; i++) {
+    clock.advance(30_000)
+    await settle()
+  }
+  for (let i = 0; i < 20; i++) manager.reloading()
+  await settle()
+  t.is(sent.length, 1)
+  first.resolve()
+  await settle()
+  t.is(sent.length, 8)
+  t.true(sent.slice(1).every(message => message.startsWith('RELOADING')))
+})
+
+test('a manager that takes nothing is complained about once', async t => {
+  const { clock, logged, manager, settle } = scene(SYSTEMD, () => Promise.reject(new Error('no such program')))
+  manager.ready()
+  await settle()
+  clock.advance(30_000)
+  await settle()
+  t.deepEqual(logged, ['warn  systemd cannot be told how we are reason="no such program"\n'])
+})
+
+test('without a manager nothing is sent and no timer runs', async t => {
+  const { clock, sent, manager, settle } = scene({ WATCHDOG_USEC: '60000000' }, () => Promise.resolve())
+  manager.ready()
+  manager.reloading()
+  manager.stopping()
+  await settle()
+  t.deepEqual([sent.length, clock.timers], [0, 0])
+})
+
+test('a watchdog that waits for another process, or for nothing sensible, is not fed', t => {
+  t.is(watchdogMs({ WATCHDOG_USEC: '60000000', WATCHDOG_PID: '7' }, 7), 60_000)
+  t.is(watchdogMs({ WATCHDOG_USEC: '60000000', WATCHDOG_PID: '7' }, 8), undefined)
+  for (const written of ['', '0', '-1', 'x']) t.is(watchdogMs({ WATCHDOG_USEC: written }, 8), undefined, written)
+  t.is(watchdogMs({}, 8), undefined)
+})
