@@ -7,9 +7,8 @@ import type { AgentStatus } from '../agent/control/status.ts'
 import { type Lab, startLab } from '../test/lab/lab.ts'
 import { LabError } from '../test/lab/lab-error.ts'
 import { type ExecResult, type LabProcess, ProcessTable, type SpawnOptions } from '../test/lab/lab-process.ts'
+import { culvertCommand } from '../test/scenario/built-bundle.ts'
 
-const ROOT = join(import.meta.dirname, '..')
-const BUNDLE = join(ROOT, 'dist/culvert.cjs')
 const FILE_BYTES = 32 * 1024 * 1024
 
 /** A machine of the demo: a host of the lab, or this machine itself. */
@@ -37,7 +36,7 @@ function freePort(): Promise<number> {
 }
 
 async function culvert(machine: Machine, ...args: readonly string[]): Promise<string> {
-  const { code, stdout, stderr } = await machine.exec(process.execPath, [BUNDLE, ...args])
+  const { code, stdout, stderr } = await machine.exec(...culvertCommand(...args))
   if (code !== 0) fail(`culvert ${args.join(' ')} ended with ${code}: ${stderr || stdout}`)
   return stdout
 }
@@ -94,8 +93,8 @@ async function connect({ directory, alice, bob, relayUrl, names, portMapping }: 
   const server = bob.spawn(process.execPath, ['-e', WEB_SERVER, page, String(webPort)])
   await server.waitForOutput(/ready/)
   const agents = [
-    alice.spawn(process.execPath, [BUNDLE, 'agent', '--config', files.alice]),
-    bob.spawn(process.execPath, [BUNDLE, 'agent', '--config', files.bob]),
+    alice.spawn(...culvertCommand('agent', '--config', files.alice)),
+    bob.spawn(...culvertCommand('agent', '--config', files.bob)),
   ]
   await Promise.all(agents.map(agent => agent.waitForOutput(/agent ready/, { timeoutMs: 15_000 })))
   await Promise.all(agents.map(agent => agent.waitForOutput(/relay connected/, { timeoutMs: 15_000 })))
@@ -164,7 +163,7 @@ async function inTheLab(directory: string, started: Lab): Promise<void> {
   const address = lab.relayHost.addresses.v4[0] ?? fail('the lab has no relay address')
   const config = join(directory, 'relay.json')
   await writeFile(config, JSON.stringify({ listen: '0.0.0.0:443', stateDir: join(directory, 'relay') }))
-  const relay = lab.relayHost.spawn(process.execPath, [BUNDLE, 'relay', '--config', config])
+  const relay = lab.relayHost.spawn(...culvertCommand('relay', '--config', config))
   await relay.waitForOutput(/relay ready/)
   const relayUrl = `http://${address}:443`
   say(`A relay runs at ${relayUrl}; four devices stand behind four home routers of their own.`)
@@ -201,7 +200,7 @@ async function onLoopback(directory: string, why: string): Promise<void> {
     const config = join(directory, 'relay.json')
     const options = { listen: `127.0.0.1:${port}`, stateDir: join(directory, 'relay'), stun: false }
     await writeFile(config, JSON.stringify(options))
-    const relay = here.spawn(process.execPath, [BUNDLE, 'relay', '--config', config])
+    const relay = here.spawn(...culvertCommand('relay', '--config', config))
     await relay.waitForOutput(/relay ready/)
     const relayUrl = `http://127.0.0.1:${port}`
     say(`No real NATs here, two agents meet on one machine instead: ${why}.`)

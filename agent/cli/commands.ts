@@ -124,9 +124,16 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'version',
     operands: [],
-    summary: 'print the version',
+    summary: 'print the version, and what it is made of',
     options: { json },
     load: () => import('./version.ts'),
+  },
+  {
+    name: 'licenses',
+    operands: [],
+    summary: 'print the licences of everything inside',
+    options: {},
+    load: () => import('./licenses.ts'),
   },
   {
     name: 'help',

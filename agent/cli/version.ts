@@ -1,10 +1,17 @@
-import { VERSION } from '../version.ts'
+import { isPackaged } from '../../common/platform/packed.ts'
+import { COMMIT, VERSION } from '../version.ts'
 import type { Arguments, CommandIo } from './command.ts'
 import { EXIT_DONE } from './exit-code.ts'
-import { printJson } from './output.ts'
+import { line, printJson } from './output.ts'
 
 export async function run(args: Arguments, io: CommandIo): Promise<number> {
-  if (args.flag('json')) printJson(io, { version: VERSION, node: process.versions.node })
-  else io.out(`culvert ${VERSION}\n`)
+  const { arch, versions } = process
+  if (args.flag('json')) {
+    printJson(io, { version: VERSION, node: versions.node, packaged: isPackaged, arch, commit: COMMIT })
+    return EXIT_DONE
+  }
+  const made = isPackaged ? `packaged for linux-${arch}` : `not packaged, linux-${arch}`
+  const commit = COMMIT === null ? '' : `, commit ${COMMIT}`
+  io.out(line(`culvert ${VERSION} (${made}, Node ${versions.node}${commit})`))
   return EXIT_DONE
 }

@@ -170,7 +170,10 @@ test.serial('help, version and mistyped words', async t => {
   }
   t.regex((await culvert(['help', 'init'])).out, /^usage: culvert init \[OPTION\.\.\.]/)
   t.is((await culvert(['init', '--help'])).out, (await culvert(['help', 'init'])).out)
-  t.regex((await culvert(['--version'])).out, /^culvert \d+\.\d+\.\d+\n$/)
+  t.regex(
+    (await culvert(['--version'])).out,
+    /^culvert \d+\.\d+\.\d+ \(not packaged, linux-\w+, Node \d+\.\d+\.\d+\)\n$/,
+  )
   const word = await culvert(['stauts'])
   t.deepEqual([word.code, word.out], [2, ''])
   t.is(word.err, 'culvert: there is no command "stauts"; did you mean "culvert status"?\n')

@@ -1,6 +1,6 @@
 import type { BenchReply } from '../../agent/control/control-target.ts'
 import { rootTest } from '../lab/root-test.ts'
-import { BUNDLE } from './built-bundle.ts'
+import { culvertCommand } from './built-bundle.ts'
 import { World } from './world.ts'
 
 interface BenchDocument {
@@ -52,7 +52,7 @@ rootTest('ping goes on over a break, and tells that the path moved', async t => 
   await Promise.all([alice.waitForRelay(), world.agent('bob').waitForRelay()])
   await alice.client.ping('bob')
   await alice.waitForPeer('bob', 'direct', ({ path }) => path?.kind === 'udp')
-  const pinging = alice.host.spawn(process.execPath, [BUNDLE, 'ping', 'bob', '--count', '600'], {
+  const pinging = alice.host.spawn(...culvertCommand('ping', 'bob', '--count', '600'), {
     env: { CULVERT_SOCKET: alice.socketPath },
   })
   await pinging.waitForOutput(/^bob: [\d.]+ ms over udp/m)

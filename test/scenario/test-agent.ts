@@ -4,7 +4,7 @@ import { createControlClient } from '../../agent/control/control-client.ts'
 import type { AgentStatus, PeerStatus } from '../../agent/control/status.ts'
 import type { ExecOptions } from '../lab/command.ts'
 import type { ExecResult, ExitStatus, LabProcess } from '../lab/lab-process.ts'
-import { BUNDLE } from './built-bundle.ts'
+import { culvertCommand } from './built-bundle.ts'
 import type { Machine } from './machine.ts'
 
 /** A guard, not a claim: a machine that is busy, or slow, takes its time. */
@@ -40,9 +40,7 @@ export class TestAgent {
   }
 
   async start(): Promise<void> {
-    this.process = this.host.spawn(process.execPath, [BUNDLE, 'agent', '--config', this.configPath], {
-      env: this.#environment,
-    })
+    this.process = this.host.spawn(...culvertCommand('agent', '--config', this.configPath), { env: this.#environment })
     await this.process.waitForOutput(/agent ready/, { timeoutMs: START_MS })
   }
 
@@ -95,7 +93,7 @@ export class TestAgent {
   }
 
   run(args: readonly string[], options: ExecOptions): Promise<ExecResult> {
-    return this.host.exec(process.execPath, [BUNDLE, ...args], {
+    return this.host.exec(...culvertCommand(...args), {
       ...options,
       env: { CULVERT_SOCKET: this.socketPath, ...options.env },
     })

@@ -10,7 +10,7 @@ import type { Lab } from '../lab/lab.ts'
 import { startLab } from '../lab/lab.ts'
 import type { LabOptions } from '../lab/lab-options.ts'
 import type { LabProcess } from '../lab/lab-process.ts'
-import { BUNDLE, ensureBuilt } from './built-bundle.ts'
+import { culvertCommand, ensureBuilt } from './built-bundle.ts'
 import { type Machine, ThisMachine } from './machine.ts'
 import { START_MS, TestAgent } from './test-agent.ts'
 import { echoService } from './transfer.ts'
@@ -118,7 +118,7 @@ export class World implements AsyncDisposable {
       }),
     )
     const host: Machine = this.#lab?.relayHost ?? this.#here
-    this.relay = host.spawn(process.execPath, [BUNDLE, 'relay', '--config', file])
+    this.relay = host.spawn(...culvertCommand('relay', '--config', file))
     const ready = await this.relay.waitForOutput(/relay ready .*?http=(\S+)/, { timeoutMs: START_MS })
     if (!this.#lab) this.#relayAddress = ready[1] ?? ''
     return this.relay
