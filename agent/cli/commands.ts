@@ -63,6 +63,18 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: () => import('./check.ts'),
   },
   {
+    name: 'first-boot',
+    operands: [],
+    summary: 'take in the config file on the boot partition of a flashed device, once',
+    options: {
+      file: { value: 'FILE', summary: 'that file (else /boot/firmware/culvert.json, else /boot/culvert.json)' },
+      config,
+    },
+    notes:
+      'Any part of a config goes over the one that is there: objects key by key, all else is replaced. Then FILE is\nerased, and FILE.taken.txt tells the peer id. A faulty FILE is left alone, and FILE.error.txt tells the faults.',
+    load: () => import('./first-boot.ts'),
+  },
+  {
     name: 'peers',
     operands: [],
     summary: 'list the peers and how they are reached',

@@ -19,7 +19,7 @@ export class ConfigError extends CulvertError {
 
 /** Reads and validates a config file. A file that cannot be read is a fault like any other. */
 export async function readConfig(path: string): Promise<ConfigResult> {
-  const file = await readText(path)
+  const file = await readConfigText(path)
   if ('problem' in file) {
     const fault = { place: 'the file', value: undefined, problem: file.problem, remedy: file.remedy }
     return { ok: false, faults: [fault], warnings: [] }
@@ -44,7 +44,8 @@ export async function loadConfig(
 
 type FileText = { readonly text: string; readonly mode: number } | { readonly problem: string; readonly remedy: string }
 
-async function readText(path: string): Promise<FileText> {
+/** The text of a config file with its mode, or why it cannot be had. */
+export async function readConfigText(path: string): Promise<FileText> {
   try {
     await using file = await open(path, 'r')
     const stat = await file.stat()

@@ -7,7 +7,7 @@ import { controlSocketIn } from './config-basics.ts'
 import { type ConfigFault, formatPlace, showValue, valueAt } from './config-fault.ts'
 import { configSchema, REMEDY_SEPARATOR } from './config-schema.ts'
 import { crossCheck } from './cross-check.ts'
-import { type JsonPath, parseJsonText } from './json-text.ts'
+import { type JsonFault, type JsonPath, parseJsonText } from './json-text.ts'
 import { nameFromHost } from './name.ts'
 import { IS_RELAY_CONFIG, isRelayConfig } from './relay-config.ts'
 import { unknownKeyFault } from './unknown-key.ts'
@@ -23,10 +23,7 @@ const FAULTS_LIMIT = 200
 /** Reads a config text that stands at `path`, to which relative paths in it refer. `host` names an unnamed agent. */
 export function parseConfig(text: string, path: string, host: string = hostname()): ConfigResult {
   const json = parseJsonText(text.replace(/^\uFEFF/, ''))
-  if (!json.ok) {
-    const { line, column, problem, remedy } = json.fault
-    return failed([{ place: `line ${line}, column ${column}`, value: undefined, problem, remedy }], [])
-  }
+  if (!json.ok) return failed([textFault(json.fault)], [])
   if (isRelayConfig(json.value)) return failed([IS_RELAY_CONFIG], [])
   const base = dirname(resolve(path))
   const parsed = configSchema.safeParse(json.value)
@@ -81,7 +78,12 @@ function faultsOf(issue: z.core.$ZodIssue, root: unknown): readonly ConfigFault[
   return [{ place: formatPlace(path), value: showValue(value), problem, remedy }]
 }
 
-function repeatedKeyFault(path: JsonPath): ConfigFault {
+/** What keeps a text from being JSON, by line and column. */
+export function textFault({ line, column, problem, remedy }: JsonFault): ConfigFault {
+  return { place: `line ${line}, column ${column}`, value: undefined, problem, remedy }
+}
+
+export function repeatedKeyFault(path: JsonPath): ConfigFault {
   const place = formatPlace(path)
   return { place, value: showValue(path.at(-1)), problem: 'is there twice', remedy: 'remove one of the two' }
 }

@@ -1,0 +1,69 @@
+import type { AgentConfig } from './agent-config.ts'
+import type { ConfigFault } from './config-fault.ts'
+import { parseJsonText } from './json-text.ts'
+import { parseConfig, repeatedKeyFault, textFault } from './parse-config.ts'
+import { IS_RELAY_CONFIG, isRelayConfig } from './relay-config.ts'
+
+/** What a part of a config comes to, put over the config that is there; faults name the file that has them. */
+export type BootFileResult =
+  | {
+      readonly ok: true
+      readonly config: AgentConfig
+      /** The whole config as it is to be written. */
+      readonly text: string
+      readonly warnings: readonly ConfigFault[]
+    }
+  | { readonly ok: false; readonly file: 'part' | 'present'; readonly faults: readonly ConfigFault[] }
+
+type JsonObject = Readonly<Record<string, unknown>>
+
+const NO_OBJECT: ConfigFault = {
+  place: 'the file',
+  value: undefined,
+  problem: 'holds no object',
+  remedy: 'write { ... } around all of it',
+}
+
+/**
+ * Puts a part of a config (`part`, the text of the file on the boot partition) over the config that is at `path`, or over
+ * an empty one. Objects go into each other key by key, so that a part that names one more peer keeps the others; all else is
+ * replaced, lists too.
+ */
+export function mergeBootFile(part: string, present: string | undefined, path: string): BootFileResult {
+  const written = readObject(part)
+  if ('faults' in written) return { ok: false, file: 'part', faults: written.faults }
+  if (isRelayConfig(written.value)) return { ok: false, file: 'part', faults: [IS_RELAY_CONFIG] }
+  let base: JsonObject = { stateDir: '/var/lib/culvert' }
+  if (present !== undefined) {
+    const before = parseConfig(present, path)
+    if (!before.ok) return { ok: false, file: 'present', faults: before.faults }
+    base = asObject(JSON.parse(present.replace(/^\uFEFF/, ''))) ?? base
+  }
+  const text = `${JSON.stringify(merge(base, written.value), null, 2)}\n`
+  const after = parseConfig(text, path)
+  if (!after.ok) return { ok: false, file: 'part', faults: after.faults }
+  return { ok: true, config: after.config, text, warnings: after.warnings }
+}
+
+function readObject(text: string): { readonly value: JsonObject } | { readonly faults: readonly ConfigFault[] } {
+  const json = parseJsonText(text.replace(/^\uFEFF/, ''))
+  if (!json.ok) return { faults: [textFault(json.fault)] }
+  const value = asObject(json.value)
+  if (!value) return { faults: [NO_OBJECT] }
+  if (json.repeatedKeys.length > 0) return { faults: json.repeatedKeys.map(repeatedKeyFault) }
+  return { value }
+}
+
+function merge(base: JsonObject, over: JsonObject): JsonObject {
+  const merged = new Map(Object.entries(base))
+  for (const [key, value] of Object.entries(over)) {
+    const [below, above] = [asObject(merged.get(key)), asObject(value)]
+    merged.set(key, below && above ? merge(below, above) : value)
+  }
+  // Its entries are own keys, whatever their names: `__proto__` is then refused like any other unknown key.
+  return Object.fromEntries(merged)
+}
+
+function asObject(value: unknown): JsonObject | undefined {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : undefined
+}
