@@ -28,6 +28,8 @@ export type ErrorCode =
   | 'aborted'
   | 'port-in-use'
   | 'port-mapping-refused'
+  | 'update-refused'
+  | 'update-rolled-back'
   | 'io'
   | 'internal'
 

@@ -19,6 +19,7 @@ const AGENT = [
   'agent/session/',
   'agent/service/',
   'agent/control/',
+  'agent/update/',
   'agent/', // agent.ts, running-agent.ts, main.ts and cli/, which put the stages together
 ]
 

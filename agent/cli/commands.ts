@@ -7,6 +7,7 @@ const config: OptionSpec = {
 }
 const json: OptionSpec = { summary: 'print one JSON document, also for an error' }
 const watch: OptionSpec = { summary: 'show it again after every change; with --json one document per line' }
+const home: OptionSpec = { value: 'DIR', summary: 'where versions stand (/opt/culvert)' }
 /** Options of every command that talks to a running agent. */
 const toAgent = {
   socket: {
@@ -134,10 +135,30 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: () => import('./doctor.ts'),
   },
   {
+    name: 'update',
+    operands: ['[FILE|URL]'],
+    summary: 'install a signed release; it is kept only if the agent reaches a relay and a peer again',
+    options: {
+      'allow-downgrade': { summary: 'take a version that is older than this one' },
+      again: { summary: 'try a version once more that was rolled back' },
+      unproven: { summary: 'also where no agent runs, or where it reaches no relay' },
+      trial: { value: 'SECONDS', summary: 'how long the new version has (180)' },
+      restart: { value: 'COMMAND', summary: 'what restarts the agent, where systemd does not run it' },
+      keys: { value: 'FILE', summary: 'public keys of who may sign releases (/etc/culvert/release-keys)' },
+      home,
+      watch: { summary: 'watch over a trial to its end; what the unit culvert-update runs' },
+      json,
+      ...toAgent,
+    },
+    notes:
+      'The trial ends by itself, also without this command, and after a power cut: then the version before runs.\nExit code 1: refused or rolled back.',
+    load: () => import('./update.ts'),
+  },
+  {
     name: 'version',
     operands: [],
-    summary: 'print the version, and what it is made of',
-    options: { json },
+    summary: 'print the version, what it is made of, and how the last update went',
+    options: { json, home },
     load: () => import('./version.ts'),
   },
   {

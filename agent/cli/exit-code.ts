@@ -30,6 +30,8 @@ const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
   aborted: 1,
   'port-in-use': 1,
   'port-mapping-refused': 1,
+  'update-refused': 1,
+  'update-rolled-back': 1,
   io: 1,
   internal: 1,
 }

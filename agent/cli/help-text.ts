@@ -5,7 +5,6 @@ export function overview(commands: readonly CommandSpec[]): string {
   const width = Math.max(...commands.map(command => callOf(command).length))
   const lines = commands.map(command => `  ${callOf(command).padEnd(width)}  ${command.summary}`)
   return `culvert: reach your machines wherever they are
-
 usage: culvert COMMAND [OPTION...]
 
 ${lines.join('\n')}

@@ -11,7 +11,8 @@ export async function agentOf(args: Arguments, io: Pick<CommandIo, 'env'>): Prom
   return createControlClient(await socketPathOf(args, io))
 }
 
-async function socketPathOf(args: Arguments, io: Pick<CommandIo, 'env'>): Promise<string> {
+/** Where the running agent listens that a command line and its environment name. */
+export async function socketPathOf(args: Arguments, io: Pick<CommandIo, 'env'>): Promise<string> {
   const named = args.value('socket')
   if (named !== undefined) return resolve(named)
   const config = args.value('config')

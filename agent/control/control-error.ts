@@ -27,6 +27,8 @@ const HTTP_STATUS: Readonly<Record<ErrorCode, number>> = {
   aborted: 503,
   'port-in-use': 409,
   'port-mapping-refused': 502,
+  'update-refused': 500,
+  'update-rolled-back': 500,
   io: 500,
   internal: 500,
 }

@@ -17,7 +17,8 @@ export async function traceDisk(
   const log = join(base, '..', 'trace')
   const options = ['-f', '-y', '-xx', '-s', '1000000', '-o', log, '-e', `trace=${CALLS}`]
   // Its threads must not be asked to make several calls in one (io_uring), which no trace shows.
-  const running = new LabProcess('strace', [...options, command, ...args], { env: { UV_USE_IO_URING: '0' } })
+  const env = { UV_USE_IO_URING: '0', NODE_V8_COVERAGE: '' }
+  const running = new LabProcess('strace', [...options, command, ...args], { env })
   running.child.stdin.end()
   const { code, stderr } = await running.exited
   return { ops: opsIn(await readFile(log, 'utf8'), base), code, stderr }

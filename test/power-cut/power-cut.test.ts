@@ -127,7 +127,8 @@ test('200 times everything is killed while it writes: identities and config load
   let left = 0
   const oneCut = async (cut: number) => {
     const home = join(directory, String(cut))
-    const child = spawn(process.execPath, [writer, home, '1000'], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const env = { ...process.env, NODE_V8_COVERAGE: '' }
+    const child = spawn(process.execPath, [writer, home, '1000'], { env, stdio: ['ignore', 'pipe', 'inherit'] })
     const closed = once(child, 'close')
     let told = ''
     child.stdout.setEncoding('utf8').on('data', (text: string) => {

@@ -1,0 +1,135 @@
+import { CulvertError, reasonOf } from '../../common/errors.ts'
+import { type Clock, deadline, pause } from '../../common/platform/clock.ts'
+import type { Log } from '../../common/platform/log.ts'
+import type { ControlClient } from '../control/control-client.ts'
+import type { AgentStatus } from '../control/status.ts'
+import { isOnTrial, type Trial } from './marks.ts'
+import type { Outcome } from './outcome.ts'
+import { beginWatch, type Look, type TrialState, watched } from './trial-watch.ts'
+import { thisMoment, type VersionsDirectory } from './versions-directory.ts'
+
+const LOOK_EVERY_MS = 500
+const ANSWER_MS = 5_000
+/** How long the version before may take until it answers again. */
+const BACK_MS = 60_000
+
+export interface TrialDoors {
+  readonly versions: VersionsDirectory
+  readonly client: ControlClient
+  readonly clock: Clock
+  readonly log: Log
+  readonly restart: () => Promise<void>
+}
+
+/**
+ * Watches over the trial that the marks tell of, to its end: keeps the version or has the one before start again. May be
+ * killed at any moment and begun anew. Resolves with undefined when there is no trial.
+ */
+export async function watchTrial(doors: TrialDoors): Promise<Outcome | undefined> {
+  const { versions, clock, log } = doors
+  const { trial } = await versions.marks()
+  if (!trial) return undefined
+  const moment = await thisMoment()
+  const until = clock.now() + (trial.untilS - moment.uptimeS) * 1000
+  const state = isOnTrial(trial, moment) ? await watch(doors, trial, until) : undefined
+  const outcome = (ended: Pick<Outcome, 'state' | 'reason'>) => ({
+    version: trial.version,
+    before: trial.terms.before,
+    at: clock.wallNow(),
+    ...ended,
+  })
+  if (state?.name === 'kept') {
+    await versions.keep(trial.version)
+    log.info(`the update to ${trial.version} is kept`)
+    const kept = outcome({ state: 'kept', reason: null })
+    await versions.tell(kept)
+    return kept
+  }
+  const reason = state?.name === 'rolled-back' ? state.reason : 'nobody watched over its trial'
+  const rolledBack = outcome({ state: 'rolled-back', reason })
+  log.error(`the update to ${trial.version} is rolled back`, { reason })
+  await versions.tell(rolledBack)
+  await versions.endTrial()
+  await goBack(doors, trial)
+  return rolledBack
+}
+
+/** Has the new version start, unless it did, and looks at it until it is clear what becomes of it. */
+async function watch(doors: TrialDoors, trial: Trial, until: number): Promise<TrialState> {
+  const { clock, log } = doors
+  const { version, terms } = trial
+  try {
+    if ((await answeringVersion(doors)) !== version) await doors.restart()
+  } catch (thrown) {
+    return { name: 'rolled-back', reason: reasonOf(thrown) }
+  }
+  let state = beginWatch(clock.now())
+  while (state.name === 'waiting' || state.name === 'proving') {
+    const seen = await look(doors, trial)
+    const next = watched(state, seen, clock.now(), { version, until, terms })
+    if (next.name === 'proving' && state.name === 'waiting') log.info(`${version}, on trial, reaches what it has to`)
+    if (next.name === 'waiting' && state.name === 'proving') log.warn(`${version}, on trial, has lost it again`)
+    state = next
+    await pause(clock, LOOK_EVERY_MS)
+  }
+  return state
+}
+
+async function look({ client, clock }: TrialDoors, { version, terms }: Trial): Promise<Look> {
+  const late = deadline(clock, ANSWER_MS)
+  try {
+    const status = await client.status(late.signal)
+    const relay = status.relays.some(({ state }) => state === 'connected')
+    const ready = status.version === version && (relay || !terms.relay)
+    const peer = ready && (await reachesPeer(client, terms.peers, status, late.signal))
+    return { version: status.version, upSince: clock.now() - status.uptimeS * 1000, relay, peer }
+  } catch {
+    return 'mute'
+  } finally {
+    late.done()
+  }
+}
+
+/** A peer that nobody uses is not called by itself, so it is called here. */
+async function reachesPeer(
+  client: ControlClient,
+  names: readonly string[],
+  { peers }: AgentStatus,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (peers.some(({ name, state }) => names.includes(name) && state === 'connected')) return true
+  try {
+    await Promise.any(names.map(name => client.ping(name, signal)))
+    return true
+  } catch {
+    return false
+  }
+}
+
+async function answeringVersion({ client, clock }: TrialDoors): Promise<string | undefined> {
+  const late = deadline(clock, ANSWER_MS)
+  try {
+    return (await client.status(late.signal)).version
+  } catch {
+    return undefined
+  } finally {
+    late.done()
+  }
+}
+
+async function goBack(doors: TrialDoors, { terms, version }: Trial): Promise<void> {
+  const { clock, log } = doors
+  try {
+    await doors.restart()
+  } catch (thrown) {
+    if (!(thrown instanceof CulvertError)) throw thrown
+    log.error(thrown.message)
+  }
+  for (const until = clock.now() + BACK_MS; clock.now() < until; await pause(clock, LOOK_EVERY_MS)) {
+    const answers = await answeringVersion(doors)
+    if (answers === undefined || answers === version) continue
+    log.info(`${answers} runs again`)
+    return
+  }
+  log.error(`${terms.before} does not answer yet`)
+}
