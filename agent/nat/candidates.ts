@@ -1,7 +1,7 @@
 import type { InterfaceAddress } from '../../common/platform/network-interfaces.ts'
 import { type Candidate, type DirectHow, MAX_CANDIDATES } from '../../common/wire/candidate.ts'
 import { addressScope, type Endpoint, sameEndpoint } from '../../common/wire/endpoint.ts'
-import { isVirtualInterface } from './interface-kind.ts'
+import { isTunnelInterface, isVirtualInterface } from './interface-kind.ts'
 import type { BetweenNats } from './port-mapping-report.ts'
 
 /** What is known about where we can be reached. */
@@ -31,9 +31,10 @@ const RANK = {
   mapped: 3,
   between: 4,
   open: 5,
-  linkLocal: 6,
-  bridge: 7,
-  loopback: 8,
+  tunnel: 6,
+  linkLocal: 7,
+  bridge: 8,
+  loopback: 9,
 } as const
 type Rank = keyof typeof RANK
 
@@ -52,7 +53,9 @@ export function candidatesOf(sources: CandidateSources): readonly Candidate[] {
   }
   const addAddress = (rank: Rank, how: DirectHow, address: string) => {
     add(rank, 'tcp', how, { address, port: sources.tcpPort })
-    if (sources.udpPort !== undefined) add(rank, 'udp', how, { address, port: sources.udpPort })
+    // A tunnel runs over the same line, through one program more. Told so, it is taken after all that need no luck.
+    const udpHow = rank === 'tunnel' ? 'punched' : how
+    if (sources.udpPort !== undefined) add(rank, 'udp', udpHow, { address, port: sources.udpPort })
   }
   const alone = sources.addresses.every(({ loopback }) => loopback)
   for (const address of sources.addresses) {
@@ -91,7 +94,7 @@ function placeOf(entry: InterfaceAddress): { readonly rank: Rank; readonly how: 
     case 'private':
     // Two homes of one carrier may reach each other there, and its NAT often has no way back to itself.
     case 'carrier':
-      return { rank: 'lan', how: 'lan' }
+      return { rank: isTunnelInterface(entry.interfaceName) ? 'tunnel' : 'lan', how: 'lan' }
     case 'public':
       return entry.family === 6 ? { rank: 'ipv6', how: 'ipv6' } : { rank: 'public', how: 'public' }
     case 'link-local':

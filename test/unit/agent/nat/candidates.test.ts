@@ -56,6 +56,18 @@ test('UDP addresses are told only when a socket of ours is there', t => {
   ])
 })
 
+test('an address in a tunnel comes after the others, and UDP over it after what others see of us', t => {
+  const addresses = [at('nebula', '10.99.0.1'), at('tailscale0', '100.90.1.2'), at('eth0', '198.51.100.7')]
+  t.deepEqual(texts({ addresses, udpPort: 4001 }), [
+    'tcp/public 198.51.100.7:4000',
+    'udp/public 198.51.100.7:4001',
+    'tcp/lan 10.99.0.1:4000',
+    'udp/punched 10.99.0.1:4001',
+    'tcp/lan 100.90.1.2:4000',
+    'udp/punched 100.90.1.2:4001',
+  ])
+})
+
 test('a mapping to a public address of our own is told once', t => {
   const own = { address: '198.51.100.7', port: 4000 }
   t.deepEqual(texts({ addresses: [at('eth0', '198.51.100.7')], mapped: { tcp: own, udp: null } }), [
