@@ -1,6 +1,6 @@
 import { startBareDatachannel } from './carriers/bare-datachannel.ts'
 import { startBareTls } from './carriers/bare-tls.ts'
-import { startBareUdx } from './carriers/bare-udx.ts'
+import { startBareUdx, startUdxWithHops } from './carriers/bare-udx.ts'
 import { startHyperdht } from './carriers/hyperdht.ts'
 import { startIperf3 } from './carriers/iperf3.ts'
 import { startNebula } from './carriers/nebula.ts'
@@ -41,6 +41,7 @@ export function entries(stage: Stage, ends: Ends): readonly Entry[] {
       turns: 3,
       start: async () => contenderOf(await startBareUdx(stage, near.machine, far.machine)),
     },
+    { name: `${BARE_UDX}, two local hops`, turns: 2, start: async () => contenderOf(await startUdxWithHops(ends)) },
     { name: `${OURS}, TCP only`, turns: 2, start: () => agents('tcp-only') },
     { name: `${OURS}, UDP only`, turns: 2, start: () => agents('udp') },
     { name: `${OURS}, data channel only`, turns: 1, start: () => agents('datachannel') },
