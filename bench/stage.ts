@@ -35,6 +35,8 @@ export interface AgentOptions {
   readonly config?: Readonly<Record<string, unknown>>
   /** The Node that runs it; by default the one that runs this. */
   readonly node?: string
+  /** A packaged program to run in place of Node and bundle. */
+  readonly packaged?: string
   readonly nodeOptions?: readonly string[]
 }
 
@@ -128,8 +130,11 @@ export class Stage implements AsyncDisposable {
         ...options.config,
       }),
     )
-    const args = [...(options.nodeOptions ?? []), bundle(), 'agent', '--config', config]
-    return new BenchAgent(this.machine(name).spawn(options.node ?? process.execPath, args), socket)
+    const args = ['agent', '--config', config]
+    const started = options.packaged
+      ? this.machine(name).spawn(options.packaged, args)
+      : this.machine(name).spawn(options.node ?? process.execPath, [...(options.nodeOptions ?? []), bundle(), ...args])
+    return new BenchAgent(started, socket)
   }
 
   /** A port that is free on every machine of the stage, and given only once. */

@@ -13,7 +13,8 @@ export async function sourceStateOf(root: string, env: NodeJS.ProcessEnv): Promi
   const given = env.SOURCE_DATE_EPOCH
   if (given !== undefined && !/^\d+$/.test(given))
     throw new Error(`SOURCE_DATE_EPOCH is "${given}", not seconds since 1970`)
-  const git = (...args: readonly string[]) => runProgram(['git', '-C', root, ...args], { cwd: root })
+  const git = (...args: readonly string[]) =>
+    runProgram(['git', ...args], { cwd: root, env: { GIT_OPTIONAL_LOCKS: '0' } })
   try {
     const [commit = '', time = ''] = (await git('log', '-1', '--format=%H %ct')).trim().split(' ')
     const changes = await git('status', '--porcelain', '--untracked-files=no')

