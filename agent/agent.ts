@@ -148,6 +148,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
       isTrusted: admits,
       onCall: call => peers.answer(call),
       onPresence: (id, online) => peers.get(id)?.onPresence(online),
+      onLost: () => peers.check(),
       onChange: () => agent.onRelayChange(),
     })
 

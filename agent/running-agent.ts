@@ -39,6 +39,9 @@ const RESTART_KEYS = ['stateDir', 'controlSocket', 'listen'] as const satisfies 
 /** A relay must not have us ask all STUN servers again and again. */
 const DRIFT_APART_MS = 10_000
 
+/** A path is suspect within this, unless its round trip is longer than a quarter of a second. */
+const LOOK_MS = 1_200
+
 /** How long a measurement waits for the attempts at a direct path: it is to measure the path that will be used. */
 const SETTLE_MS = 5_000
 
@@ -200,6 +203,11 @@ export class RunningAgent implements ControlTarget {
     )
   }
 
+  async freshStatus(signal: AbortSignal): Promise<AgentStatus> {
+    await this.#parts.peers.look(LOOK_MS, signal)
+    return this.status()
+  }
+
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
@@ -218,13 +226,8 @@ export class RunningAgent implements ControlTarget {
   }
 
   async ping(peer: string, signal: AbortSignal): Promise<PingReply> {
-    const session = await this.#peer(peer).ready(signal)
-    const { active } = session
-    const rttMs = await active?.ping()
-    if (!active || rttMs === undefined) {
-      throw new CulvertError('peer-unreachable', `the path to ${peer} was lost before the answer came`)
-    }
-    return { rttMs, path: this.#pathOf(active) }
+    const { link, rttMs } = await this.#peer(peer).ping(signal)
+    return { rttMs, path: this.#pathOf(link) }
   }
 
   async bench(name: string, wish: BenchWish, signal: AbortSignal): Promise<BenchReply> {

@@ -76,6 +76,12 @@ export class Directory<L> {
     return notices
   }
 
+  /** That a peer has another line is told, too: a call to it that hangs on the old one had better be placed anew. */
+  cameAgain(peer: PeerId): readonly PresenceNotice<L>[] {
+    const watched = this.#entries.get(peer)?.watched ?? new Set()
+    return this.#whoWatchesBack(peer, watched).map(to => ({ to, peer, online: true }))
+  }
+
   watchEachOther(one: PeerId, other: PeerId): boolean {
     return this.#watches(one, other) && this.#watches(other, one)
   }

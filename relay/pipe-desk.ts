@@ -5,7 +5,7 @@ import type { Log } from '../common/platform/log.ts'
 import type { Random } from '../common/platform/random.ts'
 import { type PeerId, shortPeerId } from '../common/wire/peer-id.ts'
 import type { Counters } from './counters.ts'
-import { type OpenResult, type Pipe, type PipeLimits, PipeTable } from './pipes.ts'
+import { type OpenResult, type Pipe, type PipeLimits, PipeTable, type Ring } from './pipes.ts'
 import { type Splice, type SpliceMode, splice } from './splice.ts'
 import type { Traffic } from './traffic.ts'
 
@@ -75,6 +75,11 @@ export class PipeDesk {
     socket.write(ATTACHED)
     if (result.name === 'joined') this.#join(result.pipe, result.caller, result.callee)
     return true
+  }
+
+  /** What this peer was rung for and has not taken up. */
+  unanswered(callee: PeerId): readonly Ring[] {
+    return this.#table.unanswered(callee)
   }
 
   /** The pipe that `by` refused, with its caller still to be told; undefined for a ticket that is not his. */

@@ -29,6 +29,13 @@ export type OpenResult<S> =
   | { readonly pipe: Pipe<S>; readonly callerTicket: Uint8Array; readonly calleeTicket: Uint8Array }
   | { readonly failure: CallFailure; readonly why: string }
 
+/** A call that waits for its callee. */
+export interface Ring {
+  readonly caller: PeerId
+  /** The callee's. */
+  readonly ticket: Uint8Array
+}
+
 export type AttachResult<S> =
   | { readonly name: 'unknown' }
   | { readonly name: 'waiting'; readonly pipe: Pipe<S> }
@@ -47,6 +54,7 @@ export class PipeTable<S> {
   readonly #tickets = new Map<Pipe<S>, readonly string[]>()
   /** Waiting pipes, oldest first: all live equally long, so the first is always the next to end. */
   readonly #waiting = new Set<Pipe<S>>()
+  readonly #waitingFor = new Map<PeerId, Set<Pipe<S>>>()
   readonly #perPeer = new Map<PeerId, number>()
   #open = 0
 
@@ -83,6 +91,9 @@ export class PipeTable<S> {
     this.#byTicket.set(texts[1], { pipe, side: 'callee' })
     this.#tickets.set(pipe, texts)
     this.#waiting.add(pipe)
+    const waitingFor = this.#waitingFor.get(callee)
+    if (waitingFor) waitingFor.add(pipe)
+    else this.#waitingFor.set(callee, new Set([pipe]))
     this.#open++
     this.#count(caller, 1)
     return { pipe, callerTicket, calleeTicket }
@@ -111,6 +122,18 @@ export class PipeTable<S> {
   refuse(ticket: Uint8Array, by: PeerId): Pipe<S> | undefined {
     const found = this.#byTicket.get(ticketText(ticket))
     return found?.side === 'callee' && found.pipe.callee === by ? found.pipe : undefined
+  }
+
+  /** Oldest first. */
+  unanswered(callee: PeerId): readonly Ring[] {
+    const rings: Ring[] = []
+    for (const pipe of this.#waitingFor.get(callee) ?? []) {
+      const text = this.#tickets.get(pipe)?.[1]
+      const taken = pipe.state.name !== 'waiting' || pipe.state.attached.callee !== undefined
+      if (text !== undefined && !taken)
+        rings.push({ caller: pipe.caller, ticket: new Uint8Array(Buffer.from(text, 'base64url')) })
+    }
+    return rings
   }
 
   /** Waiting pipes that are out of time; each still has to be closed. */
@@ -150,6 +173,9 @@ export class PipeTable<S> {
 
   #forgetWait(pipe: Pipe<S>): void {
     this.#waiting.delete(pipe)
+    const waitingFor = this.#waitingFor.get(pipe.callee)
+    waitingFor?.delete(pipe)
+    if (waitingFor?.size === 0) this.#waitingFor.delete(pipe.callee)
     for (const ticket of this.#tickets.get(pipe) ?? []) this.#byTicket.delete(ticket)
     this.#tickets.delete(pipe)
   }

@@ -38,7 +38,7 @@ type Connected<L> =
 /** What open lines ask for: presence and calls. `L` is the relay's line. */
 export class Switchboard<L extends SwitchLine> {
   readonly directory = new Directory<L>()
-  readonly #pipes: Pick<PipeDesk, 'open' | 'refuse'>
+  readonly #pipes: Pick<PipeDesk, 'open' | 'refuse' | 'unanswered'>
   readonly #clock: Clock
   readonly #log: Log
   readonly #counters: Counters
@@ -46,7 +46,7 @@ export class Switchboard<L extends SwitchLine> {
   readonly #friendRings = new KeyedBuckets(() => FRIEND_RING_LIMITS, MAX_BUCKETS)
   readonly #strangerRings = new KeyedBuckets(() => STRANGER_RING_LIMITS, MAX_BUCKETS)
 
-  constructor(pipes: Pick<PipeDesk, 'open' | 'refuse'>, clock: Clock, log: Log, counters: Counters) {
+  constructor(pipes: Pick<PipeDesk, 'open' | 'refuse' | 'unanswered'>, clock: Clock, log: Log, counters: Counters) {
     this.#pipes = pipes
     this.#clock = clock
     this.#log = log
@@ -58,9 +58,12 @@ export class Switchboard<L extends SwitchLine> {
     const { peer, instance } = line
     if (peer === undefined || instance === undefined) return
     const older = this.directory.join(peer, line)
+    // What rang on a line that was dead, and may have been for long, rings again on this one.
+    for (const { caller, ticket } of this.#pipes.unanswered(peer)) line.tell({ type: 'ring', from: caller, ticket })
     if (older === undefined || older === line) return
     this.#counters.replaced++
     older.replacedBy(line, isSameProcess(older, instance))
+    this.#notify(this.directory.cameAgain(peer))
   }
 
   /** The line of another process with this peer's key: it was first, and keeps its place while it lives. */

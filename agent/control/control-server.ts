@@ -94,7 +94,7 @@ async function answer(offer: Offer, request: IncomingMessage, response: ServerRe
   const path = request.url ?? ''
   switch (`${request.method} ${path}`) {
     case 'GET /v1/status':
-      return reply(response, target.status())
+      return reply(response, await target.freshStatus(goneSignal(response)))
     case 'GET /v1/status/watch':
       response.writeHead(200, { 'content-type': 'application/x-ndjson' })
       return feedStatus(target, response, offer.clock)

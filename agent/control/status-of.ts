@@ -73,6 +73,7 @@ function peerStatus(peer: Peer, sources: StatusSources, now: number): PeerStatus
     name: sources.nameOf(peer),
     state: peer.state,
     path: active ? { kind: active.kind, transport: active.transport, how: active.how, ...endsOf(active) } : undefined,
+    silentMs: active?.suspect ? active.silentMs : undefined,
     faults: peer.direct?.faults ?? new Map(),
     trying: peer.direct?.trying ?? false,
     lastError: peer.lastError,

@@ -2,7 +2,7 @@ import type { Clock, Timer } from '../../common/platform/clock.ts'
 import { hurriedPongMs } from './reconnect.ts'
 
 /** A relay that does not answer a ping for this long is dead, whatever its socket says. */
-const PONG_MS = 8_000
+const PONG_MS = 5_000
 
 export interface LinePulseOptions {
   readonly clock: Clock

@@ -36,6 +36,8 @@ import { usableStun } from './usable-stun.ts'
 const HURRIED_MS = 3_000
 /** How long a machine that was pushed off by its clone leaves it the line. */
 const CLONE_WAIT_MS = 30_000
+/** Ours: with few lines all are back within 1.2 s, and within 4 s of the next look where there are many. */
+const GATHERING_MS = 5_000
 /** What a relay may ask for between two signs of life of ours. */
 const KEEP_ALIVE_MS = { min: 5_000, max: 120_000 } as const
 
@@ -58,6 +60,8 @@ export interface RelayLineOptions {
 export interface RelayLineEvents {
   onRing(line: RelayLine, from: PeerId, ticket: Uint8Array): void
   onPresence(line: RelayLine, peer: PeerId, online: boolean): void
+  /** It was connected, and is not any more. */
+  onLost(line: RelayLine): void
   onChange(line: RelayLine): void
 }
 
@@ -88,6 +92,8 @@ export class RelayLine {
   /** When the last attempt to connect began. */
   #triedAt = 0
   #welcomedAt = 0
+  /** It was lost since the start. */
+  #wasLost = false
   #hurriedAt = Number.NEGATIVE_INFINITY
   readonly #mayLog: (key: string) => boolean
   readonly #reach: ReachRequests
@@ -124,6 +130,11 @@ export class RelayLine {
   /** Also while the line is down: what stands beside the relay is rarely gone with it. */
   get stun(): readonly Endpoint[] {
     return this.#state === 'refused' ? [] : this.#stun
+  }
+
+  get gathering(): boolean {
+    const { clock } = this.#options
+    return this.#state === 'connected' && this.#wasLost && clock.now() - this.#welcomedAt < GATHERING_MS
   }
 
   /** Undefined when the relay has not told: not connected, or the peer does not watch us. */
@@ -316,11 +327,13 @@ export class RelayLine {
     const { log, clock, events } = this.#options
     this.#drop(new CulvertError('relay-unreachable', `relay ${this.relay.url.host}: ${reason}`))
     this.#state = 'connecting'
+    this.#wasLost = true
     if (!this.#closing.signal.aborted) log.warn('relay lost', { relay: this.relay.url.host, reason })
     const now = clock.now()
     this.#reconnect = afterLoss(this.#reconnect, now - this.#welcomedAt)
     const waited = now - this.#hurriedAt < HURRIED_MS && now - this.#triedAt >= hurryMs(this.#reconnect)
     this.#retryLater(clock, chance => (waited ? hurriedDelayMs(chance) : reconnectDelayMs(this.#reconnect, chance)))
+    events.onLost(this)
     events.onChange(this)
   }
 

@@ -47,6 +47,8 @@ export interface RendezvousOptions {
   readonly isTrusted: (peer: PeerId) => boolean
   readonly onCall: (call: IncomingCall) => void
   readonly onPresence: (peer: PeerId, online: boolean) => void
+  /** A line broke: perhaps our own network is another one now. */
+  readonly onLost: () => void
   readonly onChange: () => void
 }
 
@@ -63,6 +65,7 @@ export class Rendezvous {
     const events = {
       onRing: (line: RelayLine, from: PeerId, ticket: Uint8Array) => this.#ring(line, from, ticket),
       onPresence: (_line: RelayLine, peer: PeerId, online: boolean) => options.onPresence(peer, online),
+      onLost: () => options.onLost(),
       onChange: () => options.onChange(),
     }
     const { identity, clock, random, log, software, addresses } = options
@@ -95,6 +98,11 @@ export class Rendezvous {
   /** Whether a line may still come up by itself, so that a caller had better wait. */
   get connecting(): boolean {
     return this.#lines.some(line => line.state === 'connecting')
+  }
+
+  /** Whether a line came back so lately that agents which had lost the same relay may not have come back yet. */
+  get gathering(): boolean {
+    return this.#lines.some(line => line.gathering)
   }
 
   stunServers(): readonly Endpoint[] {

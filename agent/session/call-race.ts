@@ -38,6 +38,8 @@ export class CallRace {
   #newest = 0
   #placedAt = Number.NEGATIVE_INFINITY
   #timer: Timer | undefined
+  /** The newest call took longer than somebody who waits had waited, but nobody did. */
+  #overdue = false
 
   constructor(options: CallRaceOptions, signal: AbortSignal) {
     this.#options = options
@@ -55,6 +57,11 @@ export class CallRace {
     if (this.#options.clock.now() - this.#placedAt >= MIN_APART_MS) this.#place()
   }
 
+  /** Somebody waits from now on. */
+  hurry(): void {
+    if (this.#overdue) this.#place()
+  }
+
   /** No call is needed any more. */
   end(): void {
     this.#end(undefined)
@@ -70,8 +77,10 @@ export class CallRace {
     this.#calls.push(call)
     if (this.#calls.length > MAX_CALLS) this.#calls.shift()?.stop.abort()
     this.#timer?.cancel()
+    this.#overdue = false
     this.#timer = clock.after(patienceMs(number), () => {
       if (waiting()) this.#place()
+      else this.#overdue = true
     })
     void place(AbortSignal.any([this.#signal, this.#over.signal, call.stop.signal])).then(error => {
       this.#ended(call, error)

@@ -120,6 +120,10 @@ export class Caller {
     if (fresh) this.#lastError = undefined
     if (this.#calling) {
       this.#askedAnew ||= fresh
+      if (!this.#options.waiting()) return
+      // What it was begun on when nobody waited may be dead.
+      this.#options.context.rendezvous().hurry()
+      this.#calling.hurry()
       return
     }
     this.#askedAnew = false
@@ -149,13 +153,19 @@ export class Caller {
         this.call(false)
         return
       }
+      // Of a call before this one: the path that stands now has only to say hello.
+      this.#lastError = error
       if (error) {
-        this.#lastError = error
         this.#failures++
         this.#again()
       }
       this.#options.onEnd()
     })
+  }
+
+  /** That it was not to be reached says nothing any more. */
+  peerIsThere(): void {
+    if (this.#lastError && NO_WORD.has(this.#lastError.code)) this.#lastError = undefined
   }
 
   /** What failed for want of a relay says nothing any more. */

@@ -14,10 +14,13 @@ export interface Heartbeat {
   readonly pingedAt: number
 }
 
-/** While streams are open. */
-export const BUSY_PING_MS = 2_000
-/** Without streams: under the 30 s after which many routers forget a UDP binding. */
-export const IDLE_PING_MS = 25_000
+/** Streams are open; there were some a while ago, so somebody may come back soon; or neither. */
+export type Pace = 'busy' | 'recent' | 'idle'
+
+/** A NAT that forgot us is noticed only by what we send; idle: under the 30 s after which many forget a UDP binding. */
+export const PING_MS: Readonly<Record<Pace, number>> = { busy: 2_000, recent: 5_000, idle: 25_000 }
+/** How long after its last use a session is taken to be used again soon. */
+const RECENT_MS = 120_000
 const SUSPECT_MIN_MS = 1_000
 /** A full queue makes round trips look long; suspicion costs only a call, so it must not wait for death. */
 const SUSPECT_MAX_MS = 2_500
@@ -55,6 +58,11 @@ export function pinged(beat: Heartbeat, now: number): Heartbeat {
   return { ...sent(beat, now), pingedAt: now }
 }
 
+export function paceOf(busy: boolean, unusedMs: number): Pace {
+  if (busy) return 'busy'
+  return unusedMs < RECENT_MS ? 'recent' : 'idle'
+}
+
 function suspectAfterMs(rttMs: number): number {
   return Math.min(Math.max(SUSPECT_MIN_MS, 4 * rttMs), SUSPECT_MAX_MS)
 }
@@ -86,15 +94,17 @@ function stalledAfterMs({ unansweredBytes }: Heartbeat, rttMs: number): number {
   return Math.min(Math.max(STALLED_MS, 8 * rttMs), STALLED_DEAD_MS)
 }
 
-export function pingDue(beat: Heartbeat, busy: boolean, now: number): boolean {
-  const period = busy ? BUSY_PING_MS : IDLE_PING_MS
-  return now - Math.max(beat.pingedAt, busy ? 0 : beat.heardAt) >= period
+export function pingDue(beat: Heartbeat, pace: Pace, now: number): boolean {
+  return now - quietSince(beat, pace) >= PING_MS[pace]
+}
+
+function quietSince({ pingedAt, heardAt }: Heartbeat, pace: Pace): number {
+  return pace === 'busy' ? pingedAt : Math.max(pingedAt, heardAt)
 }
 
 /** Milliseconds until something may have to be done again. */
-export function nextCheckMs(beat: Heartbeat, busy: boolean, rttMs: number, now: number): number {
-  const period = busy ? BUSY_PING_MS : IDLE_PING_MS
-  const ping = Math.max(beat.pingedAt, busy ? 0 : beat.heardAt) + period - now
+export function nextCheckMs(beat: Heartbeat, pace: Pace, rttMs: number, now: number): number {
+  const ping = quietSince(beat, pace) + PING_MS[pace] - now
   const suspectMs = suspectAfterMs(rttMs)
   const silence = untilMs(beat.awaitingSince, [suspectMs / 2, suspectMs, DEAD_MS], now)
   const stall = untilMs(beat.unansweredSince, [stalledAfterMs(beat, rttMs), STALLED_DEAD_MS], now)

@@ -20,6 +20,7 @@ import type { Path, PathHow } from '../path/path.ts'
 import type { PathView } from '../path/path-choice.ts'
 import { batchBuffers } from './buffers.ts'
 import type { DatagramWrite } from './datagram-queue.ts'
+import type { Pace } from './heartbeat.ts'
 import type { LinkEvents } from './link-events.ts'
 import { sameIdentity } from './newcomer.ts'
 import { PacketCarrier } from './packet-carrier.ts'
@@ -71,7 +72,7 @@ export class PathLink implements PathView {
   bytesIn = 0
   bytesOut = 0
 
-  constructor(path: Path, clock: Clock, events: LinkEvents, busy: () => boolean) {
+  constructor(path: Path, clock: Clock, events: LinkEvents, pace: () => Pace) {
     this.path = path
     this.#how = path.how
     this.#clock = clock
@@ -81,7 +82,7 @@ export class PathLink implements PathView {
     if (path.transport === 'udx') this.#usedAt = this.openedAt
     this.#pulse = new Pulse({
       clock,
-      busy,
+      pace,
       rttMs: () => this.#pings.rttMs ?? 0,
       onPingDue: () => this.#sendPing(() => undefined),
       onVital: () => events.onVital(this),
@@ -124,6 +125,11 @@ export class PathLink implements PathView {
   /** It may soon be suspect. */
   get doubtful(): boolean {
     return this.#pulse.doubtful
+  }
+
+  /** Milliseconds since something came over it. */
+  get silentMs(): number {
+    return this.#pulse.silentMs
   }
 
   get down(): boolean {

@@ -2,16 +2,18 @@ import { CulvertError } from '../../common/errors.ts'
 import type { Timer } from '../../common/platform/clock.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
 import type { StreamKind } from '../../common/wire/session-frame.ts'
-import { PREFERRED_MS } from '../path/bulk-choice.ts'
 import type { Path } from '../path/path.ts'
-import { isDirect, replacedPaths, superfluousPaths } from '../path/path-choice.ts'
+import { isDirect, replacedPaths } from '../path/path-choice.ts'
 import type { IncomingCall } from '../rendezvous/rendezvous.ts'
 import { AttemptBudget } from './attempt-budget.ts'
 import { Caller } from './caller.ts'
 import { DirectKeeper } from './direct-keeper.ts'
 import { dialKnownAddress } from './known-addresses.ts'
+import { isLastWord } from './last-word.ts'
 import type { PathLink } from './path-link.ts'
 import { PathLog } from './path-log.ts'
+import { PathPruner } from './path-pruner.ts'
+import { type PathWait, PathWaiters } from './path-waiters.ts'
 import type { PeerContext } from './peer-context.ts'
 import { Session } from './session.ts'
 import type { LostPath } from './session-events.ts'
@@ -24,17 +26,18 @@ export type PeerState = 'connected' | 'connecting' | 'idle' | 'offline' | 'refus
 const IDLE_MS = 10 * 60_000
 /** How long a session outlives its last path: also one without streams here, for the peer may have opened one. */
 const SUSPENDED_MS = 120_000
-/** How long a better path must have been sound before the others are closed. */
-const SETTLE_MS = 5_000
-/** A path that the peer, or a trial of ours, sent user bytes on so lately is still wanted. */
-const UNUSED_MS = 8_000
-/** One over UDX that carried so much was the faster one for a long stream, and the next one may come soon. */
-const LONG_STREAM_BYTES = 8 * 1024 * 1024
-const LONG_UNUSED_MS = PREFERRED_MS
 /** A path that broke earlier than this counts like a call that failed. */
 const SOUND_MS = 2_000
 /** How long a stream waits for a path before its opener is told that there is none. */
 const CONNECT_MS = 15_000
+/** A path that something came over so lately needs no ping to be known alive. */
+const QUIET_MS = 2_000
+
+/** A round trip, and the path that it went over. */
+export interface PathPing {
+  readonly link: PathLink
+  readonly rttMs: number
+}
 
 /** One peer: its session, and the will to have a path under it and then the best one. */
 export class Peer {
@@ -44,14 +47,16 @@ export class Peer {
   readonly #caller: Caller
   readonly #budget: AttemptBudget
   readonly #log: PathLog
-  readonly #waiters = new Set<() => void>()
+  readonly #waiters: PathWaiters
+  readonly #pruner: PathPruner
   #keep: boolean
   #session: Session | undefined
   #direct: DirectKeeper | undefined
   #connectedAt: number | undefined
+  /** The session had a path. */
+  #wasReached = false
   /** Set when the peer was closed for good. */
   #ending: CulvertError | undefined
-  #settleTimer: Timer | undefined
   #idleTimer: Timer | undefined
   #suspendTimer: Timer | undefined
   #past: Traffic = NO_TRAFFIC
@@ -60,6 +65,8 @@ export class Peer {
     this.id = id
     this.#keep = keep
     this.#context = context
+    this.#waiters = new PathWaiters(context.clock)
+    this.#pruner = new PathPruner(context.clock)
     this.#budget = new AttemptBudget(context.clock)
     this.#log = new PathLog(context.log, context.clock, () => this.#name())
     this.#caller = new Caller({
@@ -67,7 +74,7 @@ export class Peer {
       context,
       signal: this.#stop.signal,
       wanted: () => this.#wanted(),
-      waiting: () => this.#waiters.size > 0 || (this.#session?.streamCount ?? 0) > 0,
+      waiting: () => this.#waiters.waiting || (this.#session?.streamCount ?? 0) > 0,
       sound: () => this.#session?.active?.suspect === false,
       attach: (path, dialled) => this.attach(path, dialled),
       dialKnown: signal => dialKnownAddress(id, context, this.#budget, signal),
@@ -91,7 +98,8 @@ export class Peer {
   }
 
   get state(): PeerState {
-    if (this.#session?.active) return 'connected'
+    const active = this.#session?.active
+    if (active) return active.suspect ? 'connecting' : 'connected'
     if (this.lastError?.code === 'peer-refused') return 'refused'
     if (this.#caller.calling && this.#caller.failures === 0) return 'connecting'
     if (this.#context.rendezvous().presence(this.id) === false) return 'offline'
@@ -122,46 +130,56 @@ export class Peer {
   async openStream(service: string, signal: AbortSignal, kind: StreamKind = 'bytes'): Promise<SessionStream> {
     const session = await this.ready(signal)
     const stream = session.openStream(service, kind)
-    // The path may have gone in the moment between, when nothing wanted another one.
-    if (!session.active) this.#caller.call(false)
+    // The path may have gone when nothing wanted another one, or be suspect to a call that nobody waited for.
+    if (session.active?.suspect !== false) this.#caller.call(false)
     return stream
   }
 
   /** The session as soon as a path carries it. */
-  ready(signal: AbortSignal): Promise<Session> {
-    const session = this.#session
-    if (session?.active && !session.leaving) return Promise.resolve(session)
-    const { clock } = this.#context
-    return new Promise((resolve, reject) => {
-      const until = clock.now() + CONNECT_MS
-      const settle = () => {
-        timer.cancel()
-        this.#waiters.delete(look)
-        signal.removeEventListener('abort', abort)
-      }
-      const fail = (error: CulvertError) => {
-        settle()
-        reject(error)
-      }
-      const abort = () => fail(new CulvertError('aborted', 'connecting was aborted', { cause: signal.reason }))
-      const look = () => {
-        if (this.#session?.active && !this.#session.leaving) {
-          settle()
-          resolve(this.#session)
-        } else if (!this.#caller.calling && this.lastError && !this.#mayStillCome(until)) {
-          fail(this.lastError)
-        }
-      }
-      const timer = clock.after(CONNECT_MS, () => fail(this.lastError ?? this.#noPath()))
-      signal.addEventListener('abort', abort, { once: true })
-      this.#waiters.add(look)
-      if (signal.aborted) abort()
-      else this.#caller.call(true)
+  ready(signal: AbortSignal, limitMs = CONNECT_MS): Promise<Session> {
+    const reached = this.#reached()
+    if (reached) return Promise.resolve(reached)
+    const session = this.#waiters.wait({
+      limitMs,
+      signal,
+      look: () => {
+        const found = this.#reached()
+        if (found || this.#caller.calling || !this.lastError) return found
+        if (isLastWord(this.lastError.code, this.#context.rendezvous())) throw this.lastError
+        return undefined
+      },
+      late: () => this.lastError ?? this.#noPath(),
     })
+    if (!signal.aborted) this.#caller.call(true)
+    return session
+  }
+
+  /** One round trip; where the path in use does not answer, over the next one. */
+  async ping(signal: AbortSignal): Promise<PathPing> {
+    const { clock } = this.#context
+    const until = clock.now() + CONNECT_MS
+    for (;;) {
+      const session = await this.ready(signal, until - clock.now())
+      session.use()
+      const link = session.active
+      const rttMs = link && (await this.#pingOver(link, until - clock.now(), signal))
+      if (link && typeof rttMs === 'number') return { link, rttMs }
+      // It gives no answer, and there is no other: it has too many questions already.
+      if (link && this.#session?.active === link) throw new CulvertError('busy', 'too many pings are under way')
+    }
+  }
+
+  /** Asks the path in use whether it lives, when it was silent for a while; resolves when that is known. */
+  async look(limitMs: number, signal: AbortSignal): Promise<void> {
+    const active = this.#session?.active
+    if (!active || active.suspect || active.silentMs < QUIET_MS) return
+    const lost = () => this.#session?.active !== active || active.suspect || undefined
+    await this.#firstOf(active.ping(), { limitMs, signal, look: lost, late: () => this.#noPath() })
   }
 
   /** A relay says that the peer came or went. */
   onPresence(online: boolean): void {
+    if (online) this.#caller.peerIsThere()
     if (online) this.onRelay()
     this.#context.onChange()
   }
@@ -177,6 +195,11 @@ export class Peer {
   onNetworkChange(): void {
     this.onRelay()
     this.#direct?.onNetworkChange()
+  }
+
+  /** A path that nobody uses may have gone without a word: it is asked whether it lives. */
+  check(): void {
+    void this.#session?.ping()
   }
 
   /** The peer rings at a relay. */
@@ -195,7 +218,7 @@ export class Peer {
     this.#caller.close()
     this.#endSession(reason)
     this.#ending = reason
-    this.#wake()
+    this.#waiters.wake()
   }
 
   #ensureSession(): Session {
@@ -252,27 +275,17 @@ export class Peer {
     this.#suspendTimer?.cancel()
     this.#suspendTimer = undefined
     this.#connectedAt ??= this.#context.clock.now()
+    this.#wasReached = true
     this.#log.active(active)
-    this.#settleLater(session)
+    this.#pruner.onPaths(session)
     if (isDirect(active)) this.#direct?.onDirect()
     else this.#direct?.onRelayed()
     // What a call would need is looked at while there is still hope.
-    if (active.doubtful && session.streamCount > 0) this.#context.rendezvous().ask()
+    if (active.doubtful) this.#context.rendezvous().ask()
     if (active.doubtful || active.suspect) this.#context.onSuspect()
     if (active.suspect) this.#caller.call(false)
-    this.#wake()
+    this.#waiters.wake()
     this.#context.onChange()
-  }
-
-  /** Closes what a better path makes superfluous, as soon as nobody has used it for a while. */
-  #settleLater(session: Session): void {
-    if (this.#settleTimer || session.links.length < 2) return
-    this.#settleTimer = this.#context.clock.after(SETTLE_MS, () => {
-      this.#settleTimer = undefined
-      if (!session.active || this.#session !== session) return
-      session.drop(superfluousPaths(session.links, session.active).filter(isUnused))
-      if (!session.preferred) this.#settleLater(session)
-    })
   }
 
   #onPathless(session: Session, lost: LostPath | undefined): void {
@@ -285,9 +298,10 @@ export class Peer {
       this.#endSession(new CulvertError('peer-unreachable', `no path to the peer for ${SUSPENDED_MS / 1000} s`))
     })
     if (sound) this.#caller.wasSound()
-    if (sound && this.#wanted()) this.#caller.call(false)
+    if (sound && (this.#keep || this.#inUse())) this.#caller.call(false)
+    else if (sound) this.#keepUp()
     else if (!sound && session.links.length === 0) this.#caller.pathBroke(lost?.reason)
-    this.#wake()
+    this.#waiters.wake()
     onChange()
   }
 
@@ -305,17 +319,19 @@ export class Peer {
   }
 
   #onCallEnd(): void {
-    this.#wake()
+    this.#waiters.wake()
     this.#context.onChange()
   }
 
   #endSession(reason: CulvertError): void {
     const session = this.#session
-    for (const timer of [this.#settleTimer, this.#idleTimer, this.#suspendTimer]) timer?.cancel()
-    this.#settleTimer = this.#idleTimer = this.#suspendTimer = undefined
+    this.#pruner.stop()
+    for (const timer of [this.#idleTimer, this.#suspendTimer]) timer?.cancel()
+    this.#idleTimer = this.#suspendTimer = undefined
     this.#direct?.close()
     this.#direct = undefined
     this.#connectedAt = undefined
+    this.#wasReached = false
     this.#log.pathless()
     if (!session) return
     this.#past = this.traffic
@@ -324,28 +340,44 @@ export class Peer {
     this.#context.onChange()
   }
 
+  #inUse(): boolean {
+    return this.#waiters.waiting || (this.#session?.streamCount ?? 0) > 0
+  }
+
+  /** Also by a session without streams whose paths are lost: it is to live on, and whoever uses it next not to wait. */
   #wanted(): boolean {
-    return this.#keep || this.#waiters.size > 0 || (this.#session?.streamCount ?? 0) > 0
+    const failing = this.#suspendTimer !== undefined || this.#session?.active?.suspect === true
+    return this.#keep || this.#inUse() || (this.#wasReached && failing)
   }
 
-  #mayStillCome(until: number): boolean {
-    const { clock } = this.#context
-    const rendezvous = this.#context.rendezvous()
-    // Many calls at once, as after an outage, pass.
-    if (this.lastError?.code === 'busy') return clock.now() < until
-    // Just after the start no relay is connected yet; that is no answer about the peer.
-    return this.lastError?.code === 'relay-unreachable' && rendezvous.connecting && clock.now() < until
+  #reached(): Session | undefined {
+    const session = this.#session
+    return session?.active && !session.leaving ? session : undefined
   }
 
-  /** The kept side with the smaller id calls at once. */
+  /** Waits for a change of the paths, and for an answer of one of them. */
+  async #firstOf<T, U>(answer: Promise<T>, wait: PathWait<U>): Promise<T | U> {
+    const over = new AbortController()
+    const changed = this.#waiters.wait({ ...wait, signal: AbortSignal.any([wait.signal, over.signal]) })
+    // It is ended below, and then nobody looks at how.
+    changed.catch(() => undefined)
+    try {
+      return await Promise.race([answer, changed])
+    } finally {
+      over.abort()
+    }
+  }
+
+  #pingOver(link: PathLink, limitMs: number, signal: AbortSignal): Promise<number | 'moved' | undefined> {
+    const look = () => (this.#session?.active === link ? undefined : ('moved' as const))
+    return this.#firstOf(link.ping(), { limitMs, signal, look, late: () => this.lastError ?? this.#noPath() })
+  }
+
+  /** The side with the smaller id calls at once. */
   #keepUp(): void {
     if (this.#session?.active || this.#stop.signal.aborted) return
     if (this.#context.ownId < this.id) this.#caller.call(false)
     else this.#caller.callLater()
-  }
-
-  #wake(): void {
-    for (const look of [...this.#waiters]) look()
   }
 
   #noPath(): CulvertError {
@@ -355,9 +387,4 @@ export class Peer {
   #name(): string {
     return this.#context.nameOf(this.id)
   }
-}
-
-function isUnused(link: PathLink): boolean {
-  const long = link.transport === 'udx' && link.bytesIn + link.bytesOut >= LONG_STREAM_BYTES
-  return link.unusedMs >= (long ? LONG_UNUSED_MS : UNUSED_MS)
 }

@@ -56,6 +56,16 @@ export class Peers {
     for (const peer of this.#peers.values()) peer.onRelay()
   }
 
+  /** Paths may have gone without a word. */
+  check(): void {
+    for (const peer of this.#peers.values()) peer.check()
+  }
+
+  /** Asks paths that were silent for a while whether they live; resolves when that is known, or after `limitMs`. */
+  async look(limitMs: number, signal: AbortSignal): Promise<void> {
+    await Promise.allSettled([...this.#peers.values()].map(peer => peer.look(limitMs, signal)))
+  }
+
   onNetworkChange(): void {
     for (const peer of this.#peers.values()) peer.onNetworkChange()
   }

@@ -6,6 +6,7 @@ import {
   isDoubtful,
   isRelieved,
   nextCheckMs,
+  type Pace,
   pingDue,
   pinged,
   sent,
@@ -15,8 +16,7 @@ import {
 
 export interface PulseOptions {
   readonly clock: Clock
-  /** Streams are open. */
-  readonly busy: () => boolean
+  readonly pace: () => Pace
   readonly rttMs: () => number
   /** A ping is due; whoever sends it says so by `pinged`. Not before the peer's hello. */
   readonly onPingDue: () => void
@@ -39,6 +39,11 @@ export class Pulse {
   constructor(options: PulseOptions) {
     this.#options = options
     this.#beat = startHeartbeat(options.clock.now())
+  }
+
+  /** Milliseconds since something came. */
+  get silentMs(): number {
+    return this.#options.clock.now() - this.#beat.heardAt
   }
 
   /** Nothing came for half as long as makes it suspect. */
@@ -91,9 +96,9 @@ export class Pulse {
   /** Also to be called when the path gets busy or idle, so that it keeps the right pace. */
   arm(): void {
     if (this.#stopped) return
-    const { clock, busy, rttMs } = this.#options
+    const { clock, pace, rttMs } = this.#options
     const now = clock.now()
-    const dueAt = now + nextCheckMs(this.#beat, busy(), rttMs(), now)
+    const dueAt = now + nextCheckMs(this.#beat, pace(), rttMs(), now)
     // One that comes too early finds out by itself; a new timer for every message would cost more than the message.
     if (this.#timer && this.#timerAt <= dueAt) return
     this.#timer?.cancel()
@@ -110,7 +115,7 @@ export class Pulse {
   }
 
   #check(): void {
-    const { clock, busy, rttMs, onPingDue, onVital, onDead } = this.#options
+    const { clock, pace, rttMs, onPingDue, onVital, onDead } = this.#options
     const now = clock.now()
     const vital = vitalOf(this.#beat, rttMs(), now)
     if (vital === 'dead') {
@@ -123,7 +128,7 @@ export class Pulse {
     if (suspected) this.#suspectAt = now
     if (suspected || (this.#doubtful && !doubted)) onVital()
     if (this.#stopped) return
-    if (this.#mayPing && pingDue(this.#beat, busy(), now)) onPingDue()
+    if (this.#mayPing && pingDue(this.#beat, pace(), now)) onPingDue()
     else this.arm()
   }
 }

@@ -17,6 +17,7 @@ import { emptyBuffers } from './buffers.ts'
 import { Datagrams } from './datagrams.ts'
 import { Epochs } from './epochs.ts'
 import { Farewell } from './farewell.ts'
+import { paceOf } from './heartbeat.ts'
 import { LinkSet } from './link-set.ts'
 import { PeerLife } from './newcomer.ts'
 import { PathLink } from './path-link.ts'
@@ -53,6 +54,8 @@ export class Session {
   readonly #peerLife = new PeerLife()
   #closed = false
   #bytesIn = 0
+  /** When the last stream ended, or somebody asked for a round trip. */
+  #usedAt = Number.NEGATIVE_INFINITY
 
   constructor(options: SessionOptions) {
     this.#options = options
@@ -104,7 +107,7 @@ export class Session {
       path.stream.destroy()
       return undefined
     }
-    const busy = () => this.#streams.size > 0
+    const pace = () => paceOf(this.#streams.size > 0, this.#clock.now() - this.#usedAt)
     const link = new PathLink(
       path,
       this.#clock,
@@ -120,7 +123,7 @@ export class Session {
         onDown: (from, reason) => this.#onDown({ link: from, reason }),
         onOver: () => this.#onOver(),
       },
-      busy,
+      pace,
     )
     this.#links.add(link)
     if (path.datagrams) link.carryPackets(path.datagrams, this.#options.ownId < this.#options.peerId)
@@ -383,7 +386,14 @@ export class Session {
     if (this.#streams.size === 1) this.#busyChanged()
   }
 
+  /** Somebody uses the session beside its streams, and may do so again soon. */
+  use(): void {
+    this.#usedAt = this.#clock.now()
+    for (const link of this.links) link.rearm()
+  }
+
   #busyChanged(): void {
+    this.#usedAt = this.#clock.now()
     for (const link of this.links) link.rearm()
     if (this.#streams.size === 0) emptyBuffers()
     this.#options.events.onBusy(this.#streams.size > 0)

@@ -10,6 +10,8 @@ export interface WhyInput {
   readonly name: string
   readonly state: PeerState
   readonly path: PathFacts | undefined
+  /** Of the path, where something waits too long for an answer; undefined while it lives. */
+  readonly silentMs: number | undefined
   /** Why each direct way failed the last time, by way. */
   readonly faults: ReadonlyMap<string, string>
   readonly trying: boolean
@@ -51,6 +53,12 @@ const HOW_WORDS: Readonly<Record<PathFacts['how'], string>> = {
 /** Why the peer is reached the way it is, in words that a router's owner understands. */
 export function explain(input: WhyInput): Why {
   const { state, path } = input
+  if (path && input.silentMs !== undefined) {
+    return {
+      why: `nothing came over this path for ${formatS(input.silentMs)}; another one is looked for`,
+      remedy: null,
+    }
+  }
   if (path && path.kind !== 'relay') {
     return { why: `direct over ${path.kind.toUpperCase()}: ${HOW_WORDS[path.how]}`, remedy: null }
   }
@@ -84,6 +92,10 @@ export function explain(input: WhyInput): Why {
     default:
       return state satisfies never
   }
+}
+
+function formatS(ms: number): string {
+  return `${Math.max(1, Math.round(ms / 1000))} s`
 }
 
 function explainOffline({ lastError, hasRelay }: WhyInput): Why {

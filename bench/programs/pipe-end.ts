@@ -28,6 +28,7 @@ const rendezvous: Rendezvous = new Rendezvous({
   isTrusted: () => true,
   onCall: call => void call.attach(never).then(({ socket }) => bulk.accept(socket)),
   onPresence: () => undefined,
+  onLost: () => undefined,
   onChange: () => {
     if (rendezvous.connected) connected.resolve()
   },

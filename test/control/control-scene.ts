@@ -40,6 +40,7 @@ export function createDriver(): Driver {
       for (const listener of listeners) listener()
     },
     status: () => ({ ...SAMPLE_STATUS, uptimeS: changes }),
+    freshStatus: () => Promise.resolve({ ...SAMPLE_STATUS, uptimeS: changes }),
     onChange(listener) {
       listeners.add(listener)
       return () => listeners.delete(listener)

@@ -105,6 +105,7 @@ export async function startLoopbackPeer(options: LoopbackPeerOptions): Promise<L
       else peers.answer(call)
     },
     onPresence: (id, online) => peers.get(id)?.onPresence(online),
+    onLost: () => peers.check(),
     onChange: changed,
   })
   const memory = new PathMemory(

@@ -11,9 +11,13 @@ import { Traffic } from '../../../relay/traffic.ts'
 import { FakeClock } from '../fake-clock.ts'
 
 class Line implements SwitchLine {
-  readonly peer: PeerId = generateKeyPair().id
+  readonly peer: PeerId
   readonly instance = new Uint8Array(8)
   readonly told: RelayMessage[] = []
+
+  constructor(peer = generateKeyPair().id) {
+    this.peer = peer
+  }
 
   tell(message: RelayMessage): void {
     this.told.push(message)
@@ -52,7 +56,7 @@ function relayWith(lines: readonly Line[]) {
   }
   const watch = (line: Line, ...peers: readonly Line[]) =>
     board.received(line, { type: 'watch', peers: peers.map(({ peer }) => peer) })
-  return { clock, call, watch }
+  return { clock, call, watch, board, pipes }
 }
 
 test('no number of strangers keeps a friend from ringing', t => {
@@ -87,4 +91,39 @@ test('a stranger’s call rings too: the callee decides', t => {
   t.is(call(stranger, callee), 'ticket')
   t.is(callee.told.at(-1)?.type, 'ring')
   t.is(call(stranger, new Line()), 'offline')
+})
+
+test('what rang on a line that may be dead rings again on the next one, and watchers hear that it is there', t => {
+  const [callee, caller, other] = [new Line(), new Line(), new Line()]
+  const { call, watch, board, pipes } = relayWith([callee, caller, other])
+  watch(callee, caller)
+  watch(caller, callee)
+  watch(other, callee)
+  call(caller, callee)
+  call(caller, callee)
+  const rings = callee.told.filter(({ type }) => type === 'ring')
+  const [refused] = rings
+  if (refused?.type === 'ring') pipes.refuse(refused.ticket, callee.peer)
+  caller.told.length = other.told.length = 0
+
+  const next = new Line(callee.peer)
+  board.opened(next)
+  t.deepEqual(next.told, rings.slice(1))
+  t.deepEqual(caller.told, [{ type: 'presence', peer: callee.peer, online: true }])
+  t.deepEqual(other.told, [], 'who is not watched back')
+
+  board.closed(next)
+  const last = new Line(callee.peer)
+  board.opened(last)
+  t.deepEqual(last.told, rings.slice(1), 'also when the relay had seen the line go')
+})
+
+test('a call that was taken up or is out of time rings no more', t => {
+  const [callee, caller] = [new Line(), new Line()]
+  const { clock, call, board } = relayWith([callee, caller])
+  call(caller, callee)
+  clock.advance(10_001)
+  const next = new Line(callee.peer)
+  board.opened(next)
+  t.deepEqual(next.told, [])
 })

@@ -11,7 +11,8 @@ interface Call {
   settle(error?: CulvertError): void
 }
 
-function scene(waiting = true) {
+function scene(waits = true) {
+  let waiting = waits
   const clock = new FakeClock()
   const calls: Call[] = []
   const stop = new AbortController()
@@ -27,7 +28,11 @@ function scene(waiting = true) {
     },
     stop.signal,
   )
-  return { clock, calls, race, stop }
+  const wait = () => {
+    waiting = true
+    race.hurry()
+  }
+  return { clock, calls, race, stop, wait }
 }
 
 test('a call that hangs gets another beside it, and the first that succeeds ends both', async t => {
@@ -83,6 +88,21 @@ test('where nobody waits, a call has all the time', t => {
   const { clock, calls } = scene(false)
   clock.advance(60_000)
   t.is(calls.length, 1)
+})
+
+test('whoever comes later to a call that hangs gets the next one at once, and not before it hangs', t => {
+  const { clock, calls, wait } = scene(false)
+  clock.advance(400)
+  wait()
+  t.is(calls.length, 1)
+  clock.advance(600)
+  t.is(calls.length, 2)
+
+  const late = scene(false)
+  late.clock.advance(5_000)
+  t.is(late.calls.length, 1)
+  for (let n = 0; n < 10; n++) late.wait()
+  t.is(late.calls.length, 2)
 })
 
 test('a change for the better is a reason for another call, but not ten times at once', t => {

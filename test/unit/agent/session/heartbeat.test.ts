@@ -2,13 +2,14 @@ import test from 'ava'
 import fc from 'fast-check'
 import {
   answered,
-  BUSY_PING_MS,
   DEAD_MS,
   type Heartbeat,
   heard,
-  IDLE_PING_MS,
   isRelieved,
   nextCheckMs,
+  type Pace,
+  PING_MS,
+  paceOf,
   pingDue,
   pinged,
   QUEUE_BYTES,
@@ -72,12 +73,22 @@ test('the oldest unanswered thing counts, not the last', t => {
   t.is(pinged(beat, 4_500).awaitingSince, 100)
 })
 
-test('a busy path is pinged every 2 s, an idle one after 25 s of silence', t => {
+test('a busy path is pinged every 2 s, one used lately after 5 s of silence, an idle one after 25 s', t => {
   const beat = heard(startHeartbeat(0), 1_900)
-  t.false(pingDue(beat, true, BUSY_PING_MS - 1))
-  t.true(pingDue(beat, true, BUSY_PING_MS))
-  t.false(pingDue(beat, false, IDLE_PING_MS + 1_899))
-  t.true(pingDue(beat, false, IDLE_PING_MS + 1_900))
+  t.false(pingDue(beat, 'busy', PING_MS.busy - 1))
+  t.true(pingDue(beat, 'busy', PING_MS.busy))
+  for (const pace of ['recent', 'idle'] as const) {
+    t.false(pingDue(beat, pace, PING_MS[pace] + 1_899))
+    t.true(pingDue(beat, pace, PING_MS[pace] + 1_900))
+  }
+  t.deepEqual(PING_MS, { busy: 2_000, recent: 5_000, idle: 25_000 })
+})
+
+test('a session was used lately for two minutes after its last stream', t => {
+  t.is(paceOf(true, 1e9), 'busy')
+  t.is(paceOf(false, 119_999), 'recent')
+  t.is(paceOf(false, 120_000), 'idle')
+  t.is(paceOf(false, Number.POSITIVE_INFINITY), 'idle')
 })
 
 test('whoever looks when told to finds a dead path within 100 ms, and pings no later than 100 ms', t => {
@@ -85,10 +96,10 @@ test('whoever looks when told to finds a dead path within 100 ms, and pings no l
     maxLength: 30,
   })
   fc.assert(
-    fc.property(events, fc.boolean(), fc.nat(800), (all, busy, rttMs) => {
+    fc.property(events, fc.constantFrom<Pace>('busy', 'recent', 'idle'), fc.nat(800), (all, pace, rttMs) => {
       let beat: Heartbeat = startHeartbeat(0)
       let now = 0
-      let lookAt = nextCheckMs(beat, busy, rttMs, now)
+      let lookAt = nextCheckMs(beat, pace, rttMs, now)
       const look = () => {
         now = lookAt
         const state = vitalOf(beat, rttMs, now)
@@ -98,13 +109,13 @@ test('whoever looks when told to finds a dead path within 100 ms, and pings no l
           t.true(silent >= DEAD_MS ? silent < DEAD_MS + 100 : stalled < STALLED_DEAD_MS + 100)
           return false
         }
-        if (pingDue(beat, busy, now)) {
-          const since = Math.max(beat.pingedAt, busy ? 0 : beat.heardAt)
-          t.true(now - since < (busy ? BUSY_PING_MS : IDLE_PING_MS) + 100)
+        if (pingDue(beat, pace, now)) {
+          const since = Math.max(beat.pingedAt, pace === 'busy' ? 0 : beat.heardAt)
+          t.true(now - since < PING_MS[pace] + 100)
           beat = pinged(beat, now)
         }
-        const wait = nextCheckMs(beat, busy, rttMs, now)
-        t.true(wait >= 20 && wait <= IDLE_PING_MS)
+        const wait = nextCheckMs(beat, pace, rttMs, now)
+        t.true(wait >= 20 && wait <= PING_MS[pace])
         lookAt = now + wait
         return true
       }
@@ -114,7 +125,7 @@ test('whoever looks when told to finds a dead path within 100 ms, and pings no l
         now = until
         beat = what === 'heard' ? heard(beat, now) : what === 'answered' ? answered(heard(beat, now)) : sent(beat, now)
         // As a link does: what is sent first after silence sets the time anew.
-        if (what === 'sent') lookAt = Math.min(lookAt, now + nextCheckMs(beat, busy, rttMs, now))
+        if (what === 'sent') lookAt = Math.min(lookAt, now + nextCheckMs(beat, pace, rttMs, now))
       }
       // From here on nobody answers.
       for (let looks = 0; look(); looks++) t.true(looks < 400)

@@ -1,14 +1,14 @@
 import test from 'ava'
-import { BUSY_PING_MS, DEAD_MS, IDLE_PING_MS } from '../../../../agent/session/heartbeat.ts'
+import { DEAD_MS, type Pace, PING_MS } from '../../../../agent/session/heartbeat.ts'
 import { Pulse } from '../../../../agent/session/pulse.ts'
 import { FakeClock } from '../../fake-clock.ts'
 
-function watched({ busy = false } = {}) {
+function watched(pace: Pace = 'idle') {
   const clock = new FakeClock()
   const seen: string[] = []
   const pulse = new Pulse({
     clock,
-    busy: () => busy,
+    pace: () => pace,
     rttMs: () => 20,
     onPingDue: () => {
       seen.push('ping')
@@ -31,12 +31,10 @@ test('a path that never answers our hello is doubtful, suspect, then dead, and i
   t.is(clock.timers, 0)
 })
 
-for (const [busy, periodMs] of [
-  [true, BUSY_PING_MS],
-  [false, IDLE_PING_MS],
-] as const) {
-  test(`a path that answers is pinged every ${periodMs / 1000} s ${busy ? 'while streams are open' : 'without streams'}`, t => {
-    const { clock, seen, pulse } = watched({ busy })
+for (const pace of ['busy', 'recent', 'idle'] as const) {
+  const periodMs = PING_MS[pace]
+  test(`a path that answers is pinged every ${periodMs / 1000} s when it is ${pace}`, t => {
+    const { clock, seen, pulse } = watched(pace)
     pulse.sent()
     pulse.heard(40)
     pulse.allowPings()
@@ -50,7 +48,7 @@ for (const [busy, periodMs] of [
 }
 
 test('a suspect path is sound again by an answer, not by what else it carries', t => {
-  const { clock, seen, pulse } = watched({ busy: true })
+  const { clock, seen, pulse } = watched('busy')
   pulse.allowPings()
   pulse.sent()
   clock.advance(1_000)

@@ -8,6 +8,7 @@ const relayed = { kind: 'relay', transport: 'pipe', how: 'relay', ...nowhere } a
 const calm: WhyInput = {
   name: 'tv',
   state: 'connected',
+  silentMs: undefined,
   path: relayed,
   faults: new Map(),
   trying: false,
