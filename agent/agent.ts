@@ -8,6 +8,7 @@ import { listInterfaceAddresses } from '../common/platform/network-interfaces.ts
 import { systemRandom } from '../common/platform/random.ts'
 import { serviceManager } from '../common/platform/service-manager.ts'
 import { BENCH_SERVICE } from '../common/wire/bench-message.ts'
+import { sameAddress } from '../common/wire/endpoint.ts'
 import { type PeerId, shortPeerId } from '../common/wire/peer-id.ts'
 import type { AgentConfig } from './config/agent-config.ts'
 import { formatFault } from './config/config-fault.ts'
@@ -183,6 +184,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     candidates: () => withOutside(nat.candidates(), udpPorts?.outside),
     ports: udpPorts,
     situation,
+    isOwnAddress: address => listInterfaceAddresses().some(own => !own.loopback && sameAddress(own.address, address)),
     stunServers: () => agent.stunServers,
     udp: () => udpSituation(udpPorts ? undefined : udpPort, nat.report()),
     hardTcpNat: () => isHard(nat.report().tcp.mapping),

@@ -43,6 +43,7 @@ export interface DatachannelsContext {
   /** Undefined when this machine makes no data channels. */
   udp(): UdpSituation | undefined
   stunServers(): readonly Endpoint[]
+  isOwnAddress(address: string): boolean
   hasDirect(): boolean
   attach(path: Path): void
   send(attempt: number, signal: IceSignal): void
@@ -101,6 +102,7 @@ export class Datachannels {
       udpPort: port,
       mappedEndpoint: mapped,
       filtered,
+      isOwnAddress: address => this.#context.isOwnAddress(address),
       send: words => send(number, words),
       clock,
       timeoutMs: ATTEMPT_MS,

@@ -77,6 +77,7 @@ export class DirectKeeper {
       stunServers: context.stunServers,
       hardTcpNat: context.hardTcpNat,
       addressBetweenNats: () => context.addressBetweenNats?.(),
+      isOwnAddress: context.isOwnAddress,
       hardUdpNat: context.hardUdpNat,
       searchGate: context.searchGate,
       searchChoice: () => searchChoice(context.situation(), this.#theirSituation, context.memory.recall(peerId).hard),
@@ -214,7 +215,7 @@ export class DirectKeeper {
 
   onCandidates(candidates: readonly Candidate[], wish: CandidatesWish | undefined): void {
     const before = JSON.stringify(this.#race.remote)
-    this.#race.remote = reachable(candidates, this.#context.candidates())
+    this.#race.remote = reachable(candidates, this.#context.candidates(), this.#context.isOwnAddress)
     if (wish === 'udx-beside' && this.#hasTcp()) this.#probeBeside()
     if (this.#hasTcp()) return
     if (this.#announced === '') this.#announce(false)

@@ -43,6 +43,8 @@ export interface RaceContext {
   /** Our candidates as the peer knows them. */
   candidates(): readonly Candidate[]
   stunServers(): readonly Endpoint[]
+  /** It is one of this machine's: no peer is there. */
+  isOwnAddress(address: string): boolean
   /** Takes a finished path over. */
   attach(path: Path, dialled: boolean): void
   sendIce(attempt: number, signal: IceSignal): void
@@ -97,6 +99,7 @@ export class DirectRace {
       budget: context.budget,
       signal: this.#stop.signal,
       stunServers: () => context.stunServers(),
+      isOwnAddress: (address: string) => context.isOwnAddress(address),
       attach: (path: Path) => context.attach(path, true),
       send: (attempt: number, signal: PunchSignal) => context.sendPunch(attempt, signal),
     }

@@ -29,6 +29,8 @@ export interface PeerContext {
   readonly rendezvous: () => Rendezvous
   /** Where peers may reach us. */
   readonly candidates: () => readonly Candidate[]
+  /** It is one of this machine's, now. */
+  readonly isOwnAddress: (address: string) => boolean
   /** What the network around this machine is like. */
   readonly situation: () => Situation
   readonly stunServers: () => readonly Endpoint[]

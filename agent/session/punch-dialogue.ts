@@ -110,8 +110,9 @@ export function whyDeclined(why: Decline): string {
  * A peer may not point us at this machine or into our own network: where it can be met is public, or in the same kind of
  * network as our own address outside, as when the relay is on a LAN.
  */
-export function checkMeetingPlace(remote: string, own: string): void {
+export function checkMeetingPlace(remote: string, own: string, isOwnAddress: (address: string) => boolean): void {
   const scope = addressScope(remote)
+  if (isOwnAddress(remote)) throw new CulvertError('wire-malformed', 'the peer gave an address of this device')
   if (scope === 'public' || (scope !== 'loopback' && scope !== 'unusable' && scope === addressScope(own))) return
   throw new CulvertError('wire-malformed', 'the peer gave no usable address')
 }

@@ -2,14 +2,21 @@ import type { Candidate } from '../../common/wire/candidate.ts'
 import { addressScope } from '../../common/wire/endpoint.ts'
 
 /**
- * The candidates that are worth dialling. A loopback address names this very machine, so a peer could point us at our
- * own local services with it; it is taken only where there is nothing but loopback on our side too.
+ * The candidates that are worth dialling. An address of this very machine is none, whatever its kind: a peer could point
+ * us at our own local services with it. A loopback address is taken only where there is nothing else on our side too.
  */
-export function reachable(theirs: readonly Candidate[], ours: readonly Candidate[]): readonly Candidate[] {
+export function reachable(
+  theirs: readonly Candidate[],
+  ours: readonly Candidate[],
+  isOwnAddress: (address: string) => boolean,
+): readonly Candidate[] {
   const scopeOf = ({ endpoint }: Candidate) => addressScope(endpoint.address)
   const onlyLoopback = ours.length > 0 && ours.every(candidate => scopeOf(candidate) === 'loopback')
   return theirs.filter(candidate => {
     const scope = scopeOf(candidate)
-    return scope === 'public' || scope === 'private' || scope === 'carrier' || (scope === 'loopback' && onlyLoopback)
+    if (scope === 'loopback') return onlyLoopback
+    return (
+      (scope === 'public' || scope === 'private' || scope === 'carrier') && !isOwnAddress(candidate.endpoint.address)
+    )
   })
 }

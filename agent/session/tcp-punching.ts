@@ -54,6 +54,7 @@ export interface PunchingContext {
   readonly budget: AttemptBudget
   readonly signal: AbortSignal
   stunServers(): readonly Endpoint[]
+  readonly isOwnAddress: (address: string) => boolean
   /** The router gives each destination another TCP port: what a relay sees is not what the peer would meet. */
   hardNat(): boolean
   hasTcp(): boolean
@@ -138,7 +139,7 @@ export class TcpPunching {
   /** Both sides are met where relays see them; or between two NATs, when the outer one is the same and leads nobody back. */
   #meet(dialogue: PunchDialogue, port: PunchPort, remote: Words<'offer' | 'answer'>): Promise<Path> {
     const { outside, between } = remote
-    checkMeetingPlace(outside.address, port.outside.address)
+    checkMeetingPlace(outside.address, port.outside.address, this.#context.isOwnAddress)
     const meeting = this.#meeting(dialogue, MEETING_MS)
     void meeting.line({ port: port.localPort }, outside, { again: true })
     const own = this.#context.addressBetweenNats()
@@ -146,7 +147,8 @@ export class TcpPunching {
       between &&
       own !== undefined &&
       outside.address === port.outside.address &&
-      areNeighbours(between.address, own)
+      areNeighbours(between.address, own) &&
+      !this.#context.isOwnAddress(between.address)
     ) {
       void meeting.line({ port: port.localPort }, between, { again: true })
     }
@@ -157,7 +159,7 @@ export class TcpPunching {
   async #await(dialogue: PunchDialogue, port: PunchPort, told: Words<'window'>): Promise<Path> {
     const meeting = this.#meeting(dialogue, MEETING_MS)
     const open = ({ from, ports, first }: Words<'window'>) => {
-      checkMeetingPlace(from.address, port.outside.address)
+      checkMeetingPlace(from.address, port.outside.address, this.#context.isOwnAddress)
       if (ports > MAX_WINDOW) throw new CulvertError('wire-malformed', `a window of ${ports} ports`)
       for (let i = 0; i < ports; i++) {
         void meeting.line({ port: port.localPort }, { address: from.address, port: from.port + i }, { again: true })
@@ -187,7 +189,7 @@ export class TcpPunching {
       if (!opened) throw dialogue.decline('other', NO_SERVER)
       if (!opened.found) throw this.#unpredictable(dialogue)
       const { found, line } = opened
-      checkMeetingPlace(remote.address, found.address)
+      checkMeetingPlace(remote.address, found.address, this.#context.isOwnAddress)
       sayWindow(dialogue, found, false)
       const refused = line.then(end => end === 'refused')
       if (await Promise.race([refused, meeting.path.then(() => false)]))
@@ -218,7 +220,7 @@ export class TcpPunching {
     if (!own) throw this.#unpredictable(dialogue, BOTH_UNPREDICTABLE)
     dialogue.say({ kind: 'aim', outside: own })
     const remote = told ?? (await dialogue.next(['aim'], whyBothFail)).outside
-    checkMeetingPlace(remote.address, own.address)
+    checkMeetingPlace(remote.address, own.address, this.#context.isOwnAddress)
     // The offerer speaks last; the other side hears it half a round trip later.
     if (offers) await pause(clock, rttMs() / 2, dialogue.signal)
     const meeting = this.#meeting(dialogue, AIMED_MS)

@@ -75,7 +75,7 @@ export class Tcp6Punching {
 
   #meet({ signal }: PunchDialogue, own: Endpoint, remote: Endpoint): Promise<Path> {
     if (!isIPv6(remote.address)) throw new CulvertError('wire-malformed', 'the peer gave no IPv6 address')
-    checkMeetingPlace(remote.address, own.address)
+    checkMeetingPlace(remote.address, own.address, this.#context.isOwnAddress)
     const { peerId, offers, sealer, clock } = this.#context
     const role = offers ? 'client' : 'server'
     const meeting = new TcpMeeting({ peer: peerId, role, forMs: MEETING_MS, sealer, clock, signal })

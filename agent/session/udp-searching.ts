@@ -61,6 +61,7 @@ export interface SearchingContext {
   readonly gate: SearchGate
   readonly signal: AbortSignal
   stunServers(): readonly Endpoint[]
+  readonly isOwnAddress: (address: string) => boolean
   /** The router gives each destination another UDP port. */
   hardNat(): boolean
   hasDirect(): boolean
@@ -257,7 +258,7 @@ export class UdpSearching {
       meeting.add(port)
       tell()
       const { from, ports } = await dialogue.next(['window'], whyDeclined, WINDOW_MS)
-      checkMeetingPlace(from.address, outside.address)
+      checkMeetingPlace(from.address, outside.address, this.#context.isOwnAddress)
       const window: OutsideWindow = { address: from.address, window: { first: from.port, count: ports } }
       void probeWindow(meeting, port, window, this.#while(dialogue))
       return await this.#learnt(meeting.path, 'udp/window')
@@ -271,7 +272,7 @@ export class UdpSearching {
     const context = this.#while(dialogue)
     const seen = await lookAtPorts(context)
     if (!seen) throw dialogue.decline('other', NO_SERVER)
-    checkMeetingPlace(remote.address, seen.address)
+    checkMeetingPlace(remote.address, seen.address, this.#context.isOwnAddress)
     const plan = planHardSide(seen.pattern, context.budgetEntries)
     const meeting = this.#meeting(dialogue, secret, false, SEARCH_MS)
     try {
@@ -300,7 +301,7 @@ export class UdpSearching {
     }
     dialogue.say({ kind: 'aim', outside: own })
     const remote = told ?? (await dialogue.next(['aim'], why => this.#whyBothFail(why))).outside
-    checkMeetingPlace(remote.address, own.address)
+    checkMeetingPlace(remote.address, own.address, this.#context.isOwnAddress)
     const meeting = this.#meeting(dialogue, secret, offers, AIMED_MS)
     try {
       await aimAt(meeting, remote, context)

@@ -1,5 +1,6 @@
-import { BlockList, isIP, isIPv4 } from 'node:net'
+import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net'
 import { addressFromBytes, addressToBytes } from './address-bytes.ts'
+import { sameBytes } from './bytes.ts'
 
 /** An IP address (never a name) with a port, 1 to 65535. */
 export interface Endpoint {
@@ -32,6 +33,14 @@ export function sameEndpoint(a: Endpoint, b: Endpoint): boolean {
 export function plainAddress(address: string): string {
   const match = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)
   return match?.[1] ?? address
+}
+
+/** Whether two texts name the same address: IPv6 has many for each, and one that carries IPv4 is that address. */
+export function sameAddress(a: string, b: string): boolean {
+  const [one, other] = [plainAddress(a), plainAddress(b)]
+  if (one === other) return true
+  if (!isIPv6(one) || !isIPv6(other) || one.includes('%') || other.includes('%')) return false
+  return sameBytes(addressToBytes(one), addressToBytes(other))
 }
 
 /** Where an address can be reached from. `carrier` is RFC 6598 space, used between a carrier's NAT and its homes. */

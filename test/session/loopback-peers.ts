@@ -130,6 +130,7 @@ export async function startLoopbackPeer(options: LoopbackPeerOptions): Promise<L
         ? [{ kind: 'tcp', how: 'lan', endpoint: { address: '127.0.0.1', port: listener.port } } as const]
         : [],
     situation: () => NO_SITUATION,
+    isOwnAddress: () => false,
     stunServers: () => [],
     udp: () => undefined,
     hardTcpNat: () => false,

@@ -39,6 +39,7 @@ function scene(stunServers: readonly Endpoint[]) {
     gate,
     signal: stop.signal,
     stunServers: () => stunServers,
+    isOwnAddress: () => false,
     hardNat: () => true,
     hasDirect: () => paths.direct,
     place: () => 'here',

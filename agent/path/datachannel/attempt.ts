@@ -34,6 +34,8 @@ export interface DatachannelOptions {
    * guessed from our addresses. Decides who begins the DTLS handshake; a wrong answer costs a second at most.
    */
   readonly filtered?: boolean
+  /** The peer's candidates with such an address are not taken; by default all are. */
+  readonly isOwnAddress?: (address: string) => boolean
   /** Sends to the peer's end of the same attempt. */
   readonly send: (signal: IceSignal) => void
   readonly clock: Clock

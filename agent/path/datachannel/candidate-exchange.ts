@@ -4,6 +4,12 @@ import { type IceCandidate, parseCandidate } from './ice-candidate.ts'
 /** libjuice keeps 30 of them; a peer that names more is not one whose every address we knock at. */
 const MAX_REMOTE = 30
 
+export interface CandidateExchangeOptions {
+  readonly role: 'offerer' | 'answerer'
+  readonly loopback: boolean
+  readonly isOwnAddress?: (address: string) => boolean
+}
+
 /**
  * When candidates may pass, either way. Those of the peer wait for its description, without which libdatachannel may
  * abort. Those of an offerer wait for the answer: a check of the peer's that comes before it is answered, but libjuice
@@ -11,13 +17,15 @@ const MAX_REMOTE = 30
  */
 export class CandidateExchange {
   readonly #loopback: boolean
+  readonly #isOwnAddress: (address: string) => boolean
   readonly #holdOurs: boolean
   readonly #ours: IceCandidate[] = []
   readonly #theirs: IceCandidate[] = []
   #described = false
 
-  constructor(options: { readonly role: 'offerer' | 'answerer'; readonly loopback: boolean }) {
+  constructor(options: CandidateExchangeOptions) {
     this.#loopback = options.loopback
+    this.#isOwnAddress = options.isOwnAddress ?? (() => false)
     this.#holdOurs = options.role === 'offerer'
   }
 
@@ -50,6 +58,7 @@ export class CandidateExchange {
   addTheirLine(line: string): IceCandidate | undefined {
     const candidate = parseCandidate(line, this.#loopback)
     if (!candidate || this.#theirs.length >= MAX_REMOTE) return undefined
+    if (!this.#loopback && this.#isOwnAddress(candidate.endpoint.address)) return undefined
     if (this.#theirs.some(known => sameEndpoint(known.endpoint, candidate.endpoint))) return undefined
     this.#theirs.push(candidate)
     return this.#described ? candidate : undefined

@@ -60,7 +60,7 @@ export class IceAttempt implements DatachannelAttempt {
     const onlyLoopback = listInterfaceAddresses().every(address => address.loopback)
     this.#bindAddress = options.bindAddress ?? (onlyLoopback ? '127.0.0.1' : undefined)
     this.#loopback = this.#bindAddress?.startsWith('127.') ?? false
-    this.#candidates = new CandidateExchange({ role: options.role, loopback: this.#loopback })
+    this.#candidates = new CandidateExchange({ ...options, loopback: this.#loopback })
   }
 
   get stage(): AttemptStage {

@@ -31,6 +31,7 @@ function scene({ begins }: { readonly begins: boolean }) {
     ports: undefined,
     candidates: () => [],
     stunServers: () => [],
+    isOwnAddress: () => false,
     attach: () => undefined,
     sendIce: () => undefined,
     sendPunch: (_attempt, signal) => said.push(signal),

@@ -61,12 +61,14 @@ test('a peer that talks without end is not kept in memory', async t => {
   t.is(kept, 8)
 })
 
-test('a peer is met at a public address, or at one of the kind of our own', t => {
+test('a peer is met at a public address, or at one of the kind of our own, and never on this machine', t => {
+  const isOwn = (address: string) => address === '44.5.6.8'
   const malformed = { instanceOf: CulvertError, code: 'wire-malformed' } as const
-  t.notThrows(() => checkMeetingPlace('44.1.2.3', '44.5.6.7'))
-  t.notThrows(() => checkMeetingPlace('192.168.1.2', '192.168.7.7'))
+  t.notThrows(() => checkMeetingPlace('44.1.2.3', '44.5.6.7', isOwn))
+  t.notThrows(() => checkMeetingPlace('192.168.1.2', '192.168.7.7', isOwn))
   for (const address of ['127.0.0.1', '0.0.0.0', '192.168.1.2', '169.254.1.1']) {
-    t.throws(() => checkMeetingPlace(address, '44.5.6.7'), malformed, address)
+    t.throws(() => checkMeetingPlace(address, '44.5.6.7', isOwn), malformed, address)
   }
-  t.throws(() => checkMeetingPlace('127.0.0.1', '127.0.0.1'), malformed)
+  t.throws(() => checkMeetingPlace('127.0.0.1', '127.0.0.1', isOwn), malformed)
+  t.throws(() => checkMeetingPlace('44.5.6.8', '44.5.6.7', isOwn), malformed)
 })

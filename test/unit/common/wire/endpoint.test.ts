@@ -5,6 +5,7 @@ import {
   formatEndpoint,
   parseEndpoint,
   plainAddress,
+  sameAddress,
   sameEndpoint,
 } from '../../../../common/wire/endpoint.ts'
 
@@ -84,4 +85,13 @@ test('an address that leads through a foreign tunnel is unusable', t => {
   t.is(addressScope('2001:0:4136:e378:8000:63bf:3fff:fdd2'), 'unusable', 'Teredo')
   t.is(addressScope('64:ff9b:1::7f00:1'), 'unusable', "a local NAT64's prefix")
   t.is(addressScope('2001:1::1'), 'public', 'the block next to Teredo')
+})
+
+test('an address is the same in whichever way it is written', t => {
+  t.true(sameAddress('2001:db8::1', '2001:DB8:0:0::0001'))
+  t.true(sameAddress('::ffff:192.0.2.1', '192.0.2.1'))
+  t.false(sameAddress('2001:db8::1', '2001:db8::2'))
+  t.false(sameAddress('192.0.2.1', '2001:db8::1'))
+  t.false(sameAddress('fe80::1%eth0', 'fe80::1%eth1'))
+  t.true(sameAddress('fe80::1%eth0', 'fe80::1%eth0'))
 })
