@@ -2,6 +2,7 @@ import { asCulvertError, CulvertError } from '../../common/errors.ts'
 import type { Clock, Timer } from '../../common/platform/clock.ts'
 import type { KeyPair } from '../../common/platform/ed25519.ts'
 import { createRateGate, type Log } from '../../common/platform/log.ts'
+import { LogGate } from '../../common/platform/log-gate.ts'
 import type { Random } from '../../common/platform/random.ts'
 import { type Endpoint, plainAddress } from '../../common/wire/endpoint.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
@@ -96,6 +97,8 @@ export class RelayLine {
   #wasLost = false
   #hurriedAt = Number.NEGATIVE_INFINITY
   readonly #mayLog: (key: string) => boolean
+  /** A relay could welcome us and drop us without end. */
+  readonly #comings: LogGate
   readonly #reach: ReachRequests
   readonly #pulse: LinePulse
 
@@ -103,6 +106,7 @@ export class RelayLine {
     this.#options = options
     this.#mayLog = createRateGate(options.clock, 60_000)
     this.relay = options.relay
+    this.#comings = new LogGate(options.log, options.clock, () => ({ relay: this.relay.url.host }))
     const send = (message: AgentMessage) => this.#send(message)
     this.#reach = new ReachRequests(options.clock, send)
     this.#calls = new CallRequests(options.clock, options.relay.url.host, send)
@@ -207,6 +211,7 @@ export class RelayLine {
 
   close(): void {
     this.#closing.abort()
+    this.#comings.close()
     this.#retryTimer?.cancel()
     this.#drop(undefined)
   }
@@ -225,7 +230,7 @@ export class RelayLine {
       this.#reconnect = afterWelcome(this.#reconnect, welcome.reconnectWindowMs)
       this.#pulse.start(Math.min(Math.max(welcome.keepAliveMs, KEEP_ALIVE_MS.min), KEEP_ALIVE_MS.max))
       if (this.#watched.length > 0) this.#send({ type: 'watch', peers: this.#watched })
-      log.info('relay connected', { relay: this.relay.url.host })
+      this.#comings.info('relay connected', { relay: this.relay.url.host })
       this.#options.events.onChange(this)
     } catch (thrown) {
       if (this.#closing.signal.aborted) return
@@ -324,11 +329,11 @@ export class RelayLine {
 
   #lost(reason: string): void {
     if (this.#state !== 'connected') return
-    const { log, clock, events } = this.#options
+    const { clock, events } = this.#options
     this.#drop(new CulvertError('relay-unreachable', `relay ${this.relay.url.host}: ${reason}`))
     this.#state = 'connecting'
     this.#wasLost = true
-    if (!this.#closing.signal.aborted) log.warn('relay lost', { relay: this.relay.url.host, reason })
+    if (!this.#closing.signal.aborted) this.#comings.warn('relay lost', { relay: this.relay.url.host, reason })
     const now = clock.now()
     this.#reconnect = afterLoss(this.#reconnect, now - this.#welcomedAt)
     const waited = now - this.#hurriedAt < HURRIED_MS && now - this.#triedAt >= hurryMs(this.#reconnect)

@@ -1,5 +1,6 @@
 import type { Clock } from '../../common/platform/clock.ts'
 import { createRateGate, type Log } from '../../common/platform/log.ts'
+import { LogGate } from '../../common/platform/log-gate.ts'
 import { formatEndpoint } from '../../common/wire/endpoint.ts'
 import type { Path, PathHow, PathKind } from '../path/path.ts'
 import type { LostPath } from './session-events.ts'
@@ -7,16 +8,16 @@ import type { LostPath } from './session-events.ts'
 /** A clone comes again and again. */
 const CLONE_LOG_MS = 600_000
 
-/** What the log tells of the paths to one peer. */
+/** What the log tells of the paths to one peer, who could make and break them without end. */
 export class PathLog {
-  readonly #log: Log
+  readonly #log: LogGate
   readonly #name: () => string
   readonly #mayLog: (key: string) => boolean
   /** The path that it told of last; undefined when it told that there is none. */
   #told: string | undefined
 
   constructor(log: Log, clock: Clock, name: () => string) {
-    this.#log = log
+    this.#log = new LogGate(log, clock, () => ({ peer: name() }))
     this.#name = name
     this.#mayLog = createRateGate(clock, CLONE_LOG_MS)
   }
@@ -38,6 +39,10 @@ export class PathLog {
     const fields = { peer: this.#name(), path: `${link.kind}/${link.how}`, reason: reason.message }
     if (reason.code === 'session-closed') this.#log.debug('a path was left', fields)
     else this.#log.info('a path broke', fields)
+  }
+
+  close(): void {
+    this.#log.close()
   }
 
   clone({ remote }: Path): void {

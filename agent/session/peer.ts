@@ -217,6 +217,7 @@ export class Peer {
     this.#stop.abort()
     this.#caller.close()
     this.#endSession(reason)
+    this.#log.close()
     this.#ending = reason
     this.#waiters.wake()
   }
