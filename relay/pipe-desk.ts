@@ -27,6 +27,12 @@ export interface PipeDeskParts {
   readonly mode: SpliceMode
 }
 
+/**
+ * Checks in a row at which nothing has passed. Peers ping a path that nobody uses every 25 s, so one on which not even
+ * that is heard has lost both its ends, without a word, and would count towards their quotas for as long as the relay runs.
+ */
+const MAX_SILENT_CHECKS = 3
+
 /** Sent at once, before the other side is there, so that a peer's first bytes are on their way early. */
 const ATTACHED = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: culvert-pipe\r\n\r\n'
 
@@ -36,6 +42,8 @@ export class PipeDesk {
   readonly #table: PipeTable<AttachedEnd>
   /** Oldest first. */
   readonly #splices = new Map<Splice, Pipe<AttachedEnd>>()
+  /** What had passed at the last check, and for how many checks that has not changed. */
+  readonly #silent = new WeakMap<Splice, { readonly bytes: number; readonly checks: number }>()
   #expiry: Timer | undefined
   #whenEmpty: (() => void) | undefined
 
@@ -80,6 +88,17 @@ export class PipeDesk {
   /** What this peer was rung for and has not taken up. */
   unanswered(callee: PeerId): readonly Ring[] {
     return this.#table.unanswered(callee)
+  }
+
+  /** Called every `pipeCheckMs`. Checks are counted, not time, so that a relay that was suspended cuts nothing. */
+  checkAlive(): void {
+    for (const joined of [...this.#splices.keys()]) {
+      const bytes = joined.bytes()
+      const before = this.#silent.get(joined)
+      const checks = before?.bytes === bytes ? before.checks + 1 : 0
+      this.#silent.set(joined, { bytes, checks })
+      if (checks >= MAX_SILENT_CHECKS) joined.cut('nothing passed for long')
+    }
   }
 
   /** The pipe that `by` refused, with its caller still to be told; undefined for a ticket that is not his. */

@@ -219,11 +219,13 @@ export async function startRelay(initial: RelayOptions, doors: RelayDoors): Prom
     const now = clock.now()
     for (const line of switchboard.directory.lines()) line.checkAlive(now)
   })
+  const pipeChecks = clock.every(timing.pipeCheckMs, () => pipes.checkAlive())
 
   opened.defer(() => {
     reach.close()
     lag.disable()
     sweep.cancel()
+    pipeChecks.cancel()
     traffic.stop()
   })
   const closing = opened.move()

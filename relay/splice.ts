@@ -25,6 +25,8 @@ export interface SpliceOutcome {
 
 export interface Splice {
   readonly mode: SpliceMode
+  /** Passed so far, both ways together. */
+  bytes(): number
   /** Cuts both sides, with a reset where the socket can. */
   cut(reason: string): void
 }
@@ -80,7 +82,7 @@ export function splice(a: SpliceEnd, b: SpliceEnd, mode: SpliceMode, done: (outc
   if (a.socket.destroyed || b.socket.destroyed) cut('closed before it was joined')
   fromA.start()
   fromB.start()
-  return { mode: chosen, cut }
+  return { mode: chosen, bytes: () => fromA.bytes() + fromB.bytes(), cut }
 }
 
 /** Node cannot reset through TLS: there, only the sealing of what the pipe carries shows that bytes are missing. */

@@ -8,6 +8,8 @@ export interface RelayTiming {
   readonly keepAliveMs: number
   /** Both ends of a pipe attach within this time of the call, or the pipe is closed. */
   readonly ticketLifeMs: number
+  /** How often pipes are looked at; longer than peers let a path be silent, which is 25 s. */
+  readonly pipeCheckMs: number
   /** Time that pipes get to finish when the relay goes down. */
   readonly drainMs: number
   /** The previous process may still hold the port after a restart. */
@@ -27,6 +29,7 @@ export const RELAY_TIMING: RelayTiming = {
   contestMs: 2_000,
   keepAliveMs: 25_000,
   ticketLifeMs: 10_000,
+  pipeCheckMs: 30_000,
   drainMs: 2_000,
   bindRetryMs: 5_000,
   tlsPollMs: 5_000,

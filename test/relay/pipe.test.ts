@@ -1,10 +1,13 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import test from 'ava'
+import { type Clock, systemClock } from '../../common/platform/clock.ts'
 import { readAll, seededBytes, sendAll, sha256 } from './bytes.ts'
 import { attach, befriend, pipeBetween, type TestAgent, testAgent } from './test-agent.ts'
 import { stillClock, testRelay } from './test-relay.ts'
 
+/** Unlike any other period of the relay. */
+const PIPE_CHECK_MS = 30_001
 const noRate = { limits: { mbitPerPeer: null } }
 
 for (const spliceMode of ['fast', 'stream'] as const) {
@@ -76,6 +79,33 @@ for (const spliceMode of ['fast', 'stream'] as const) {
     const [error]: readonly unknown[] = await failed
     t.true(error instanceof Error && error.message.includes('ECONNRESET'))
     t.is(relay.status().pipesJoined, 0)
+  })
+
+  test(`[${spliceMode}] a pipe that both ends have left without a word is cut, and one that is pinged now and then is not`, async t => {
+    // Nothing but the test says when the pipes are looked at.
+    let check: () => void = () => undefined
+    const clock: Clock = {
+      ...systemClock,
+      every: (periodMs, run) => {
+        if (periodMs !== PIPE_CHECK_MS) return systemClock.every(periodMs, run)
+        check = run
+        return { cancel: () => undefined }
+      },
+    }
+    const { relay, logged } = await testRelay(t, noRate, { spliceMode, clock, timing: { pipeCheckMs: PIPE_CHECK_MS } })
+    const [a, b] = await Promise.all([testAgent(relay.http), testAgent(relay.http)])
+    await befriend(a, b)
+    const [, dead] = await pipeBetween(relay.http, a, b)
+    const [left, right] = await pipeBetween(relay.http, a, b)
+    const failed = once(dead, 'error')
+    for (let n = 0; n < 6; n++) {
+      check()
+      left.write('ping')
+      await once(right, 'data')
+    }
+    await failed
+    t.is(relay.status().pipesJoined, 1)
+    t.true(logged.some(line => line.includes('nothing passed for long')))
   })
 
   test(`[${spliceMode}] twenty pipes at once do not mix`, async t => {
