@@ -3,6 +3,7 @@ import { hurriedPongMs } from './reconnect.ts'
 
 /** A relay that does not answer a ping for this long is dead, whatever its socket says. */
 const PONG_MS = 5_000
+const RECENT = 4
 
 export interface LinePulseOptions {
   readonly clock: Clock
@@ -19,6 +20,8 @@ export class LinePulse {
   #pingSentAt: number | undefined
   #nextPing = 1
   #rttMs: number | null = null
+  /** The last few round trips, newest first. */
+  #recent: readonly number[] = []
 
   constructor(options: LinePulseOptions) {
     this.#options = options
@@ -26,6 +29,11 @@ export class LinePulse {
 
   get rttMs(): number | null {
     return this.#rttMs
+  }
+
+  /** Of the line as it is: one of these may have been sent again for as long as the line was cut. */
+  get leastRttMs(): number | null {
+    return this.#recent.length === 0 ? null : Math.min(...this.#recent)
   }
 
   /** The line is up; a ping goes when it was silent for so long. */
@@ -45,6 +53,7 @@ export class LinePulse {
   pong(): void {
     if (this.#pingSentAt === undefined) return
     this.#rttMs = this.#options.clock.now() - this.#pingSentAt
+    this.#recent = [this.#rttMs, ...this.#recent].slice(0, RECENT)
     this.#pingSentAt = undefined
     this.heard()
   }
@@ -56,7 +65,7 @@ export class LinePulse {
 
   /** After what happened the line may be dead, so it has less time than usual to answer. */
   askSoon(): void {
-    const pongMs = hurriedPongMs(this.#rttMs)
+    const pongMs = hurriedPongMs(this.leastRttMs)
     if (this.#pingSentAt === undefined) this.#ping(pongMs)
     else this.#awaitPong(pongMs)
   }

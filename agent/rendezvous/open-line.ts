@@ -32,7 +32,8 @@ export class OpenLine {
   readonly #events: OpenLineEvents
   #closed = false
 
-  constructor(carrier: Socket, terms: HandshakeTerms, clock: Clock, events: OpenLineEvents) {
+  /** The signal ends a handshake, not a line that is up. */
+  constructor(carrier: Socket, terms: HandshakeTerms, clock: Clock, events: OpenLineEvents, signal: AbortSignal) {
     this.#events = events
     const { host } = terms.url
     // The URL is plain here because `carrier` is already TLS where it has to be.
@@ -61,13 +62,19 @@ export class OpenLine {
         if (before.name === 'welcomed') {
           events.onMessage(message)
         } else if (step.state.name === 'welcomed') {
-          timer.cancel()
+          settle()
           events.onWelcome()
           resolve(step.state.welcome)
         }
       }
-      const fail = (thrown: unknown) => {
+      const abort = () => fail(new CulvertError('aborted', `connecting to relay ${host} was aborted`))
+      const settle = () => {
         timer.cancel()
+        signal.removeEventListener('abort', abort)
+      }
+      const fail = (thrown: unknown) => {
+        settle()
+        this.#closed = true
         reject(asCulvertError(thrown, 'relay-unreachable', `relay ${host}`))
         events.onEnd(reasonOf(thrown))
         socket.terminate()
@@ -86,6 +93,8 @@ export class OpenLine {
       })
       socket.on('error', fail)
       socket.on('close', () => fail(new CulvertError('relay-unreachable', 'the relay closed the line')))
+      signal.addEventListener('abort', abort, { once: true })
+      if (signal.aborted) abort()
     })
   }
 

@@ -42,6 +42,14 @@ export function hurryMs({ windowMs }: ReconnectState): number {
   return Math.max(FEW_LINES_MS, windowMs)
 }
 
+/**
+ * How long an attempt to connect has, dialling and handshake together, while somebody waits: it may hang on an address or
+ * a NAT that is gone. Five round trips are enough; a slow machine gets more time with each attempt that was given up.
+ */
+export function hurriedAttemptMs(rttMs: number | null, givenUp: number): number {
+  return Math.min(Math.max(2_000, 10 * (rttMs ?? 0)) * 1.5 ** givenUp, 15_000)
+}
+
 /** A line that was found dead because somebody waited for it: he still waits, and few others look at this moment. */
 export function hurriedDelayMs(chance: number): number {
   return chance * 100

@@ -24,6 +24,7 @@ import {
   afterLoss,
   afterNetworkChange,
   afterWelcome,
+  hurriedAttemptMs,
   hurriedDelayMs,
   hurryMs,
   initialReconnect,
@@ -71,6 +72,10 @@ export class RelayLine {
   readonly relay: RelayAddress
   readonly #options: RelayLineOptions
   readonly #closing = new AbortController()
+  /** The attempt to connect that is under way. */
+  #attempt: AbortController | undefined
+  /** Attempts in a row that were given up because somebody waited. */
+  #givenUp = 0
   readonly #calls: CallRequests
   readonly #online = new Map<PeerId, boolean>()
   #watched: readonly PeerId[] = []
@@ -131,6 +136,11 @@ export class RelayLine {
     return this.#pulse.rttMs
   }
 
+  /** Without what made single round trips long. */
+  get leastRttMs(): number | null {
+    return this.#pulse.leastRttMs
+  }
+
   /** Also while the line is down: what stands beside the relay is rarely gone with it. */
   get stun(): readonly Endpoint[] {
     return this.#state === 'refused' ? [] : this.#stun
@@ -184,6 +194,7 @@ export class RelayLine {
     if (this.#state === 'connected') {
       this.#pulse.askSoon()
     } else if (this.#options.clock.now() >= this.#notBefore) {
+      this.#giveUpAttempt()
       this.#connectNow()
     }
   }
@@ -199,18 +210,30 @@ export class RelayLine {
     const now = this.#options.clock.now()
     this.#hurriedAt = now
     if (this.#state === 'connected') this.#pulse.askSoon()
-    else if (now >= Math.max(this.#notBefore, this.#triedAt + hurryMs(this.#reconnect))) this.#connectNow()
+    else if (this.#attempt && now - this.#triedAt >= hurriedAttemptMs(this.leastRttMs, this.#givenUp)) {
+      this.#givenUp++
+      this.#giveUpAttempt()
+      this.#connectNow()
+    } else if (now >= Math.max(this.#notBefore, this.#triedAt + hurryMs(this.#reconnect))) this.#connectNow()
   }
 
   #connectNow(): void {
-    if (!this.#retryTimer) return
-    this.#retryTimer.cancel()
+    if (this.#attempt) return
+    this.#retryTimer?.cancel()
     this.#retryTimer = undefined
     void this.#connect()
   }
 
+  /** It was begun in what may be another network, or before a NAT forgot it. */
+  #giveUpAttempt(): void {
+    const attempt = this.#attempt
+    this.#attempt = undefined
+    attempt?.abort()
+  }
+
   close(): void {
     this.#closing.abort()
+    this.#attempt?.abort()
     this.#comings.close()
     this.#retryTimer?.cancel()
     this.#drop(undefined)
@@ -219,11 +242,14 @@ export class RelayLine {
   async #connect(): Promise<void> {
     const { clock, log } = this.#options
     this.#triedAt = clock.now()
+    const attempt = new AbortController()
+    this.#attempt = attempt
     try {
-      const welcome = await this.#openLine()
+      const welcome = await this.#openLine(attempt.signal)
       // What stood right behind the welcome may have ended the line.
       if (this.#state !== 'connected' || this.#closing.signal.aborted) return
       this.#lastError = null
+      this.#givenUp = 0
       this.#stun = usableStun(welcome.stun, this.#relayAddress)
       this.#looksAt = welcome.features.includes(REACH_FEATURE) ? welcome.observed?.address : undefined
       this.observed = welcome.observed?.address
@@ -233,7 +259,9 @@ export class RelayLine {
       this.#comings.info('relay connected', { relay: this.relay.url.host })
       this.#options.events.onChange(this)
     } catch (thrown) {
-      if (this.#closing.signal.aborted) return
+      // One that was given up has another in its place.
+      if (this.#closing.signal.aborted || this.#attempt !== attempt) return
+      this.#attempt = undefined
       const error = asCulvertError(thrown, 'relay-unreachable', `relay ${this.relay.url.host}`)
       this.#drop(error)
       this.#state = error.code === 'relay-refused' || error.code === 'relay-impersonated' ? 'refused' : 'connecting'
@@ -257,27 +285,29 @@ export class RelayLine {
   }
 
   /** Dials, answers the challenge and waits for the welcome. */
-  async #openLine(): Promise<Welcome> {
+  async #openLine(signal: AbortSignal): Promise<Welcome> {
     const { relay } = this
     const { identity, random, clock, software, instance } = this.#options
-    const carrier = await dialRelay(relay, clock, this.#closing.signal)
+    const carrier = await dialRelay(relay, clock, signal)
     this.#relayAddress = relay.proxy ? undefined : carrier.remoteAddress
     this.#ownAddress = carrier.localAddress === undefined ? undefined : plainAddress(carrier.localAddress)
     const agentNonce = random.bytes(NONCE_BYTES)
     const terms: HandshakeTerms = { url: relay.url, relayId: relay.id, identity, agentNonce, software, instance }
-    const line: OpenLine = new OpenLine(carrier, terms, clock, {
+    const events = {
       onWelcome: () => {
+        this.#attempt = undefined
         this.#state = 'connected'
         this.#welcomedAt = clock.now()
       },
-      onMessage: message => this.#handle(message),
-      onRefused: retryAfterMs => {
+      onMessage: (message: RelayMessage) => this.#handle(message),
+      onRefused: (retryAfterMs: number) => {
         this.#notBefore = clock.now() + retryAfterMs
       },
-      onEnd: reason => {
+      onEnd: (reason: string) => {
         if (this.#line === line) this.#lost(reason)
       },
-    })
+    }
+    const line: OpenLine = new OpenLine(carrier, terms, clock, events, signal)
     this.#line = line
     return line.welcome
   }

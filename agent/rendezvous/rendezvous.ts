@@ -141,9 +141,9 @@ export class Rendezvous {
     for (const line of this.#lines) line.hurry()
   }
 
-  /** The slowest round trip to a connected relay that is known, in ms. */
+  /** The round trip to the slowest connected relay, as far as it is known, in ms. */
   get rttMs(): number {
-    return Math.max(0, ...this.#lines.map(line => (line.state === 'connected' ? (line.rttMs ?? 0) : 0)))
+    return Math.max(0, ...this.#lines.map(line => (line.state === 'connected' ? (line.leastRttMs ?? 0) : 0)))
   }
 
   /**

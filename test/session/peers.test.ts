@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import test from 'ava'
 import { createSealer } from '../../agent/path/seal.ts'
 import type { SessionStream } from '../../agent/session/stream.ts'
@@ -209,3 +210,34 @@ for (const relayIsUp of [true, false]) {
     if (relayIsUp) await relay[Symbol.asyncDispose]()
   })
 }
+
+test('where somebody waits for a relay, an attempt to connect that hangs is given up for another one', async t => {
+  const relay = await startLoopbackRelay()
+  t.teardown(() => relay[Symbol.asyncDispose]())
+  // A proxy that takes the first connection, over which nothing comes back: as after a NAT forgot it.
+  const sockets: Socket[] = []
+  const front = createServer(socket => {
+    sockets.push(socket)
+    socket.on('error', () => undefined)
+    if (sockets.length === 1) return
+    socket.once('data', () => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\n')
+      socket.pipe(connect(relay.http.port, '127.0.0.1')).pipe(socket)
+    })
+  }).listen(0, '127.0.0.1')
+  await once(front, 'listening')
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy()
+    front.close()
+  })
+  const proxy = new URL(`http://127.0.0.1:${(front.address() as AddressInfo).port}`)
+  const at = { port: relay.http.port }
+  const key = generateKeyPair()
+  await using b = await startLoopbackPeer({ relay: at, trusts: [key.id], onStream: echo })
+  await using a = await startLoopbackPeer({ relay: { ...at, proxy }, key, trusts: [b.key.id] })
+  const from = performance.now()
+  const stream = await a.peer(b.key.id).openStream('echo', never)
+  t.true(performance.now() - from < 9_000, 'before the attempt ends by itself')
+  t.true(sockets.length >= 2)
+  stream.destroy()
+})

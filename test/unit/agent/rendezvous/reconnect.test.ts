@@ -5,6 +5,7 @@ import {
   afterLoss,
   afterNetworkChange,
   afterWelcome,
+  hurriedAttemptMs,
   hurriedDelayMs,
   hurriedPongMs,
   hurryMs,
@@ -101,4 +102,12 @@ test('a line that was found dead while somebody waits is dialled at once, but no
 
 test('a line that is asked in a hurry has four round trips, half a second at least', t => {
   t.deepEqual([5, 200, 600, 5_000, null].map(hurriedPongMs), [500, 800, 2_400, 2_500, 1_000])
+})
+
+test('an attempt that somebody waits for has five round trips twice over, and more each time one was given up', t => {
+  t.is(hurriedAttemptMs(null, 0), 2_000)
+  t.is(hurriedAttemptMs(150, 0), 2_000)
+  t.is(hurriedAttemptMs(400, 0), 4_000)
+  t.is(hurriedAttemptMs(20, 2), 4_500)
+  t.is(hurriedAttemptMs(5_000, 9), 15_000)
 })
