@@ -4,6 +4,7 @@ import { systemClock } from '../common/platform/clock.ts'
 import { boundYoungGeneration, giveBackMemory, heldBytes } from '../common/platform/engine.ts'
 import { IdleMemory } from '../common/platform/idle-memory.ts'
 import type { Log, LogLevel } from '../common/platform/log.ts'
+import { isMarkedHere, markMachine } from '../common/platform/machine-mark.ts'
 import { listInterfaceAddresses } from '../common/platform/network-interfaces.ts'
 import { systemRandom } from '../common/platform/random.ts'
 import { serviceManager } from '../common/platform/service-manager.ts'
@@ -96,6 +97,8 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     answerToProbe: bytes => reachBook.answerTo('tcp', bytes),
   })
   cleanup.defer(() => listener.close())
+  const mark = await markMachine(identity.id)
+  cleanup.defer(() => mark?.[Symbol.dispose]())
   const udpPorts = await openUdp(config, ports, {
     clock,
     random,
@@ -185,6 +188,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     ports: udpPorts,
     situation,
     isOwnAddress: address => listInterfaceAddresses().some(own => !own.loopback && sameAddress(own.address, address)),
+    isOnThisMachine: id => isMarkedHere(id),
     stunServers: () => agent.stunServers,
     udp: () => udpSituation(udpPorts ? undefined : udpPort, nat.report()),
     hardTcpNat: () => isHard(nat.report().tcp.mapping),

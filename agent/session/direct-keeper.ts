@@ -215,7 +215,9 @@ export class DirectKeeper {
 
   onCandidates(candidates: readonly Candidate[], wish: CandidatesWish | undefined): void {
     const before = JSON.stringify(this.#race.remote)
-    this.#race.remote = reachable(candidates, this.#context.candidates(), this.#context.isOwnAddress)
+    const { isOwnAddress, isOnThisMachine } = this.#context
+    const isElsewhere = (address: string) => isOwnAddress(address) && !isOnThisMachine(this.#peerId)
+    this.#race.remote = reachable(candidates, this.#context.candidates(), isElsewhere)
     if (wish === 'udx-beside' && this.#hasTcp()) this.#probeBeside()
     if (this.#hasTcp()) return
     if (this.#announced === '') this.#announce(false)

@@ -18,7 +18,8 @@ export async function dialKnownAddress(
   const both = AbortSignal.any([signal, won.signal])
   const dials = context.memory
     .addresses(peer)
-    .filter(({ endpoint }) => !context.isOwnAddress(endpoint.address) && budget.takeDial(endpoint))
+    .filter(({ endpoint }) => !context.isOwnAddress(endpoint.address) || context.isOnThisMachine(peer))
+    .filter(({ endpoint }) => budget.takeDial(endpoint))
     .map(async ({ how, endpoint }) => {
       const path = await dialTcpPath(peer, { kind: 'tcp', how, endpoint }, { ...context, signal: both })
       if (both.aborted) path.stream.destroy()

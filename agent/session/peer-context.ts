@@ -31,6 +31,8 @@ export interface PeerContext {
   readonly candidates: () => readonly Candidate[]
   /** It is one of this machine's, now. */
   readonly isOwnAddress: (address: string) => boolean
+  /** The peer's agent runs on this machine, in the same network namespace. */
+  readonly isOnThisMachine: (peer: PeerId) => boolean
   /** What the network around this machine is like. */
   readonly situation: () => Situation
   readonly stunServers: () => readonly Endpoint[]

@@ -53,8 +53,8 @@ export class Peer {
   #session: Session | undefined
   #direct: DirectKeeper | undefined
   #connectedAt: number | undefined
-  /** The session had a path. */
-  #wasReached = false
+  /** The session had a path that held for a while, and lost it. */
+  #wasSound = false
   /** Set when the peer was closed for good. */
   #ending: CulvertError | undefined
   #idleTimer: Timer | undefined
@@ -276,7 +276,6 @@ export class Peer {
     this.#suspendTimer?.cancel()
     this.#suspendTimer = undefined
     this.#connectedAt ??= this.#context.clock.now()
-    this.#wasReached = true
     this.#log.active(active)
     this.#pruner.onPaths(session)
     if (isDirect(active)) this.#direct?.onDirect()
@@ -291,7 +290,8 @@ export class Peer {
 
   #onPathless(session: Session, lost: LostPath | undefined): void {
     const { clock, onChange } = this.#context
-    const sound = this.#connectedAt !== undefined && clock.now() - this.#connectedAt >= SOUND_MS
+    const sound = this.#isSound()
+    this.#wasSound ||= sound
     this.#connectedAt = undefined
     this.#log.pathless()
     this.#direct?.onPathless()
@@ -332,7 +332,7 @@ export class Peer {
     this.#direct?.close()
     this.#direct = undefined
     this.#connectedAt = undefined
-    this.#wasReached = false
+    this.#wasSound = false
     this.#log.pathless()
     if (!session) return
     this.#past = this.traffic
@@ -347,8 +347,16 @@ export class Peer {
 
   /** Also by a session without streams whose paths are lost: it is to live on, and whoever uses it next not to wait. */
   #wanted(): boolean {
-    const failing = this.#suspendTimer !== undefined || this.#session?.active?.suspect === true
-    return this.#keep || this.#inUse() || (this.#wasReached && failing)
+    return this.#keep || this.#inUse() || this.#isFailing()
+  }
+
+  #isFailing(): boolean {
+    if (this.#suspendTimer) return this.#wasSound
+    return this.#isSound() && this.#session?.active?.suspect === true
+  }
+
+  #isSound(): boolean {
+    return this.#connectedAt !== undefined && this.#context.clock.now() - this.#connectedAt >= SOUND_MS
   }
 
   #reached(): Session | undefined {

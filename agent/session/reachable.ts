@@ -2,8 +2,9 @@ import type { Candidate } from '../../common/wire/candidate.ts'
 import { addressScope } from '../../common/wire/endpoint.ts'
 
 /**
- * The candidates that are worth dialling. An address of this very machine is none, whatever its kind: a peer could point
- * us at our own local services with it. A loopback address is taken only where there is nothing else on our side too.
+ * The candidates that are worth dialling. An address of this very machine is none, whatever its kind, unless the peer is
+ * known to be here: it could point us at our own local services with it. A loopback address is taken only where there is
+ * nothing else on our side too.
  */
 export function reachable(
   theirs: readonly Candidate[],

@@ -131,6 +131,7 @@ export async function startLoopbackPeer(options: LoopbackPeerOptions): Promise<L
         : [],
     situation: () => NO_SITUATION,
     isOwnAddress: () => false,
+    isOnThisMachine: () => false,
     stunServers: () => [],
     udp: () => undefined,
     hardTcpNat: () => false,
