@@ -65,7 +65,7 @@ export class LinePulse {
 
   /** After what happened the line may be dead, so it has less time than usual to answer. */
   askSoon(): void {
-    const pongMs = hurriedPongMs(this.leastRttMs)
+    const pongMs = hurriedPongMs(this.#rttMs)
     if (this.#pingSentAt === undefined) this.#ping(pongMs)
     else this.#awaitPong(pongMs)
   }

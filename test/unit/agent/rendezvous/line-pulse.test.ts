@@ -79,7 +79,7 @@ test('a line that is found dead while it is asked leaves no timer', t => {
 })
 
 test('one round trip that was long, as a cut makes it, is not what the line is like', t => {
-  const { clock, deaths, pulse } = scene()
+  const { clock, pulse } = scene()
   pulse.start(25_000)
   clock.advance(40)
   pulse.pong()
@@ -88,10 +88,6 @@ test('one round trip that was long, as a cut makes it, is not what the line is l
   pulse.pong()
   t.is(pulse.rttMs, 4_900)
   t.is(pulse.leastRttMs, 40)
-  pulse.askSoon()
-  clock.advance(500)
-  t.deepEqual(deaths, ['no answer to a ping in 500 ms'])
-  pulse.start(25_000)
   for (let n = 0; n < 4; n++) {
     pulse.ask()
     clock.advance(700)
