@@ -8,6 +8,8 @@ const RECENT = 4
 export interface LinePulseOptions {
   readonly clock: Clock
   readonly ping: (id: number) => void
+  /** Somebody waits, and the answer should have come: the line may be dead, or slow. Told once for each ping. */
+  readonly onLate: () => void
   readonly onDead: (reason: string) => void
 }
 
@@ -18,6 +20,8 @@ export class LinePulse {
   #beating = false
   #timer: Timer | undefined
   #pingSentAt: number | undefined
+  #lateTimer: Timer | undefined
+  #late = false
   #nextPing = 1
   #rttMs: number | null = null
   /** The last few round trips, newest first. */
@@ -31,6 +35,11 @@ export class LinePulse {
     return this.#rttMs
   }
 
+  /** A ping that somebody waits for has no answer yet, and should have one. */
+  get late(): boolean {
+    return this.#late
+  }
+
   /** Of the line as it is: one of these may have been sent again for as long as the line was cut. */
   get leastRttMs(): number | null {
     return this.#recent.length === 0 ? null : Math.min(...this.#recent)
@@ -40,14 +49,14 @@ export class LinePulse {
   start(keepAliveMs: number): void {
     this.#keepAliveMs = keepAliveMs
     this.#beating = true
-    this.#ping(PONG_MS)
+    this.#ping()
   }
 
   /** Something came. */
   heard(): void {
     if (!this.#beating || this.#pingSentAt !== undefined) return
     this.#timer?.cancel()
-    this.#timer = this.#options.clock.after(this.#keepAliveMs, () => this.#ping(PONG_MS))
+    this.#timer = this.#options.clock.after(this.#keepAliveMs, () => this.#ping())
   }
 
   pong(): void {
@@ -55,40 +64,48 @@ export class LinePulse {
     this.#rttMs = this.#options.clock.now() - this.#pingSentAt
     this.#recent = [this.#rttMs, ...this.#recent].slice(0, RECENT)
     this.#pingSentAt = undefined
+    this.#beLate(false)
     this.heard()
   }
 
   /** Somebody may need the line soon. */
   ask(): void {
-    if (this.#beating && this.#pingSentAt === undefined) this.#ping(PONG_MS)
+    if (this.#beating && this.#pingSentAt === undefined) this.#ping()
   }
 
-  /** After what happened the line may be dead, so it has less time than usual to answer. */
+  /** After what happened the line may be dead: it is said so when the answer takes longer than usual. */
   askSoon(): void {
-    const pongMs = hurriedPongMs(this.#rttMs)
-    if (this.#pingSentAt === undefined) this.#ping(pongMs)
-    else this.#awaitPong(pongMs)
+    if (!this.#beating || this.#late || this.#lateTimer) return
+    const lateMs = hurriedPongMs(this.#rttMs)
+    if (this.#pingSentAt === undefined) this.#ping()
+    const { clock, onLate } = this.#options
+    // Sending it may have found that the line is dead.
+    if (this.#pingSentAt === undefined) return
+    this.#lateTimer = clock.after(Math.max(this.#pingSentAt + lateMs - clock.now(), 0), () => {
+      this.#beLate(true)
+      onLate()
+    })
   }
 
   stop(): void {
     this.#beating = false
     this.#timer?.cancel()
     this.#pingSentAt = undefined
+    this.#beLate(false)
   }
 
-  #ping(pongMs: number): void {
-    this.#pingSentAt = this.#options.clock.now()
-    this.#options.ping(this.#nextPing++)
-    this.#awaitPong(pongMs)
+  #beLate(late: boolean): void {
+    this.#lateTimer?.cancel()
+    this.#lateTimer = undefined
+    this.#late = late
   }
 
-  /** Gives the ping under way this long in all. */
-  #awaitPong(pongMs: number): void {
-    const { clock, onDead } = this.#options
-    // Sending it may have found that the line is dead.
+  #ping(): void {
+    const { clock, ping, onDead } = this.#options
+    this.#pingSentAt = clock.now()
+    ping(this.#nextPing++)
     if (!this.#beating || this.#pingSentAt === undefined) return
-    const leftMs = this.#pingSentAt + pongMs - clock.now()
     this.#timer?.cancel()
-    this.#timer = clock.after(Math.max(leftMs, 0), () => onDead(`no answer to a ping in ${pongMs} ms`))
+    this.#timer = clock.after(PONG_MS, () => onDead(`no answer to a ping in ${PONG_MS} ms`))
   }
 }

@@ -43,11 +43,11 @@ export function hurryMs({ windowMs }: ReconnectState): number {
 }
 
 /**
- * How long an attempt to connect has, dialling and handshake together, while somebody waits: it may hang on an address or
- * a NAT that is gone. Five round trips are enough; a slow machine gets more time with each attempt that was given up.
+ * How long somebody who waits leaves the newest attempt alone, dialling and handshake together, before another begins beside
+ * it: it may hang on what is gone. Five round trips are enough; a slow machine gets more time with each.
  */
-export function hurriedAttemptMs(rttMs: number | null, givenUp: number): number {
-  return Math.min(Math.max(2_000, 10 * (rttMs ?? 0)) * 1.5 ** givenUp, 15_000)
+export function hurriedAttemptMs(rttMs: number | null, underWay: number): number {
+  return Math.min(Math.max(2_000, 10 * (rttMs ?? 0)) * 1.5 ** (underWay - 1), 10_000)
 }
 
 /** A line that was found dead because somebody waited for it: he still waits, and few others look at this moment. */

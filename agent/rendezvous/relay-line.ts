@@ -1,10 +1,8 @@
 import { asCulvertError, CulvertError } from '../../common/errors.ts'
-import type { Clock, Timer } from '../../common/platform/clock.ts'
-import type { KeyPair } from '../../common/platform/ed25519.ts'
+import type { Timer } from '../../common/platform/clock.ts'
 import { createRateGate, type Log } from '../../common/platform/log.ts'
 import { LogGate } from '../../common/platform/log-gate.ts'
-import type { Random } from '../../common/platform/random.ts'
-import { type Endpoint, plainAddress } from '../../common/wire/endpoint.ts'
+import type { Endpoint } from '../../common/wire/endpoint.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
 import {
   type AgentMessage,
@@ -14,10 +12,10 @@ import {
   type ReachOutcome,
   type RelayMessage,
 } from '../../common/wire/relay-message.ts'
-import { NONCE_BYTES } from '../../common/wire/relay-proof.ts'
 import { CallRequests, type PlacedCall } from './call-requests.ts'
+import { LineAttempt, type LineAttemptEvents, type LineAttemptOptions, type WelcomedLine } from './line-attempt.ts'
 import { LinePulse } from './line-pulse.ts'
-import { OpenLine } from './open-line.ts'
+import type { OpenLine } from './open-line.ts'
 import { ReachRequests } from './reach-requests.ts'
 import {
   afterFailure,
@@ -30,12 +28,13 @@ import {
   initialReconnect,
   reconnectDelayMs,
 } from './reconnect.ts'
-import { dialRelay, type RelayAddress } from './relay-dial.ts'
-import type { HandshakeTerms, Welcome } from './relay-handshake.ts'
+import type { RelayAddress } from './relay-dial.ts'
 import { usableStun } from './usable-stun.ts'
 
 /** So long somebody who waited for the line is taken to wait still. */
 const HURRIED_MS = 3_000
+/** At a time: on a slow machine each takes its time, and the first that is welcomed is the line. */
+const MAX_ATTEMPTS = 3
 /** How long a machine that was pushed off by its clone leaves it the line. */
 const CLONE_WAIT_MS = 30_000
 /** Ours: with few lines all are back within 1.2 s, and within 4 s of the next look where there are many. */
@@ -45,15 +44,8 @@ const KEEP_ALIVE_MS = { min: 5_000, max: 120_000 } as const
 
 export type RelayState = 'connecting' | 'connected' | 'refused'
 
-export interface RelayLineOptions {
-  readonly relay: RelayAddress
-  readonly identity: KeyPair
-  readonly clock: Clock
-  readonly random: Random
+export interface RelayLineOptions extends LineAttemptOptions {
   readonly log: Log
-  /** Names this process, so that a relay can tell a reconnect from a second machine with the same key. */
-  readonly instance: Uint8Array
-  readonly software: string
   /** This machine's addresses now. */
   readonly addresses: () => readonly string[]
   readonly events: RelayLineEvents
@@ -72,14 +64,14 @@ export class RelayLine {
   readonly relay: RelayAddress
   readonly #options: RelayLineOptions
   readonly #closing = new AbortController()
-  /** The attempt to connect that is under way. */
-  #attempt: AbortController | undefined
-  /** Attempts in a row that were given up because somebody waited. */
-  #givenUp = 0
+  /** To connect, oldest first; also beside a line that may be dead. */
+  #attempts: readonly LineAttempt[] = []
   readonly #calls: CallRequests
   readonly #online = new Map<PeerId, boolean>()
   #watched: readonly PeerId[] = []
   #line: OpenLine | undefined
+  /** The relay has closed the line for one of our own attempts. */
+  #replaced = false
   #state: RelayState = 'connecting'
   #lastError: string | null = null
   #stun: readonly Endpoint[] = []
@@ -118,6 +110,9 @@ export class RelayLine {
     this.#pulse = new LinePulse({
       clock: options.clock,
       ping: id => this.#send({ type: 'ping', id }),
+      onLate: () => {
+        if (options.clock.now() >= this.#notBefore) this.#connectNow()
+      },
       onDead: reason => this.#lost(reason),
     })
     void this.#connect()
@@ -190,13 +185,13 @@ export class RelayLine {
     if (this.#closing.signal.aborted) return
     this.#reconnect = afterNetworkChange(this.#reconnect)
     const gone = this.#ownAddress !== undefined && !this.#options.addresses().includes(this.#ownAddress)
+    // They were begun in what may be another network.
+    for (const attempt of this.#attempts) attempt.giveUp()
+    this.#attempts = []
     if (gone) this.#lost('our address is gone')
-    if (this.#state === 'connected') {
-      this.#pulse.askSoon()
-    } else if (this.#options.clock.now() >= this.#notBefore) {
-      this.#giveUpAttempt()
-      this.#connectNow()
-    }
+    if (this.#state === 'connected') this.#pulse.askSoon()
+    else if (this.#options.clock.now() >= this.#notBefore) this.#connectNow()
+    else if (!this.#retryTimer) this.#retryLater(chance => reconnectDelayMs(this.#reconnect, chance))
   }
 
   /** Somebody may wait for this line soon. */
@@ -204,52 +199,53 @@ export class RelayLine {
     if (this.#state === 'connected') this.#pulse.ask()
   }
 
+  /** A ping has no answer yet, and somebody waits. */
+  get late(): boolean {
+    return this.#state === 'connected' && this.#pulse.late
+  }
+
   /** Somebody waits for this line; may be called again and again. */
   hurry(): void {
     if (this.#closing.signal.aborted) return
     const now = this.#options.clock.now()
     this.#hurriedAt = now
-    if (this.#state === 'connected') this.#pulse.askSoon()
-    else if (this.#attempt && now - this.#triedAt >= hurriedAttemptMs(this.leastRttMs, this.#givenUp)) {
-      this.#givenUp++
-      this.#giveUpAttempt()
-      this.#connectNow()
-    } else if (now >= Math.max(this.#notBefore, this.#triedAt + hurryMs(this.#reconnect))) this.#connectNow()
+    const newest = this.#attempts.at(-1)
+    if (newest) {
+      // It may hang on an address, or on a NAT, that is gone.
+      const hangs = now - newest.beganAt >= hurriedAttemptMs(this.leastRttMs, this.#attempts.length)
+      if (hangs && now >= this.#notBefore) void this.#connect()
+    } else if (this.#state === 'connected') this.#pulse.askSoon()
+    else if (now >= Math.max(this.#notBefore, this.#triedAt + hurryMs(this.#reconnect))) this.#connectNow()
   }
 
   #connectNow(): void {
-    if (this.#attempt) return
+    if (this.#attempts.length > 0 || this.#closing.signal.aborted) return
     this.#retryTimer?.cancel()
     this.#retryTimer = undefined
     void this.#connect()
   }
 
-  /** It was begun in what may be another network, or before a NAT forgot it. */
-  #giveUpAttempt(): void {
-    const attempt = this.#attempt
-    this.#attempt = undefined
-    attempt?.abort()
-  }
-
   close(): void {
     this.#closing.abort()
-    this.#attempt?.abort()
+    for (const attempt of this.#attempts) attempt.giveUp()
     this.#comings.close()
     this.#retryTimer?.cancel()
     this.#drop(undefined)
   }
 
   async #connect(): Promise<void> {
-    const { clock, log } = this.#options
-    this.#triedAt = clock.now()
-    const attempt = new AbortController()
-    this.#attempt = attempt
+    this.#triedAt = this.#options.clock.now()
+    const attempt = new LineAttempt(this.#options, this.#attemptEvents)
+    this.#attempts = [...this.#attempts, attempt]
+    if (this.#attempts.length > MAX_ATTEMPTS) {
+      this.#attempts[0]?.giveUp()
+      this.#attempts = this.#attempts.slice(1)
+    }
     try {
-      const welcome = await this.#openLine(attempt.signal)
+      const { line, welcome } = await attempt.welcome
       // What stood right behind the welcome may have ended the line.
-      if (this.#state !== 'connected' || this.#closing.signal.aborted) return
+      if (this.#line !== line || this.#closing.signal.aborted) return
       this.#lastError = null
-      this.#givenUp = 0
       this.#stun = usableStun(welcome.stun, this.#relayAddress)
       this.#looksAt = welcome.features.includes(REACH_FEATURE) ? welcome.observed?.address : undefined
       this.observed = welcome.observed?.address
@@ -260,56 +256,73 @@ export class RelayLine {
       this.#options.events.onChange(this)
     } catch (thrown) {
       // One that was given up has another in its place.
-      if (this.#closing.signal.aborted || this.#attempt !== attempt) return
-      this.#attempt = undefined
-      const error = asCulvertError(thrown, 'relay-unreachable', `relay ${this.relay.url.host}`)
-      this.#drop(error)
-      this.#state = error.code === 'relay-refused' || error.code === 'relay-impersonated' ? 'refused' : 'connecting'
-      this.#reconnect = afterFailure(this.#reconnect)
-      if (this.#reconnect.failures === 1 || this.#mayLog(error.code)) log.warn(error.message)
-      else log.debug(error.message)
-      this.#options.events.onChange(this)
-      this.#retryLater(clock, chance => reconnectDelayMs(this.#reconnect, chance))
+      if (this.#closing.signal.aborted || !this.#attempts.includes(attempt)) return
+      this.#attempts = this.#attempts.filter(other => other !== attempt)
+      this.#failed(asCulvertError(thrown, 'relay-unreachable', `relay ${this.relay.url.host}`))
     }
   }
 
-  #retryLater(clock: Clock, delayMs: (chance: number) => number): void {
+  #failed(error: CulvertError): void {
+    const { log } = this.#options
+    if (this.#attempts.length > 0 || this.#line) {
+      log.debug(error.message)
+      return
+    }
+    if (this.#state === 'connected') this.#lost('it was replaced by a line that did not come up')
+    this.#drop(error)
+    this.#state = error.code === 'relay-refused' || error.code === 'relay-impersonated' ? 'refused' : 'connecting'
+    this.#reconnect = afterFailure(this.#reconnect)
+    if (this.#reconnect.failures === 1 || this.#mayLog(error.code)) log.warn(error.message)
+    else log.debug(error.message)
+    this.#options.events.onChange(this)
+    this.#retryLater(chance => reconnectDelayMs(this.#reconnect, chance))
+  }
+
+  #retryLater(delayMs: (chance: number) => number): void {
     if (this.#closing.signal.aborted) return
+    const { clock } = this.#options
     const chance = this.#options.random.integer(0, 1_000_000) / 1_000_000
     this.#retryTimer?.cancel()
     const delay = Math.max(delayMs(chance), this.#notBefore - clock.now())
     this.#retryTimer = clock.after(delay, () => {
       this.#retryTimer = undefined
-      void this.#connect()
+      this.#connectNow()
     })
   }
 
-  /** Dials, answers the challenge and waits for the welcome. */
-  async #openLine(signal: AbortSignal): Promise<Welcome> {
-    const { relay } = this
-    const { identity, random, clock, software, instance } = this.#options
-    const carrier = await dialRelay(relay, clock, signal)
-    this.#relayAddress = relay.proxy ? undefined : carrier.remoteAddress
-    this.#ownAddress = carrier.localAddress === undefined ? undefined : plainAddress(carrier.localAddress)
-    const agentNonce = random.bytes(NONCE_BYTES)
-    const terms: HandshakeTerms = { url: relay.url, relayId: relay.id, identity, agentNonce, software, instance }
-    const events = {
-      onWelcome: () => {
-        this.#attempt = undefined
-        this.#state = 'connected'
-        this.#welcomedAt = clock.now()
-      },
-      onMessage: (message: RelayMessage) => this.#handle(message),
-      onRefused: (retryAfterMs: number) => {
-        this.#notBefore = clock.now() + retryAfterMs
-      },
-      onEnd: (reason: string) => {
-        if (this.#line === line) this.#lost(reason)
-      },
-    }
-    const line: OpenLine = new OpenLine(carrier, terms, clock, events, signal)
+  readonly #attemptEvents: LineAttemptEvents = {
+    onWelcome: (attempt, welcomed) => this.#adopt(attempt, welcomed),
+    onMessage: (line, message) => {
+      if (this.#line === line) this.#handle(message)
+    },
+    onRefused: retryAfterMs => {
+      this.#notBefore = this.#options.clock.now() + retryAfterMs
+    },
+    onEnd: (line, reason) => {
+      if (this.#line === line) this.#ended(reason)
+    },
+  }
+
+  /** Takes a line over in place of one that may be dead. A newer attempt goes on: the relay may know it already. */
+  #adopt(attempt: LineAttempt, { line, relayAddress, ownAddress }: WelcomedLine): void {
+    const at = this.#attempts.indexOf(attempt)
+    for (const older of this.#attempts.slice(0, at)) older.giveUp()
+    this.#attempts = this.#attempts.slice(at + 1)
+    if (this.#state === 'connected')
+      this.#drop(new CulvertError('busy', 'another line took the place of the one that was asked'))
+    this.#retryTimer?.cancel()
+    this.#retryTimer = undefined
     this.#line = line
-    return line.welcome
+    this.#replaced = false
+    this.#relayAddress = relayAddress
+    this.#ownAddress = ownAddress
+    this.#state = 'connected'
+    this.#welcomedAt = this.#options.clock.now()
+  }
+
+  #ended(reason: string): void {
+    if (this.#replaced && this.#attempts.length > 0) this.#line = undefined
+    else this.#lost(reason)
   }
 
   #handle(message: RelayMessage): void {
@@ -332,7 +345,8 @@ export class RelayLine {
         }
         return
       case 'replaced':
-        if (!message.sameInstance) this.#onClone(message.by)
+        if (message.sameInstance) this.#replaced = true
+        else this.#onClone(message.by)
         return
       case 'going-away':
         this.#reconnect = afterWelcome(this.#reconnect, message.reconnectWindowMs)
@@ -367,7 +381,9 @@ export class RelayLine {
     const now = clock.now()
     this.#reconnect = afterLoss(this.#reconnect, now - this.#welcomedAt)
     const waited = now - this.#hurriedAt < HURRIED_MS && now - this.#triedAt >= hurryMs(this.#reconnect)
-    this.#retryLater(clock, chance => (waited ? hurriedDelayMs(chance) : reconnectDelayMs(this.#reconnect, chance)))
+    if (this.#attempts.length === 0) {
+      this.#retryLater(chance => (waited ? hurriedDelayMs(chance) : reconnectDelayMs(this.#reconnect, chance)))
+    }
     events.onLost(this)
     events.onChange(this)
   }

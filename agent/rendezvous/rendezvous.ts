@@ -154,6 +154,7 @@ export class Rendezvous {
     const lines = this.#lines
       .filter(line => line.state === 'connected')
       .sort((a, b) => Number(b.presence(peer) ?? false) - Number(a.presence(peer) ?? false))
+      .sort((a, b) => Number(a.late) - Number(b.late))
     let reason = new CulvertError('relay-unreachable', this.#whyNoRelay())
     for (const line of lines) {
       try {

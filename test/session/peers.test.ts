@@ -241,3 +241,52 @@ test('where somebody waits for a relay, an attempt to connect that hangs is give
   t.true(sockets.length >= 2)
   stream.destroy()
 })
+
+test('a relay that is slow to answer is not dropped for that: another line is made beside, and takes over', async t => {
+  await using pair = await startPair()
+  const { a, b, relay } = pair
+  // Everything between the second one and the relay stands still for a while.
+  let stopped = false
+  const held: (() => void)[] = []
+  const pass = (from: Socket, to: Socket) => {
+    from.on('data', chunk => {
+      if (stopped) held.push(() => to.write(chunk))
+      else to.write(chunk)
+    })
+    from.on('error', () => undefined)
+    from.on('close', () => to.destroy())
+  }
+  const sockets = new Set<Socket>()
+  const front = createServer(socket => {
+    sockets.add(socket)
+    socket.once('data', () => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\n')
+      const there = connect(relay.http.port, '127.0.0.1')
+      pass(socket, there)
+      pass(there, socket)
+    })
+  }).listen(0, '127.0.0.1')
+  await once(front, 'listening')
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy()
+    front.close()
+  })
+  const proxy = new URL(`http://127.0.0.1:${(front.address() as AddressInfo).port}`)
+  const key = generateKeyPair()
+  b.peers.update([a.key, key].map(({ id }) => ({ id, name: id.slice(0, 10), keep: false })))
+  await using slow = await startLoopbackPeer({ relay: { port: relay.http.port, proxy }, key, trusts: [b.key.id] })
+  await slow.until(() => slow.rendezvous.connected)
+  await slow.until(() => slow.rendezvous.report()[0]?.rttMs !== null)
+  stopped = true
+  slow.rendezvous.hurry()
+  while (sockets.size < 2) await once(front, 'connection')
+  t.true(slow.rendezvous.connected)
+  stopped = false
+  for (const go of held.splice(0)) go()
+  await slow.until(() => slow.lines.filter(line => line.includes('relay connected')).length === 2)
+  t.true(slow.rendezvous.connected)
+  t.deepEqual(
+    slow.lines.filter(line => line.includes('relay lost')),
+    [],
+  )
+})

@@ -5,16 +5,18 @@ import { FakeClock } from '../../fake-clock.ts'
 function scene() {
   const clock = new FakeClock()
   const pings: number[] = []
+  const late: number[] = []
   const deaths: string[] = []
   const pulse = new LinePulse({
     clock,
     ping: () => pings.push(clock.now()),
+    onLate: () => late.push(clock.now()),
     onDead: reason => {
       deaths.push(reason)
       pulse.stop()
     },
   })
-  return { clock, pings, deaths, pulse }
+  return { clock, pings, late, deaths, pulse }
 }
 
 test('a ping goes at first, and then when the line was silent for as long as the relay wants', t => {
@@ -42,18 +44,40 @@ test('a line that does not answer is dead after 5 s, whatever else it says', t =
   t.is(clock.timers, 0)
 })
 
-test('a line that somebody waits for has less time, also for a ping under way', t => {
-  const { clock, pings, deaths, pulse } = scene()
+test('where somebody waits, a line is late sooner than it is dead, also for a ping under way', t => {
+  const { clock, pings, late, deaths, pulse } = scene()
   pulse.start(25_000)
   clock.advance(400)
-  pulse.askSoon()
+  for (let n = 0; n < 3; n++) pulse.askSoon()
   t.is(pings.length, 1)
-  clock.advance(600)
-  t.deepEqual(deaths, ['no answer to a ping in 1000 ms'])
+  clock.advance(599)
+  t.false(pulse.late)
+  clock.advance(1)
+  t.true(pulse.late)
+  pulse.askSoon()
+  clock.advance(3_999)
+  t.deepEqual([late, deaths], [[1_000], []])
+  clock.advance(1)
+  t.deepEqual(deaths, ['no answer to a ping in 5000 ms'])
+  t.is(clock.timers, 0)
 })
 
-test('a line that was asked in time is known to be dead when somebody waits for it', t => {
-  const { clock, pings, deaths, pulse } = scene()
+test('an answer that is late is as good as any', t => {
+  const { clock, late, deaths, pulse } = scene()
+  pulse.start(25_000)
+  pulse.askSoon()
+  clock.advance(1_500)
+  pulse.pong()
+  t.false(pulse.late)
+  pulse.askSoon()
+  clock.advance(2_499)
+  t.deepEqual([late, deaths], [[1_000], []], 'and the next one has four times as long, up to 2.5 s')
+  clock.advance(1)
+  t.deepEqual(late, [1_000, 4_000])
+})
+
+test('a line that was asked in time is known to be late when somebody waits for it', t => {
+  const { clock, pings, late, pulse } = scene()
   pulse.ask()
   t.deepEqual(pings, [], 'not before it is up')
   pulse.start(25_000)
@@ -62,15 +86,20 @@ test('a line that was asked in time is known to be dead when somebody waits for 
   pulse.ask()
   t.is(pings.length, 2)
   clock.advance(500)
-  t.deepEqual(deaths, [])
+  t.deepEqual(late, [])
   pulse.askSoon()
   clock.advance(0)
-  t.deepEqual(deaths, ['no answer to a ping in 500 ms'])
+  t.deepEqual(late, [500])
 })
 
 test('a line that is found dead while it is asked leaves no timer', t => {
   const clock = new FakeClock()
-  const pulse: LinePulse = new LinePulse({ clock, ping: () => pulse.stop(), onDead: () => t.fail() })
+  const pulse: LinePulse = new LinePulse({
+    clock,
+    ping: () => pulse.stop(),
+    onLate: () => t.fail(),
+    onDead: () => t.fail(),
+  })
   pulse.start(25_000)
   pulse.heard()
   pulse.pong()

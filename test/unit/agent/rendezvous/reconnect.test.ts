@@ -104,10 +104,10 @@ test('a line that is asked in a hurry has four round trips, half a second at lea
   t.deepEqual([5, 200, 600, 5_000, null].map(hurriedPongMs), [500, 800, 2_400, 2_500, 1_000])
 })
 
-test('an attempt that somebody waits for has five round trips twice over, and more each time one was given up', t => {
-  t.is(hurriedAttemptMs(null, 0), 2_000)
-  t.is(hurriedAttemptMs(150, 0), 2_000)
-  t.is(hurriedAttemptMs(400, 0), 4_000)
-  t.is(hurriedAttemptMs(20, 2), 4_500)
-  t.is(hurriedAttemptMs(5_000, 9), 15_000)
+test('an attempt that somebody waits for has ten round trips, and more each time before another begins', t => {
+  t.is(hurriedAttemptMs(null, 1), 2_000)
+  t.is(hurriedAttemptMs(150, 1), 2_000)
+  t.is(hurriedAttemptMs(400, 1), 4_000)
+  t.is(hurriedAttemptMs(20, 3), 4_500)
+  t.is(hurriedAttemptMs(5_000, 3), 10_000)
 })
