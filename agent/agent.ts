@@ -5,6 +5,7 @@ import { boundYoungGeneration, giveBackMemory, heldBytes } from '../common/platf
 import { IdleMemory } from '../common/platform/idle-memory.ts'
 import type { Log, LogLevel } from '../common/platform/log.ts'
 import { isMarkedHere, markMachine } from '../common/platform/machine-mark.ts'
+import { memoryLimitBytes } from '../common/platform/memory-limit.ts'
 import { listInterfaceAddresses } from '../common/platform/network-interfaces.ts'
 import { systemRandom } from '../common/platform/random.ts'
 import { serviceManager } from '../common/platform/service-manager.ts'
@@ -42,7 +43,9 @@ import { RunningAgent } from './running-agent.ts'
 import { BenchService } from './service/bench-service.ts'
 import { Forwards } from './service/forwards.ts'
 import { Services } from './service/services.ts'
+import { keepFewerBuffers } from './session/buffers.ts'
 import type { UdpSituation } from './session/datachannels.ts'
+import { memoryPlan } from './session/memory-plan.ts'
 import { openPathMemory } from './session/path-memory-file.ts'
 import type { PeerContext } from './session/peer-context.ts'
 import { Peers } from './session/peers.ts'
@@ -51,9 +54,6 @@ import { WindowBudget } from './session/window.ts'
 import { Strangers } from './trust/strangers.ts'
 import { createTrust } from './trust/trust.ts'
 import { VERSION } from './version.ts'
-
-/** Memory that the streams of all peers may promise beyond their first window. */
-const WINDOW_BUDGET_BYTES = 64 * 1024 * 1024
 
 export interface AgentContext {
   readonly configPath: string
@@ -174,13 +174,19 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     builtIn: new Map([[BENCH_SERVICE, (peer, stream) => bench.serve(peer, stream)]]),
   })
   const probes = new ProbeBudget(clock, config.nat.probeBudget)
+  const limitBytes = memoryLimitBytes()
+  const plan = memoryPlan(limitBytes)
+  if (plan.keptBuffers < 1) {
+    keepFewerBuffers(plan.keptBuffers)
+    log.info('little memory: fewer buffers', { limitMb: Math.round(limitBytes / 1e6) })
+  }
   const peerContext: PeerContext = {
     ownId: identity.id,
     sealer,
     clock,
     random,
     log: log.area('peer'),
-    budget: new WindowBudget(WINDOW_BUDGET_BYTES),
+    budget: new WindowBudget(plan.windowBytes, plan.unacknowledgedBytes),
     memory: paths.memory,
     graceMs: () => agent.config.relay.graceMs,
     rendezvous: () => agent.rendezvous,

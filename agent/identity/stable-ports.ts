@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { asCulvertError, systemCodeOf } from '../../common/errors.ts'
+import { asCulvertError, reasonOf, systemCodeOf } from '../../common/errors.ts'
 import { writeFileAtomic } from '../../common/platform/atomic-file.ts'
 import type { Log } from '../../common/platform/log.ts'
 import type { Random } from '../../common/platform/random.ts'
@@ -37,7 +37,8 @@ export async function openStablePorts(
     try {
       await writeFileAtomic(path, `${JSON.stringify(ports)}\n`, 0o600)
     } catch (thrown) {
-      throw asCulvertError(thrown, 'io', `cannot write ${path}`)
+      // On a full or read-only disk an agent that is reached at other ports next time is better than none.
+      context.log.warn(`cannot write ${path}; other ports are chosen at the next start`, { reason: reasonOf(thrown) })
     }
   }
   if (kept === undefined) await keep()

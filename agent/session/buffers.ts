@@ -40,8 +40,15 @@ export function giveBackBatchBuffer(bytes: Buffer): void {
   shortBatchBuffers.giveBack(bytes)
 }
 
+const POOLS = [batchBuffers, shortBatchBuffers, recordBuffers, localBuffers]
+
+/** For a machine with little memory. */
+export function keepFewerBuffers(part: number): void {
+  for (const pool of POOLS) pool.keepLess(part)
+}
+
 /** For a time when no stream is open. */
 export function emptyBuffers(): void {
-  for (const pool of [batchBuffers, shortBatchBuffers, recordBuffers, localBuffers]) pool.empty()
+  for (const pool of POOLS) pool.empty()
   restCompilers()
 }

@@ -6,13 +6,12 @@ import type { PathLink } from './path-link.ts'
 import { type Batch, SendQueue } from './send-queue.ts'
 import type { SessionStream } from './stream.ts'
 
-/** Unacknowledged bytes after which nothing new is sent: what a move to another path may have to send again. */
-const MAX_UNACKNOWLEDGED_BYTES = 16 * 1024 * 1024
-
 /** So much of it makes a stream a long one. */
 const BACKLOG_BYTES = 256 * 1024
 
 export interface SenderEvents {
+  /** After so much nothing new is sent. */
+  readonly unacknowledgedBytes: number
   /** What waited on the path before has arrived, and another one is in use. */
   onMoved(): void
   /** Told once, until `watchBacklog`. */
@@ -175,7 +174,7 @@ export class Sender {
     if (link.cursor < this.#queue.headOrdinal) link.cursor = this.#queue.headOrdinal
     const again = this.#queue.at(link.cursor)
     if (again) return again
-    if (this.#queue.bytes >= MAX_UNACKNOWLEDGED_BYTES) return undefined
+    if (this.#queue.bytes >= this.#events.unacknowledgedBytes) return undefined
     const fresh = this.#outbox.next(this.#next !== undefined || (this.#hold && link.kind === 'relay'))
     if (!fresh) return undefined
     this.#bytesOut += fresh.dataBytes

@@ -64,6 +64,7 @@ export class Session {
     this.#streams = new StreamTable(options.ownId < options.peerId)
     this.#acknowledger = new Acknowledger(options.clock, () => this.#sender.schedule())
     this.#sender = new Sender(options.clock, this.#acknowledger, this.#datagrams, {
+      unacknowledgedBytes: options.budget.unacknowledgedBytes,
       onMoved: () => this.#onMoved(),
       onBacklog: () => options.events.onBacklog(),
     })

@@ -77,13 +77,19 @@ export function granted(window: Window, bytes: number): Window {
   return { ...window, grantedBytes: window.grantedBytes + bytes }
 }
 
+/** What a move to another path may have to send again. */
+const MAX_UNACKNOWLEDGED_BYTES = 16 * 1024 * 1024
+
 /** The memory that all streams of one agent may promise together, beyond their first window. */
 export class WindowBudget {
+  /** Unacknowledged bytes after which a session sends nothing new. */
+  readonly unacknowledgedBytes: number
   readonly #limitBytes: number
   #takenBytes = 0
 
-  constructor(limitBytes: number) {
+  constructor(limitBytes: number, unacknowledgedBytes = MAX_UNACKNOWLEDGED_BYTES) {
     this.#limitBytes = limitBytes
+    this.unacknowledgedBytes = unacknowledgedBytes
   }
 
   get takenBytes(): number {

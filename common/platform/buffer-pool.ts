@@ -4,7 +4,7 @@
  */
 export class BufferPool {
   readonly #bytes: number
-  readonly #limit: number
+  #limit: number
   /** Those of this pool, true while somebody has them. */
   readonly #lent = new WeakMap<ArrayBufferLike, boolean>()
   #free: ArrayBufferLike[] = []
@@ -28,6 +28,12 @@ export class BufferPool {
     if (this.#lent.get(memory) !== true) return
     this.#lent.set(memory, false)
     if (this.#free.length < this.#limit) this.#free.push(memory)
+  }
+
+  /** From now on only a part of what it kept so far is kept, but one at least. */
+  keepLess(part: number): void {
+    this.#limit = Math.max(1, Math.floor(this.#limit * part))
+    this.#free = this.#free.slice(0, this.#limit)
   }
 
   /** Frees what nobody uses. */

@@ -42,3 +42,12 @@ test('no more are kept than the limit, and none after it was emptied', t => {
   pool.empty()
   t.false(again.some(({ buffer }) => buffer === pool.take().buffer))
 })
+
+test('a pool that is to keep less keeps at least one', t => {
+  const pool = new BufferPool(100, 4)
+  const buffers = [pool.take(), pool.take(), pool.take()]
+  for (const buffer of buffers) pool.giveBack(buffer)
+  pool.keepLess(0.01)
+  const known = new Set(buffers.map(({ buffer }) => buffer))
+  t.is([pool.take(), pool.take()].filter(({ buffer }) => known.has(buffer)).length, 1)
+})
