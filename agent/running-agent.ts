@@ -39,8 +39,8 @@ const RESTART_KEYS = ['stateDir', 'controlSocket', 'listen'] as const satisfies 
 /** A relay must not have us ask all STUN servers again and again. */
 const DRIFT_APART_MS = 10_000
 
-/** A path is suspect within this, unless its round trip is longer than a quarter of a second. */
-const LOOK_MS = 1_200
+/** A path that was asked has answered or is suspect within 2.5 s, be its round trip ever so long. */
+const LOOK_MS = 2_600
 
 /** How long a measurement waits for the attempts at a direct path: it is to measure the path that will be used. */
 const SETTLE_MS = 5_000
