@@ -24,6 +24,7 @@ export class LinePulse {
   #late = false
   #nextPing = 1
   #rttMs: number | null = null
+  #answered = false
   /** The last few round trips, newest first. */
   #recent: readonly number[] = []
 
@@ -45,10 +46,16 @@ export class LinePulse {
     return this.#recent.length === 0 ? null : Math.min(...this.#recent)
   }
 
+  /** Something of what was asked since the line came up was answered. */
+  get answered(): boolean {
+    return this.#answered
+  }
+
   /** The line is up; a ping goes when it was silent for so long. */
   start(keepAliveMs: number): void {
     this.#keepAliveMs = keepAliveMs
     this.#beating = true
+    this.#answered = false
     this.#ping()
   }
 
@@ -61,6 +68,7 @@ export class LinePulse {
 
   pong(): void {
     if (this.#pingSentAt === undefined) return
+    this.#answered = true
     this.#rttMs = this.#options.clock.now() - this.#pingSentAt
     this.#recent = [this.#rttMs, ...this.#recent].slice(0, RECENT)
     this.#pingSentAt = undefined

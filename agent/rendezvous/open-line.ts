@@ -48,7 +48,7 @@ export class OpenLine {
     this.welcome = new Promise((resolve, reject) => {
       let state: HandshakeState = { name: 'expecting' }
       const timer = clock.after(WELCOME_MS, () =>
-        reject(new CulvertError('relay-unreachable', `relay ${host} did not welcome us in time`)),
+        fail(new CulvertError('relay-unreachable', `relay ${host} did not welcome us in time`)),
       )
       const take = (message: RelayMessage) => {
         const step = advanceHandshake(terms, state, message)

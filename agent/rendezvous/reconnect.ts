@@ -50,6 +50,14 @@ export function hurriedAttemptMs(rttMs: number | null, underWay: number): number
   return Math.min(Math.max(2_000, 10 * (rttMs ?? 0)) * 1.5 ** (underWay - 1), 10_000)
 }
 
+/**
+ * How soon after the last attempt began another line may be made beside one that is late: a relay that welcomes and then
+ * answers nothing, or that has too much to do to answer, is not to get line after line.
+ */
+export function doubtMs({ shortLines }: ReconnectState): number {
+  return shortLines === 0 ? 0 : Math.min(FEW_LINES_MS * 2 ** Math.min(shortLines, 8), LONG_WINDOW_MS)
+}
+
 /** A line that was found dead because somebody waited for it: he still waits, and few others look at this moment. */
 export function hurriedDelayMs(chance: number): number {
   return chance * 100

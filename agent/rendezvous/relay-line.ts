@@ -22,6 +22,7 @@ import {
   afterLoss,
   afterNetworkChange,
   afterWelcome,
+  doubtMs,
   hurriedAttemptMs,
   hurriedDelayMs,
   hurryMs,
@@ -110,9 +111,7 @@ export class RelayLine {
     this.#pulse = new LinePulse({
       clock: options.clock,
       ping: id => this.#send({ type: 'ping', id }),
-      onLate: () => {
-        if (options.clock.now() >= this.#notBefore) this.#connectNow()
-      },
+      onLate: () => this.#connectBeside(),
       onDead: reason => this.#lost(reason),
     })
     void this.#connect()
@@ -214,8 +213,16 @@ export class RelayLine {
       // It may hang on an address, or on a NAT, that is gone.
       const hangs = now - newest.beganAt >= hurriedAttemptMs(this.leastRttMs, this.#attempts.length)
       if (hangs && now >= this.#notBefore) void this.#connect()
-    } else if (this.#state === 'connected') this.#pulse.askSoon()
-    else if (now >= Math.max(this.#notBefore, this.#triedAt + hurryMs(this.#reconnect))) this.#connectNow()
+    } else if (this.#state === 'connected') {
+      if (this.#pulse.late) this.#connectBeside()
+      else this.#pulse.askSoon()
+    } else if (now >= Math.max(this.#notBefore, this.#triedAt + hurryMs(this.#reconnect))) this.#connectNow()
+  }
+
+  /** The line may be dead. */
+  #connectBeside(): void {
+    const soonest = Math.max(this.#notBefore, this.#triedAt + doubtMs(this.#reconnect))
+    if (this.#options.clock.now() >= soonest) this.#connectNow()
   }
 
   #connectNow(): void {
@@ -308,8 +315,10 @@ export class RelayLine {
     const at = this.#attempts.indexOf(attempt)
     for (const older of this.#attempts.slice(0, at)) older.giveUp()
     this.#attempts = this.#attempts.slice(at + 1)
-    if (this.#state === 'connected')
+    if (this.#state === 'connected') {
+      if (!this.#pulse.answered) this.#reconnect = afterLoss(this.#reconnect, 0)
       this.#drop(new CulvertError('busy', 'another line took the place of the one that was asked'))
+    }
     this.#retryTimer?.cancel()
     this.#retryTimer = undefined
     this.#line = line
@@ -379,7 +388,8 @@ export class RelayLine {
     this.#wasLost = true
     if (!this.#closing.signal.aborted) this.#comings.warn('relay lost', { relay: this.relay.url.host, reason })
     const now = clock.now()
-    this.#reconnect = afterLoss(this.#reconnect, now - this.#welcomedAt)
+    // One that never answered was none, either.
+    this.#reconnect = afterLoss(this.#reconnect, this.#pulse.answered ? now - this.#welcomedAt : 0)
     const waited = now - this.#hurriedAt < HURRIED_MS && now - this.#triedAt >= hurryMs(this.#reconnect)
     if (this.#attempts.length === 0) {
       this.#retryLater(chance => (waited ? hurriedDelayMs(chance) : reconnectDelayMs(this.#reconnect, chance)))
