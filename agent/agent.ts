@@ -4,13 +4,12 @@ import { systemClock } from '../common/platform/clock.ts'
 import { boundYoungGeneration, giveBackMemory, heldBytes } from '../common/platform/engine.ts'
 import { IdleMemory } from '../common/platform/idle-memory.ts'
 import type { Log, LogLevel } from '../common/platform/log.ts'
-import { isMarkedHere, markMachine } from '../common/platform/machine-mark.ts'
+import { markMachine, marksHere } from '../common/platform/machine-mark.ts'
 import { memoryLimitBytes } from '../common/platform/memory-limit.ts'
 import { listInterfaceAddresses } from '../common/platform/network-interfaces.ts'
 import { systemRandom } from '../common/platform/random.ts'
 import { serviceManager } from '../common/platform/service-manager.ts'
 import { BENCH_SERVICE } from '../common/wire/bench-message.ts'
-import { sameAddress } from '../common/wire/endpoint.ts'
 import { type PeerId, shortPeerId } from '../common/wire/peer-id.ts'
 import type { AgentConfig } from './config/agent-config.ts'
 import { formatFault } from './config/config-fault.ts'
@@ -33,6 +32,7 @@ import { checkReach } from './nat/reach-check.ts'
 import type { LookFromOutside } from './nat/reach-keeper.ts'
 import { situationOf } from './nat/situation.ts'
 import { resolveStunHosts } from './nat/stun-hosts.ts'
+import { ThisMachine } from './nat/this-machine.ts'
 import { UdpPorts, type UdpPortsOptions } from './nat/udp-ports.ts'
 import { closeAllDatachannels } from './path/datachannel/attempt.ts'
 import { createSealer } from './path/seal.ts'
@@ -99,6 +99,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
   cleanup.defer(() => listener.close())
   const mark = await markMachine(identity.id)
   cleanup.defer(() => mark?.[Symbol.dispose]())
+  const thisMachine = new ThisMachine({ clock, interfaces: listInterfaceAddresses, marks: marksHere })
   const udpPorts = await openUdp(config, ports, {
     clock,
     random,
@@ -193,8 +194,8 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     candidates: () => withOutside(nat.candidates(), udpPorts?.outside),
     ports: udpPorts,
     situation,
-    isOwnAddress: address => listInterfaceAddresses().some(own => !own.loopback && sameAddress(own.address, address)),
-    isOnThisMachine: id => isMarkedHere(id),
+    isOwnAddress: address => thisMachine.isOwnAddress(address),
+    isOnThisMachine: id => thisMachine.runs(id),
     stunServers: () => agent.stunServers,
     udp: () => udpSituation(udpPorts ? undefined : udpPort, nat.report()),
     hardTcpNat: () => isHard(nat.report().tcp.mapping),

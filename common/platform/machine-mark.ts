@@ -4,6 +4,8 @@ import { createServer } from 'node:net'
 /** Abstract names (unix(7)) exist only in the network namespace that they were made in: where addresses are shared, too. */
 const PREFIX = 'culvert/'
 const OPEN_SOCKETS = '/proc/net/unix'
+/** The kernel shows the zero byte before such a name as `@`. */
+const MARK_SHOWN = new RegExp(` @${PREFIX}(.+)$`, 'gm')
 
 /**
  * Lets other programs of this machine see that `name` runs here. It is a hint that no other machine can give, and no
@@ -21,14 +23,12 @@ export function markMachine(name: string): Promise<Disposable | undefined> {
   })
 }
 
-/** Whether `name` is marked on this machine, in this network namespace. */
-export function isMarkedHere(name: string): boolean {
+/** The names that are marked on this machine, in this network namespace. */
+export function marksHere(): ReadonlySet<string> {
   try {
-    const shown = `@${PREFIX}${name}`
-    return readFileSync(OPEN_SOCKETS, 'latin1')
-      .split('\n')
-      .some(line => line.endsWith(shown))
+    const shown = readFileSync(OPEN_SOCKETS, 'latin1').matchAll(MARK_SHOWN)
+    return new Set(Array.from(shown, ([, name]) => name ?? ''))
   } catch {
-    return false
+    return new Set()
   }
 }
