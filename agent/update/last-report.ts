@@ -1,7 +1,7 @@
 import { type UpdateReport, updateReport } from './outcome.ts'
-import { thisMoment, VersionsDirectory } from './versions-directory.ts'
+import { VersionsDirectory } from './versions-directory.ts'
 
 export async function lastReport(home: string): Promise<UpdateReport | null> {
   const versions = new VersionsDirectory(home)
-  return updateReport(await versions.marks(), await versions.outcome(), await thisMoment())
+  return updateReport(await versions.marks(), await versions.outcome(), await versions.moment())
 }

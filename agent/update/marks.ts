@@ -13,7 +13,7 @@ export const BASE = 'base'
 
 export interface Trial {
   readonly version: string
-  /** /proc/sys/kernel/random/boot_id. */
+  /** What `BOOT_MARK` said when it began. */
   readonly bootId: string
   /** /proc/uptime, whole seconds: the trial is over then. */
   readonly untilS: number

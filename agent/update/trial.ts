@@ -6,7 +6,7 @@ import type { AgentStatus } from '../control/status.ts'
 import { isOnTrial, type Trial } from './marks.ts'
 import type { Outcome } from './outcome.ts'
 import { beginWatch, type Look, type TrialState, watched } from './trial-watch.ts'
-import { thisMoment, type VersionsDirectory } from './versions-directory.ts'
+import type { VersionsDirectory } from './versions-directory.ts'
 
 const LOOK_EVERY_MS = 500
 const ANSWER_MS = 5_000
@@ -29,7 +29,7 @@ export async function watchTrial(doors: TrialDoors): Promise<Outcome | undefined
   const { versions, clock, log } = doors
   const { trial } = await versions.marks()
   if (!trial) return undefined
-  const moment = await thisMoment()
+  const moment = await versions.moment()
   const until = clock.now() + (trial.untilS - moment.uptimeS) * 1000
   const state = isOnTrial(trial, moment) ? await watch(doors, trial, until) : undefined
   const outcome = (ended: Pick<Outcome, 'state' | 'reason'>) => ({
@@ -117,19 +117,25 @@ async function answeringVersion({ client, clock }: TrialDoors): Promise<string |
   }
 }
 
-async function goBack(doors: TrialDoors, { terms, version }: Trial): Promise<void> {
-  const { clock, log } = doors
+async function goBack(doors: TrialDoors, trial: Trial): Promise<void> {
+  const { log } = doors
   try {
     await doors.restart()
   } catch (thrown) {
     if (!(thrown instanceof CulvertError)) throw thrown
     log.error(thrown.message)
   }
+  const answers = await answeredAgain(doors, trial)
+  if (answers === undefined) log.error(`${trial.terms.before} does not answer yet`)
+  else log.info(`${answers} runs again`)
+}
+
+/** Waits for a version that answers in the place of the one on trial; undefined when none does so for a minute. */
+export async function answeredAgain(doors: TrialDoors, { version }: Trial): Promise<string | undefined> {
+  const { clock } = doors
   for (const until = clock.now() + BACK_MS; clock.now() < until; await pause(clock, LOOK_EVERY_MS)) {
     const answers = await answeringVersion(doors)
-    if (answers === undefined || answers === version) continue
-    log.info(`${answers} runs again`)
-    return
+    if (answers !== undefined && answers !== version) return answers
   }
-  log.error(`${terms.before} does not answer yet`)
+  return undefined
 }

@@ -12,8 +12,7 @@ import type { Outcome } from './outcome.ts'
 import { refused } from './release.ts'
 import { readSource, type SourceOptions } from './release-source.ts'
 import { isUnderSystemd } from './restart.ts'
-import { type TrialDoors, watchTrial } from './trial.ts'
-import { thisMoment } from './versions-directory.ts'
+import { answeredAgain, type TrialDoors, watchTrial } from './trial.ts'
 
 /** As many peers as a trial calls, of those that were connected. */
 const MAX_PEERS = 16
@@ -73,13 +72,11 @@ async function tryOut(doors: TrialDoors, release: OpenRelease, options: UpdateOp
     await versions.keep(version)
     return { version, state: 'installed', reason: null }
   }
-  const moment = await thisMoment()
-  const trial = { version, bootId: moment.bootId, untilS: moment.uptimeS + options.seconds, terms }
   const goal = [terms.relay ? 'a relay' : 'its control socket', ...(terms.peers.length > 0 ? ['a peer'] : [])].join(
     ' and ',
   )
   options.say(`installed; now on trial: it has ${options.seconds} s to reach ${goal}, else ${terms.before} comes back`)
-  await versions.begin(trial)
+  const trial = await versions.begin(terms, version)
   await startWatcher(versions.home)
   return awaitEnd(doors, trial, options.signal)
 }
@@ -92,7 +89,7 @@ async function settleLast(doors: TrialDoors): Promise<void> {
     await doors.versions.endTrial()
     return
   }
-  if (isOnTrial(trial, await thisMoment())) {
+  if (isOnTrial(trial, await doors.versions.moment())) {
     throw new CulvertError('busy', `${trial.version} is on trial now; "culvert version" tells when that has ended`)
   }
   const { version, terms } = trial
@@ -163,8 +160,8 @@ async function awaitEnd(doors: TrialDoors, trial: Trial, signal: AbortSignal): P
   const { versions, clock } = doors
   const { version } = trial
   while ((await versions.marks()).trial) {
-    const moment = await thisMoment()
-    const late = moment.uptimeS >= trial.untilS + WATCHER_LATE_S
+    const { uptimeS } = await versions.moment()
+    const late = uptimeS >= trial.untilS + WATCHER_LATE_S
     if (late) await watchTrial(doors)
     else if (!(await pause(clock, LOOK_EVERY_MS, signal))) {
       const message = `the trial of ${version} goes on without this command; "culvert version" tells how it ends`
@@ -172,6 +169,7 @@ async function awaitEnd(doors: TrialDoors, trial: Trial, signal: AbortSignal): P
     }
   }
   if ((await versions.marks()).current === version) return { version, state: 'kept', reason: null }
+  await answeredAgain(doors, trial)
   const outcome = await versions.outcome()
   return { version, state: 'rolled-back', reason: outcome?.version === version ? outcome.reason : null }
 }

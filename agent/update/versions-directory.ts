@@ -1,14 +1,20 @@
+import { randomUUID } from 'node:crypto'
 import { readdir, readFile, readlink, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CulvertError, reasonOf, systemCodeOf } from '../../common/errors.ts'
 import { makeDirectory, switchLink, syncDirectory, writeFileAtomic } from '../../common/platform/atomic-file.ts'
-import { decodeTrial, encodeTrial, type Marks, type Moment, type Trial } from './marks.ts'
+import { decodeTrial, encodeTrial, type Marks, type Moment, type Trial, type TrialTerms } from './marks.ts'
 import { decodeOutcome, encodeOutcome, type Outcome } from './outcome.ts'
 import { isVersion } from './version-order.ts'
 
 /** Where versions stand beside the one of the package. Root's alone: whoever writes here decides what root runs. */
 export const VERSIONS_HOME = '/opt/culvert'
 export const PROGRAM = 'culvert'
+/**
+ * A word drawn for each trial, on a file system that a reboot empties. Not the kernel's boot id: a service with a /proc of
+ * its own (ProtectProc=) sees another one than the rest of its container.
+ */
+const BOOT_MARK = '/run/culvert-update'
 
 const OTHERS_MAY_WRITE = 0o022
 
@@ -16,8 +22,12 @@ const OTHERS_MAY_WRITE = 0o022
 export class VersionsDirectory {
   readonly home: string
 
+  readonly #bootMark: string
+
   constructor(home: string) {
     this.home = home
+    // Whoever keeps versions elsewhere may not be root, nor alone on this machine.
+    this.#bootMark = home === VERSIONS_HOME ? BOOT_MARK : join(home, 'boot')
   }
 
   directoryOf(version: string): string {
@@ -54,8 +64,18 @@ export class VersionsDirectory {
     }
   }
 
-  async begin(trial: Trial): Promise<void> {
-    await this.#write('trial', encodeTrial(trial))
+  async begin(terms: TrialTerms, version: string): Promise<Trial> {
+    const bootId = randomUUID()
+    const { uptimeS } = await this.moment()
+    const trial = { version, bootId, untilS: uptimeS + terms.seconds, terms }
+    await this.#write(this.#bootMark, `${bootId}\n`)
+    await this.#write(join(this.home, 'trial'), encodeTrial(trial))
+    return trial
+  }
+
+  async moment(): Promise<Moment> {
+    const [boot, up] = await Promise.all([readIfThere(this.#bootMark), readFile('/proc/uptime', 'utf8')])
+    return { bootId: boot?.trim() ?? '', uptimeS: Math.trunc(Number(up.split(' ')[0])) }
   }
 
   /** The version that is on trial runs from now on, and the others but the last one go. */
@@ -77,7 +97,7 @@ export class VersionsDirectory {
   }
 
   async tell(outcome: Outcome): Promise<void> {
-    await this.#write('outcome', encodeOutcome(outcome))
+    await this.#write(join(this.home, 'outcome'), encodeOutcome(outcome))
   }
 
   async outcome(): Promise<Outcome | undefined> {
@@ -106,9 +126,9 @@ export class VersionsDirectory {
     }
   }
 
-  async #write(name: string, content: string): Promise<void> {
+  async #write(path: string, content: string): Promise<void> {
     try {
-      await writeFileAtomic(join(this.home, name), content, 0o644)
+      await writeFileAtomic(path, content, 0o644)
     } catch (thrown) {
       throw this.#cannot('write to', thrown)
     }
@@ -121,14 +141,6 @@ export class VersionsDirectory {
     const message = `cannot ${what} ${this.home} (${reasonOf(thrown)})${denied ? '; run it with sudo' : ''}`
     return new CulvertError(denied ? 'not-authorized' : 'io', message, { cause: thrown })
   }
-}
-
-export async function thisMoment(): Promise<Moment> {
-  const [boot, up] = await Promise.all([
-    readFile('/proc/sys/kernel/random/boot_id', 'utf8'),
-    readFile('/proc/uptime', 'utf8'),
-  ])
-  return { bootId: boot.trim(), uptimeS: Math.trunc(Number(up.split(' ')[0])) }
 }
 
 async function readIfThere(path: string): Promise<string | undefined> {

@@ -1,19 +1,22 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import test, { type ExecutionContext } from 'ava'
 import fc from 'fast-check'
 import { BASE, type Trial, versionToRun } from '../../agent/update/marks.ts'
-import { thisMoment } from '../../agent/update/versions-directory.ts'
 import { guarded } from '../guard.ts'
-import { writePlace, writeProgram } from './test-launcher.ts'
+import { THIS_BOOT, writePlace, writeProgram } from './test-launcher.ts'
 
 const run = promisify(execFile)
 const OTHER_BOOT = '00000000-1111-2222-3333-444444444444'
 const TERMS = { before: '0.1.0', seconds: 180, relay: true, peers: [], socket: '/x', restart: null }
+
+async function thisMoment() {
+  return { bootId: THIS_BOOT, uptimeS: Math.trunc(Number((await readFile('/proc/uptime', 'utf8')).split(' ')[0])) }
+}
 
 async function temporary(t: ExecutionContext): Promise<string> {
   const place = await mkdtemp(join(tmpdir(), 'culvert-launcher-'))

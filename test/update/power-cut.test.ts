@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -45,7 +45,8 @@ rootTest('a power cut at any step of an update, whatever the disk loses, leaves 
     await rm(home, { recursive: true, force: true })
     const left = afterPowerCut(base, before, ops.slice(0, at), change => lost[change % lost.length] !== true)
     await writeDisk(home, left, 0o755)
-    if (rebooted) await otherBoot(home)
+    // In a package it stands where a boot leaves nothing.
+    if (rebooted) await rm(join(home, 'boot'), { force: true })
     const { stdout } = await run(launcher, ['agent'])
     const version = stdout.split(' ')[0] ?? ''
     ran.add(version)
@@ -62,10 +63,3 @@ rootTest('a power cut at any step of an update, whatever the disk loses, leaves 
   t.deepEqual([...ran].toSorted(), ['0.2.0', '0.3.0', '0.4.0', BASE])
   t.log(`${ops.length} operations, ${runs} cuts`)
 })
-
-/** The marks as they are read after a boot: what was on trial was so in another one. */
-async function otherBoot(home: string): Promise<void> {
-  const path = join(home, 'trial')
-  const text = await readFile(path, 'utf8').catch(() => undefined)
-  if (text !== undefined) await writeFile(path, text.replace(/[0-9a-f-]{36}/, '00000000-1111-2222-3333-444444444444'))
-}

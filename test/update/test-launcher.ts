@@ -3,11 +3,16 @@ import { join } from 'node:path'
 import { BASE, encodeTrial, type Marks } from '../../agent/update/marks.ts'
 import { ROOT } from '../scenario/built-bundle.ts'
 
+export const THIS_BOOT = '6f7f2a54-6d1c-4d5a-9f2e-0b8f5f0a4a11'
+
 /** The launcher of a package, with a directory of the test in the place of its own ones. */
 export async function writeLauncher(place: string, program: string): Promise<string> {
   const text = await readFile(join(ROOT, 'bin/launcher'), 'utf8')
   const path = join(place, 'launcher')
-  const moved = text.replace(/^home=.*$/m, `home=${join(place, 'opt')}`).replace(/^program=.*$/m, `program=${program}`)
+  const moved = text
+    .replace(/^home=.*$/m, `home=${join(place, 'opt')}`)
+    .replace(/^boot_mark=.*$/m, `boot_mark=${join(place, 'opt/boot')}`)
+    .replace(/^program=.*$/m, `program=${program}`)
   await writeFile(path, moved, { mode: 0o755 })
   return path
 }
@@ -27,6 +32,7 @@ export async function writeProgram(directory: string, text: string): Promise<voi
 export async function writePlace(place: string, versions: readonly string[], marks: Marks): Promise<string> {
   const home = join(place, 'opt')
   await mkdir(join(home, 'versions'), { recursive: true })
+  await writeFile(join(home, 'boot'), `${THIS_BOOT}\n`)
   await writeProgram(join(place, 'base'), sayingProgram(BASE))
   for (const version of versions) await writeProgram(join(home, 'versions', version), sayingProgram(version))
   if (marks.current !== undefined) await symlink(join('versions', marks.current), join(home, 'current'))

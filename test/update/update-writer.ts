@@ -1,5 +1,5 @@
 import { openRelease } from '../../agent/update/install-release.ts'
-import { thisMoment, VersionsDirectory } from '../../agent/update/versions-directory.ts'
+import { VersionsDirectory } from '../../agent/update/versions-directory.ts'
 import { RELEASE_KEY, releaseOf } from './test-release.ts'
 
 // update-writer.ts HOME: one version is installed and kept, one is rolled back, one is kept in the place of the first;
@@ -7,8 +7,7 @@ import { RELEASE_KEY, releaseOf } from './test-release.ts'
 
 const [home = ''] = process.argv.slice(2)
 const versions = new VersionsDirectory(home)
-const { bootId, uptimeS } = await thisMoment()
-const terms = { before: '0.1.0', seconds: 180, relay: true, peers: [], socket: '/x', restart: null }
+const terms = { before: '0.1.0', seconds: 3_600, relay: true, peers: [], socket: '/x', restart: null }
 
 async function* inParts(bytes: Buffer): AsyncGenerator<Buffer> {
   for (let at = 0; at < bytes.length; at += 150) yield bytes.subarray(at, at + 150)
@@ -20,7 +19,7 @@ async function install(version: string): Promise<void> {
   const release = await openRelease(inParts(releaseOf(version, program)), accept)
   await versions.sweep()
   await release.install(versions)
-  await versions.begin({ version, bootId, untilS: uptimeS + 3_600, terms })
+  await versions.begin(terms, version)
   process.stdout.write(`trial ${version}\n`)
 }
 

@@ -53,7 +53,7 @@ test.serial('a good version is kept, and runs the commands too', async t => {
   t.log(`in ${Math.round(performance.now() - started)} ms`)
   await alice.agentOf(NEXT)
   t.regex((await alice.culvert('version', '--home', alice.home)).stdout, /^culvert 0\.9\.0 .*\n$/)
-  t.deepEqual((await readdir(alice.home)).toSorted(), ['current', 'outcome', 'versions'])
+  t.deepEqual((await readdir(alice.home)).toSorted(), ['boot', 'current', 'outcome', 'versions'])
 
   const again = await alice.update(releaseOf(NEXT, running(await bundleOf(NEXT))), '--json')
   t.deepEqual(JSON.parse(again.stdout), { version: NEXT, state: 'current', before: NEXT })
