@@ -6,7 +6,7 @@ import { KnownWindow } from './known-window.ts'
 import type { Sender } from './sender.ts'
 import type { SessionStream, StreamHost } from './stream.ts'
 import type { StreamTable } from './stream-table.ts'
-import type { WindowBudget } from './window.ts'
+import type { WindowBudget, WindowShare } from './window.ts'
 
 interface Parts {
   readonly clock: Clock
@@ -22,13 +22,13 @@ interface Parts {
 /** What the streams of a session send through. */
 export class StreamOutlet implements StreamHost {
   readonly clock: Clock
-  readonly budget: WindowBudget
+  readonly budget: WindowShare
   readonly knownWindow = new KnownWindow()
   readonly #parts: Parts
 
   constructor(parts: Parts) {
     this.clock = parts.clock
-    this.budget = parts.budget
+    this.budget = parts.budget.share()
     this.#parts = parts
   }
 

@@ -15,7 +15,7 @@ import {
   marked,
   neededWindow,
   type Window,
-  type WindowBudget,
+  type WindowShare,
 } from './window.ts'
 
 /** Bytes a stream takes from its writer before it makes it wait. */
@@ -32,7 +32,7 @@ const JOINED_BYTES = 4 * 1024
 /** What a stream needs of its session. */
 export interface StreamHost {
   readonly clock: Clock
-  readonly budget: WindowBudget
+  readonly budget: WindowShare
   readonly knownWindow: KnownWindow
   /** Of the line, without the queue that we make ourselves. */
   lineRttMs(): number

@@ -96,9 +96,13 @@ export class WindowBudget {
     return this.#takenBytes
   }
 
+  get freeBytes(): number {
+    return this.#limitBytes - this.#takenBytes
+  }
+
   /** Takes up to `bytes`; gives what it got, perhaps 0. */
   take(bytes: number): number {
-    const got = Math.max(0, Math.min(bytes, this.#limitBytes - this.#takenBytes))
+    const got = Math.max(0, Math.min(bytes, this.freeBytes))
     this.#takenBytes += got
     return got
   }
@@ -110,5 +114,48 @@ export class WindowBudget {
 
   give(bytes: number): void {
     this.#takenBytes -= bytes
+  }
+
+  /** What one session takes of it. */
+  share(): WindowShare {
+    return new WindowShare(this)
+  }
+}
+
+/**
+ * One peer must not take what all others need: a session never holds more than it leaves free. So the first may have half
+ * of all, two of them a third each, and there is always something left for the next (Choudhury and Hahne, 1998).
+ */
+export class WindowShare {
+  readonly #budget: WindowBudget
+  #heldBytes = 0
+
+  constructor(budget: WindowBudget) {
+    this.#budget = budget
+  }
+
+  /** Takes up to `bytes`; gives what it got, perhaps 0. */
+  take(bytes: number): number {
+    return this.#held(this.#budget.take(Math.min(bytes, this.#allowedBytes)))
+  }
+
+  /** As `WindowBudget.takeSpare`. */
+  takeSpare(bytes: number): number {
+    return this.#held(this.#budget.takeSpare(Math.min(bytes, this.#allowedBytes)))
+  }
+
+  give(bytes: number): void {
+    this.#heldBytes -= bytes
+    this.#budget.give(bytes)
+  }
+
+  /** After it, as much is free as this session holds. */
+  get #allowedBytes(): number {
+    return Math.floor((this.#budget.freeBytes - this.#heldBytes) / 2)
+  }
+
+  #held(bytes: number): number {
+    this.#heldBytes += bytes
+    return bytes
   }
 }

@@ -20,7 +20,7 @@ function sender() {
   const nothing = () => undefined
   const host: StreamHost = {
     clock: new FakeClock(),
-    budget: new WindowBudget(0),
+    budget: new WindowBudget(0).share(),
     knownWindow: new KnownWindow(),
     lineRttMs: () => 0,
     wantsToSend: stream => outbox.ready(stream),

@@ -110,3 +110,28 @@ test('what a stream begins with beyond need comes from half of the budget', t =>
   t.is(budget.take(40), 40)
   t.is(budget.takeSpare(40), 0)
 })
+
+test('one session never holds more than it leaves free, and there is always something for the next', t => {
+  const budget = new WindowBudget(1_200)
+  const shares = [budget.share(), budget.share(), budget.share()] as const
+  t.is(shares[0].take(10_000), 600)
+  t.is(shares[0].take(10_000), 0)
+  t.is(shares[1].take(10_000), 300)
+  t.is(shares[2].take(100), 100)
+  t.is(shares[0].take(1), 0, 'it has more than its share by now')
+  shares[0].give(600)
+  t.is(shares[1].take(10_000), 250)
+  t.is(budget.takenBytes, 650)
+})
+
+test('a session that asks for all of it, in streams without end, leaves the others a window', t => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 1, max: 16 << 20 }), { minLength: 1, maxLength: 500 }), wishes => {
+      const budget = new WindowBudget(64 << 20)
+      const greedy = budget.share()
+      for (const wish of wishes) greedy.take(wish)
+      t.true(budget.share().take(8 << 20) === 8 << 20)
+    }),
+    { seed: 1, numRuns: 100 },
+  )
+})
