@@ -1,0 +1,256 @@
+import { once } from 'node:events'
+import { access, cp, mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import test from 'ava'
+import { guarded } from '../guard.ts'
+import { execOk } from '../lab/command.ts'
+import { ProcessTable } from '../lab/lab-process.ts'
+import { makeCertificate } from '../relay/certificate.ts'
+import { ROOT } from '../scenario/built-bundle.ts'
+import { World } from '../scenario/world.ts'
+import { baseSystem, machineRefusal, machineTest } from './base-system.ts'
+import { BootedMachine } from './booted-machine.ts'
+import { laterPackage } from './debian-package.ts'
+import { packaged } from './packaged.ts'
+
+const AGENT = 'culvert-agent.service'
+const RELAY = 'culvert-relay.service'
+const ID = /[a-z2-7]{52}/
+
+/** Each connection gets a program of its own, as inetd did. */
+const services = {
+  'web.socket': '[Socket]\nListenStream=127.0.0.1:8080\nAccept=yes\n',
+  'web@.service':
+    '[Service]\nStandardInput=socket\nExecStart=/bin/sh -c \'read line; printf "HTTP/1.0 200 OK\\\\r\\\\n\\\\r\\\\nhello"\'\n',
+  'echo.socket': '[Socket]\nListenStream=127.0.0.1:7000\nAccept=yes\n',
+  'echo@.service': '[Service]\nStandardInput=socket\nExecStart=/bin/cat\n',
+}
+
+interface Scene extends AsyncDisposable {
+  readonly world: World
+  readonly machine: BootedMachine
+  readonly processes: ProcessTable
+  readonly deb: string
+  /** Every file of the machine before anything was installed. */
+  readonly before: readonly string[]
+}
+
+let scene: Scene
+const bootTest = machineTest()
+
+/** A Debian behind a home router, and an agent behind another one that is to use its services. */
+async function startScene(): Promise<Scene> {
+  await using stack = new AsyncDisposableStack()
+  const processes = new ProcessTable()
+  stack.defer(() => processes.stopAll())
+  const world = stack.use(await World.start({ lab: { sites: { attic: 'eim-apdf', office: 'eim-eif' } }, agents: {} }))
+  await world.prepare('office')
+  const root = join(world.directory, 'machine')
+  const base = await baseSystem(processes)
+  const { file: deb } = await packaged('x64', 'deb')
+  await execOk(processes, 'cp', ['-a', base, root])
+  // Else sudo asks for its own name in a network without DNS, and waits.
+  await writeFile(join(root, 'etc/hostname'), 'attic\n')
+  await writeFile(join(root, 'etc/hosts'), '127.0.0.1 localhost attic\n')
+  for (const [unit, text] of Object.entries(services)) await writeFile(join(root, 'etc/systemd/system', unit), text)
+  const machine = stack.use(await BootedMachine.boot(processes, { root, namespace: world.lab.host('attic').namespace }))
+  await machine.run('systemctl start web.socket echo.socket')
+  const before = await filesOf(machine)
+  await cp(deb, join(root, 'root/culvert.deb'))
+  const end = stack.move()
+  return { world, machine, processes, deb, before, [Symbol.asyncDispose]: () => end.disposeAsync() }
+}
+
+/** But for what every installation of a package leaves: logs, caches, lists. */
+async function filesOf(machine: BootedMachine): Promise<readonly string[]> {
+  const changing = ['/var/log', '/var/cache', '/var/lib/dpkg', '/var/lib/apt', '/var/lib/systemd', '/var/tmp', '/root']
+  const prune = changing.map(path => `-path ${path} -prune -o`).join(' ')
+  return (await machine.run(`find / -xdev ${prune} -print`)).split('\n').toSorted()
+}
+
+async function curl(): Promise<string> {
+  const host = scene.world.agent('office').host
+  const { stdout } = await host.exec('curl', ['--silent', '--max-time', '20', 'http://127.0.0.1:8080/'])
+  return stdout
+}
+
+/** From the moment that the machine's agent is ready on, one request after the other until one is answered. */
+async function answered(): Promise<void> {
+  const ask = async () => {
+    while ((await curl()) !== 'hello') await new Promise(resolve => setTimeout(resolve, 200))
+  }
+  await guarded(ask(), () => scene.world.agent('office').log.slice(-3_000))
+}
+
+const running = (pid: number, state: string) => pid > 0 && state === 'active'
+
+test.before(async () => {
+  if (machineRefusal() === undefined) scene = await startScene()
+})
+
+test.after.always(async () => {
+  if (scene) await scene[Symbol.asyncDispose]()
+})
+
+bootTest('the package asks nothing, runs nothing, and says what comes next', async t => {
+  const { machine } = scene
+  const said = await machine.run('apt-get install -y /root/culvert.deb 2>&1')
+  t.regex(said, /sudo culvert init --name NAME --relay 'URL#ID'\r?\n {2}sudo systemctl enable --now culvert-agent/)
+  for (const unit of [AGENT, RELAY]) {
+    t.is((await machine.tryRun(`systemctl is-enabled ${unit}`)).stdout.trim(), 'disabled')
+    t.is(await machine.show(unit, 'ActiveState'), 'inactive')
+  }
+})
+
+bootTest('a file on the boot partition is taken in at the start, and the service is ready', async t => {
+  const { machine, world } = scene
+  const boot = join(machine.root, 'boot/firmware')
+  await mkdir(boot, { recursive: true })
+  const part = {
+    name: 'attic',
+    relays: [{ url: world.relayUrl }],
+    peers: { office: { id: world.idOf('office') } },
+    services: { web: { target: 'tcp://127.0.0.1:8080' }, echo: { target: 'tcp://127.0.0.1:7000' } },
+  }
+  await writeFile(join(boot, 'culvert.json'), JSON.stringify({ ...part, nmae: 'attic' }))
+  await machine.run(`systemctl enable --now ${AGENT}`)
+  t.is(await machine.show(AGENT, 'ActiveState'), 'inactive')
+  t.regex(await readFile(join(boot, 'culvert.json.error.txt'), 'utf8'), /nmae: "nmae" is no known key/)
+  t.regex(await machine.journal('culvert-first-boot'), /nmae: "nmae" is no known key; did you mean "name"\?/)
+
+  await writeFile(join(boot, 'culvert.json'), JSON.stringify(part))
+  await machine.run(`systemctl start ${AGENT}`)
+  t.is(await machine.show(AGENT, 'ActiveState'), 'active', await machine.journal(AGENT))
+  t.deepEqual(await readdir(boot), ['culvert.json.taken.txt'])
+  const [id = ''] = ID.exec(await readFile(join(boot, 'culvert.json.taken.txt'), 'utf8')) ?? []
+  t.is((await machine.run('culvert id')).trim(), id)
+  t.regex(await machine.show(AGENT, 'StatusText'), /^attic: \d of 1 peer connected/)
+
+  const config = {
+    peers: { attic: { id } },
+    forwards: [
+      { listen: 'tcp://127.0.0.1:8080', to: 'attic/web' },
+      { listen: 'tcp://127.0.0.1:7000', to: 'attic/echo' },
+    ],
+  }
+  await world.startAgent('office', { peers: [], config })
+  await answered()
+})
+
+bootTest('nothing runs as root, and members of the group command the agent', async t => {
+  const { machine } = scene
+  const pid = await machine.show(AGENT, 'MainPID')
+  const status = await machine.run(`cat /proc/${pid}/status`)
+  const uid = (await machine.run('id -u culvert')).trim()
+  t.regex(status, new RegExp(`^Uid:\\t${uid}\\t${uid}\\t${uid}\\t${uid}$`, 'm'))
+  t.regex(status, /^CapBnd:\t0+$/m)
+  await machine.run('useradd --groups culvert member && useradd stranger')
+  t.is((await machine.tryRun('setpriv --reuid=member --regid=member --init-groups culvert status')).code, 0)
+  t.is((await machine.tryRun('setpriv --reuid=stranger --regid=stranger --init-groups culvert status')).code, 4)
+})
+
+bootTest('a changed config is taken over without a restart', async t => {
+  const { machine } = scene
+  const pid = await machine.show(AGENT, 'MainPID')
+  const file = join(machine.root, 'etc/culvert/agent.json')
+  const config = JSON.parse(await readFile(file, 'utf8')) as { readonly services: object }
+  const more = { ...config.services, more: { target: 'tcp://127.0.0.1:9' } }
+  await writeFile(file, JSON.stringify({ ...config, services: more }))
+  await machine.run(`systemctl reload ${AGENT}`)
+  const taken = async () => {
+    while (!(await machine.run('culvert status --json')).includes('"more"'));
+  }
+  await guarded(taken(), () => 'the service did not appear')
+  t.is(await machine.until(AGENT, running), Number(pid))
+})
+
+bootTest('an agent that is stuck, or killed, comes back and is reached again', async t => {
+  const { machine } = scene
+  const dropIn = '/etc/systemd/system/culvert-agent.service.d'
+  await machine.run(`mkdir ${dropIn} && printf '[Service]\\nWatchdogSec=8\\n' > ${dropIn}/test.conf`)
+  await machine.run(`systemctl daemon-reload && systemctl restart ${AGENT}`)
+  let pid = await machine.until(AGENT, running)
+  for (const signal of ['STOP', 'KILL']) {
+    const before = pid
+    const startedAt = performance.now()
+    await machine.run(`kill -${signal} ${pid}`)
+    pid = await machine.until(AGENT, (now, state) => running(now, state) && now !== before)
+    t.log(`SIG${signal}: ready again after ${Math.round(performance.now() - startedAt)} ms`)
+    await answered()
+  }
+  t.regex(await machine.journal(AGENT), /Failed with result 'watchdog'/)
+  await machine.run(`rm -r ${dropIn} && systemctl daemon-reload`)
+})
+
+bootTest('an upgrade keeps identity and config, and an open stream can be opened anew at once', async t => {
+  const { machine, processes, deb, world } = scene
+  const kept = async () => machine.run('cat /etc/culvert/agent.json /var/lib/culvert/identity.key')
+  const before = await kept()
+  const pid = await machine.until(AGENT, running)
+  await cp(await laterPackage(processes, deb, world.directory), join(machine.root, 'root/later.deb'))
+  const stream = await world.agent('office').client.connect('attic', 'echo')
+  stream.socket.write('x')
+  await once(stream.socket, 'data')
+  const cut = t.throwsAsync(stream.ended(), { code: 'session-closed' })
+  await machine.run('apt-get install -y /root/later.deb 2>&1')
+  t.not(await machine.until(AGENT, running), pid)
+  await cut
+  const again = await world.agent('office').client.connect('attic', 'echo')
+  again.socket.write('y')
+  t.is(String((await once(again.socket, 'data'))[0]), 'y')
+  again.socket.destroy()
+  t.is(await kept(), before)
+  t.regex(await machine.run('dpkg-query -W culvert'), /\+later/)
+})
+
+bootTest('a removal keeps identity and config for the next installation, and a purge leaves nothing', async t => {
+  const { machine, before } = scene
+  const id = await machine.run('culvert id')
+  await machine.run('apt-get remove -y culvert 2>&1')
+  t.is((await machine.tryRun(`systemctl is-active ${AGENT}`)).stdout.trim(), 'inactive')
+  t.like(await stat(join(machine.root, 'var/lib/culvert/identity.key')), { mode: 0o100600 })
+  t.regex(await machine.run('apt-get install -y /root/culvert.deb 2>&1'), /there is a config; to run the agent:/)
+  t.is(await machine.run('culvert id'), id)
+  await machine.run(`systemctl enable --now ${AGENT}`)
+  await machine.run('apt-get purge -y culvert 2>&1')
+  await t.throwsAsync(access(join(machine.root, 'etc/culvert')), { code: 'ENOENT' })
+  t.notRegex(await machine.run('cat /etc/passwd /etc/group /etc/shadow; id -un 0'), /culvert(?!.*member)/)
+  const theirs = /^\/(?:boot\/firmware|home|var\/spool|etc\/(?:passwd|group|shadow|gshadow|sub[ug]id|\.pwd)|dev|run)/
+  const left = (await filesOf(machine)).filter(path => !before.includes(path) && !theirs.test(path))
+  t.deepEqual(left, [])
+})
+
+/** The commands of that section which are for a device, block by block. */
+async function readmeBlocks(): Promise<readonly string[]> {
+  const readme = await readFile(join(ROOT, 'README.md'), 'utf8')
+  const section = readme.slice(readme.indexOf('\n## As a service\n'), readme.indexOf('\n## Commands\n'))
+  const blocks = [...section.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block = '']) => block)
+  return blocks.filter(block => block.includes('sudo '))
+}
+
+bootTest('the commands of the README make an agent, and a relay with TLS', async t => {
+  const { machine, world } = scene
+  const home = join(machine.root, 'root')
+  await rename(join(home, 'culvert.deb'), join(home, 'culvert_0_amd64.deb'))
+  makeCertificate('relay', join(home, 'fullchain.pem'), join(home, 'privkey.pem'))
+  const [install, change, relay, ...more] = await readmeBlocks()
+  t.deepEqual(more, [])
+  const here = (block = '') => `cd /root && set -e\n${block.replace(/'http:[^']*'/, `'${world.relayUrl}'`)}`
+
+  t.regex(await machine.run(here(install)), /Active: active \(running\)/)
+  await machine.run(here(change))
+  await machine.run('apt-get purge -y culvert 2>&1')
+
+  await machine.run(here(relay))
+  t.is(await machine.show(RELAY, 'ActiveState'), 'active', await machine.journal(RELAY))
+  t.is(
+    (await machine.run('cat /proc/$(systemctl show -P MainPID culvert-relay)/status')).match(
+      /^CapEff:\t0*(\w+)$/m,
+    )?.[1],
+    '400',
+  )
+  const asked = await world.lab
+    .host('attic')
+    .exec('curl', ['-sk', '-o', '/dev/null', '-w', '%{http_code}', 'https://127.0.0.1/'])
+  t.regex(asked.stdout, /^[2-4]\d\d$/, await machine.journal(RELAY))
+})
