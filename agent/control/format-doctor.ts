@@ -54,8 +54,9 @@ function wasGiven(remedy: string, found: Finding, findings: readonly Finding[]):
 /** The ways to a peer, each with what came of it; a direct one in use needs no list of those that lost. */
 function formatWays({ path, ways }: PeerReport, { width }: PageStyle): string {
   const indent = ' '.repeat(MARK_WIDTH + 4)
-  const used = path ? [`in use: ${formatPath(path)}`] : []
-  const failed = path && path.kind !== 'relay' ? [] : ways.filter(({ result }) => result === 'failed')
+  const inUse = path && ways.some(({ result }) => result === 'in-use')
+  const used = inUse ? [`in use: ${formatPath(path)}`] : []
+  const failed = inUse && path.kind !== 'relay' ? [] : ways.filter(({ result }) => result === 'failed')
   const lines = [...used, ...failed.map(wayFailed)]
   return lines.map(text => `${indent}${wrap(plain(text), width - indent.length - 2, `${indent}  `)}\n`).join('')
 }

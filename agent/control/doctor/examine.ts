@@ -19,7 +19,7 @@ import { type Finding, finding } from './finding.ts'
 import { hostFacts } from './host-facts.ts'
 import { hostFindings } from './host-findings.ts'
 import { natFindings, type ReachLook, withoutWitness } from './nat-findings.ts'
-import { isHelpedByOpening, type PeerExamination, peerFinding, type WayReport } from './peer-findings.ts'
+import { failedWay, isHelpedByOpening, type PeerExamination, peerFinding, type WayReport } from './peer-findings.ts'
 import { clockFinding, relayFindings } from './relay-findings.ts'
 import { type DoctorReport, doctorReport, peerReport } from './report.ts'
 import { serviceFindings } from './service-findings.ts'
@@ -122,8 +122,8 @@ export async function examineWithout(
     version: parts.version,
     tookMs: Math.round(doors.clock.now() - startedAt),
     findings: [
-      noAgent,
-      config,
+      // With such a config none can be started.
+      ...(config.code === 'config-invalid' ? [config, noAgent] : [noAgent, config]),
       ...some(clockFinding(relays)),
       ...(config.code === 'config-invalid' ? [] : relayFindings(relays, [])),
     ],
@@ -202,16 +202,21 @@ function examinations(
   return peers.flatMap(peer => {
     const status = statuses.find(({ id }) => id === peer.id)
     if (!status) return []
-    return [{ status, ways: waysOf(peer), here, there: peer.direct?.theirSituation ?? null }]
+    const there = peer.direct?.theirSituation ?? null
+    const silent = peer.session?.active?.suspect ?? false
+    return [{ status, ways: waysOf(peer, here, there), here, there, silent }]
   })
 }
 
-function waysOf(peer: Peer): readonly WayReport[] {
+function waysOf(peer: Peer, here: Situation, there: Situation | null): readonly WayReport[] {
   const { session, direct } = peer
   const up = (session?.links ?? [])
     .filter(({ ready }) => ready)
-    .map(link => ({ way: wayOf(link), result: link === session?.active ? 'in-use' : 'standby', reason: null }) as const)
-  const failed = [...(direct?.faults ?? [])].map(([way, reason]) => ({ way, result: 'failed', reason }) as const)
+    .map((link): WayReport => {
+      if (link.suspect) return { way: wayOf(link), result: 'failed', reason: 'nothing came over it lately' }
+      return { way: wayOf(link), result: link === session?.active ? 'in-use' : 'standby', reason: null }
+    })
+  const failed = [...(direct?.faults ?? [])].map(([way, reason]) => failedWay(way, reason, here, there))
   return [...up, ...failed]
 }
 

@@ -64,6 +64,7 @@ export const FINDING_CODES = [
   'peer-offline',
   'peer-refused',
   'peer-unreachable',
+  'peer-silent',
 ] as const
 export type FindingCode = (typeof FINDING_CODES)[number]
 

@@ -21,7 +21,7 @@ export interface NatContext {
 export function natFindings(own: Situation, nat: NatStatus, context: NatContext): readonly Finding[] {
   const { reach } = context
   return [
-    natFinding(own, context),
+    natFinding(own, nat, context),
     ...reachFinding(reach),
     ...carrierFinding(own),
     ...portMappingFinding(own, nat, context),
@@ -64,7 +64,7 @@ function reachFinding(reach: ReachLook | undefined): readonly Finding[] {
   ]
 }
 
-function natFinding(own: Situation, { relayed, filteringGuessed, outOfReach }: NatContext): Finding {
+function natFinding(own: Situation, nat: NatStatus, { relayed, filteringGuessed, outOfReach }: NatContext): Finding {
   const { udp } = own
   const filtering = `${udp.filtering} filtering`
   switch (barrierOf(own)) {
@@ -86,6 +86,15 @@ function natFinding(own: Situation, { relayed, filteringGuessed, outOfReach }: N
           (filteringGuessed ? GUESSED : `${lettingIn(udp.filtering)} (${filtering})`),
       )
     case 'hard':
+      // Whoever comes in at that port need not foretell one.
+      if (own.portOpening === 'made' && nat.portMapping.verified) {
+        return finding(
+          'nat-address-dependent',
+          'ok',
+          `the router takes another outside port for every destination (${udp.mapping} mapping), which does no harm: peers ` +
+            'come in at the port that is open in it',
+        )
+      }
       return finding(
         'nat-address-dependent',
         'note',

@@ -16,12 +16,18 @@ export interface PeerExamination {
   readonly ways: readonly WayReport[]
   readonly here: Situation
   readonly there: Situation | null
+  /** Something waits too long for an answer over the path in use. */
+  readonly silent: boolean
 }
 
 /** `asked`: its owner asked after this peer, so that it is not there is more than a note. */
-export function peerFinding({ status, here, there }: PeerExamination, asked: boolean): Finding {
+export function peerFinding({ status, here, there, silent }: PeerExamination, asked: boolean): Finding {
   const { name: subject, state, path, why, remedy } = status
   const absent = asked ? 'problem' : 'note'
+  if (path && silent) {
+    const mend = 'check that the line of this device is up, and that the peer is on'
+    return finding('peer-silent', absent, why, { subject, remedy: remedy ?? mend })
+  }
   if (path && path.kind !== 'relay') return finding('peer-direct', 'ok', why, { subject })
   if (path) {
     // While it is being tried, nothing is to be mended yet.
@@ -43,6 +49,14 @@ export function peerFinding({ status, here, there }: PeerExamination, asked: boo
     default:
       return state satisfies never
   }
+}
+
+/** Where UDP is blocked, no try over it can tell more than that. */
+export function failedWay(way: string, reason: string, here: Situation, there: Situation | null): WayReport {
+  const blocked = (side: Situation | null) => way.startsWith('udp') && side?.udp.mapping === 'blocked'
+  if (blocked(here)) return { way, result: 'failed', reason: 'this network lets no UDP out' }
+  if (blocked(there)) return { way, result: 'failed', reason: 'the network of the peer lets no UDP out' }
+  return { way, result: 'failed', reason }
 }
 
 /** Only a relay reaches it, and opening ports here is what would change that. */

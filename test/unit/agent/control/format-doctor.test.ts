@@ -64,3 +64,13 @@ test('breaks lines at spaces, and long words nowhere', t => {
   t.is(wrap('one two three', 7, '  '), 'one two\n  three')
   t.is(wrap('abcdefghij k', 4, ''), 'abcdefghij\nk')
 })
+
+test('a path that nothing comes over is not told as in use, and the ways that failed are', t => {
+  const [peer] = SAMPLE_REPORT.peers
+  if (!peer?.path) return t.fail('no peer with a path')
+  const ways = [{ way: 'tcp/punched 198.51.100.7:9', result: 'failed', reason: 'nothing came over it lately' } as const]
+  const path = { ...peer.path, kind: 'tcp', transport: 'tcp', how: 'punched', remote: '198.51.100.7:9' } as const
+  const page = formatDoctor({ ...SAMPLE_REPORT, peers: [{ ...peer, path, ways }] })
+  t.notRegex(page, /in use/)
+  t.regex(page, /failed: tcp\/punched 198\.51\.100\.7:9: nothing came over it lately/)
+})

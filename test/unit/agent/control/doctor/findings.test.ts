@@ -3,7 +3,7 @@ import test from 'ava'
 import { FINDING_CODES, type Finding, isHealthy } from '../../../../../agent/control/doctor/finding.ts'
 import { hostFindings } from '../../../../../agent/control/doctor/host-findings.ts'
 import { natFindings, withoutWitness } from '../../../../../agent/control/doctor/nat-findings.ts'
-import { peerFinding } from '../../../../../agent/control/doctor/peer-findings.ts'
+import { failedWay, peerFinding } from '../../../../../agent/control/doctor/peer-findings.ts'
 import { clockFinding, relayFindings } from '../../../../../agent/control/doctor/relay-findings.ts'
 import { serviceFindings } from '../../../../../agent/control/doctor/service-findings.ts'
 import { trustFindings } from '../../../../../agent/control/doctor/trust-findings.ts'
@@ -185,6 +185,15 @@ test('a port that was forwarded by hand is told, and one that should be and is n
   t.regex(found[1]?.text ?? '', /no port forwarded by hand leads here: a relay tried TCP 203\.0\.113\.5:41822/)
 })
 
+test('a router that takes another port for every destination is no fault where a port is open in it and was seen to work', t => {
+  const made: Situation = { ...HARD, portOpening: 'made', problem: '' }
+  const mapped = (verified: boolean) => ({ ...nat, portMapping: { ...nat.portMapping, verified, problem: null } })
+  const found = natFindings(made, mapped(true), context([]))
+  t.deepEqual(codesOf(found), ['nat-address-dependent ok', 'port-mapping-made ok'])
+  t.regex(found[0]?.text ?? '', /does no harm: peers come in at the port that is open in it$/)
+  t.is(codesOf(natFindings(made, mapped(false), context([])))[0], 'nat-address-dependent note')
+})
+
 test('a device that has only IPv6 is not promised peers behind any router', t => {
   const refused: Situation = { ...HARD, portOpening: 'failed', problem: 'the router refused', ipVersions: [6] }
   t.is(natFindings(refused, nat, context([])).at(-1)?.gain, 'then peers that have IPv6 connect directly')
@@ -239,6 +248,7 @@ test('a peer that is away is a problem only for who asks after it', t => {
     ways: [],
     here: HARD,
     there: HARD,
+    silent: false,
   })
   const codes = (more: Partial<PeerStatus>) =>
     [false, true].map(asked => codesOf([peerFinding(examined(more), asked)])[0])
@@ -259,6 +269,26 @@ test('a peer that is away is a problem only for who asks after it', t => {
   const relayed = peerFinding(examined({ path: relay, remedy: 'something' }), true)
   t.like(relayed, { code: 'peer-relayed', severity: 'note', gain: 'then laptop connects directly' })
   t.is(peerFinding(examined({ path: relay, remedy: null }), true).gain, null)
+})
+
+test('a path that nothing comes over any more is never called good', t => {
+  const [laptop] = SAMPLE_STATUS.peers
+  if (!laptop?.path) return t.fail('no peer with a path')
+  const examined = { status: laptop, ways: [], here: HOME, there: HOME, silent: true }
+  t.deepEqual(codesOf([peerFinding(examined, false), peerFinding(examined, true)]), [
+    'peer-silent note',
+    'peer-silent problem',
+  ])
+  t.regex(peerFinding(examined, true).remedy ?? '', /line of this device is up/)
+})
+
+test('where UDP is blocked, a way over UDP that failed says so, on whichever side it is', t => {
+  const muted: Situation = { ...HOME, udp: { mapping: 'blocked', filtering: 'blocked' } }
+  const reason = 'no pair of UDP ports answered'
+  t.is(failedWay('udp', reason, muted, HOME).reason, 'this network lets no UDP out')
+  t.is(failedWay('udp', reason, HOME, muted).reason, 'the network of the peer lets no UDP out')
+  t.is(failedWay('udp', reason, HOME, null).reason, reason)
+  t.is(failedWay('tcp/punched', 'no answer', muted, HOME).reason, 'no answer')
 })
 
 test('a device that has only another IP version than the STUN servers is told so, and not that its network is blocked', t => {
