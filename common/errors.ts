@@ -51,12 +51,27 @@ export function asCulvertError(thrown: unknown, code: ErrorCode, message: string
     : new CulvertError(code, `${message}: ${reasonOf(thrown)}`, { cause: thrown })
 }
 
+/** What it means that a connection cannot be made, for who has never read a manual page of connect. */
+const CONNECT_WORDS: ReadonlyMap<string, string> = new Map([
+  ['ECONNREFUSED', 'nothing takes connections there'],
+  ['ENETUNREACH', 'no route to it from here'],
+  ['EHOSTUNREACH', 'no machine answers at that address'],
+  ['ETIMEDOUT', 'no answer came'],
+  ['EADDRNOTAVAIL', 'no address here that it could be called from'],
+])
+
 /** One line about anything that was thrown: system errors by their code and address, the rest by message. */
 export function reasonOf(thrown: unknown): string {
   if (thrown instanceof AggregateError && thrown.errors.length > 0) return reasonOf(thrown.errors[0])
   // The message of OpenSSL is a line of numbers and source files, with the reason among them.
   if (thrown instanceof Error && 'library' in thrown && 'reason' in thrown && thrown.reason)
     return String(thrown.reason)
+  if (thrown instanceof Error && 'syscall' in thrown && thrown.syscall === 'connect') {
+    const code = systemCodeOf(thrown) ?? ''
+    const words = CONNECT_WORDS.get(code)
+    // The code and the address stay, for who searches for them.
+    if (words !== undefined) return `${words} (${thrown.message.replace(/^connect /, '').replace(/ - Local .*$/, '')})`
+  }
   if (thrown instanceof Error) return thrown.message || thrown.name
   return String(thrown)
 }
