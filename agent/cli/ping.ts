@@ -14,8 +14,8 @@ import { agentOf } from './running-agent.ts'
 const COUNT_DEFAULT = 4
 const COUNT_LIMIT = 100_000
 const PERIOD_MS = 1000
-/** Longer than the agent tries to reach a peer, so that its own answer comes first. */
-const TIMEOUT_MS = 30_000
+/** What is later than this is of no use to who watches; help tells it, too. */
+const TIMEOUT_MS = 5_000
 
 /** A path may come back after these; a peer that is unknown or refuses us will not. */
 const LOSSES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
@@ -24,7 +24,7 @@ const LOSSES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'relay-unreachable',
   'timed-out',
   'session-closed',
-  // What stopped it was our own limit: the command itself is not stopped.
+  // By the agent, and not by who started the command.
   'aborted',
 ])
 
@@ -74,10 +74,12 @@ async function pingOnce(
   peer: string,
   signal: AbortSignal,
 ): Promise<PingReply | CulvertError | undefined> {
+  const limit = AbortSignal.timeout(TIMEOUT_MS)
   try {
-    return await agent.ping(peer, AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]))
+    return await agent.ping(peer, AbortSignal.any([signal, limit]))
   } catch (thrown) {
     if (signal.aborted) return undefined
+    if (limit.aborted) return new CulvertError('timed-out', `${peer}: no answer in ${TIMEOUT_MS / 1000} s`)
     if (thrown instanceof CulvertError && LOSSES.has(thrown.code)) return thrown
     throw thrown
   }

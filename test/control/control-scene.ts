@@ -69,6 +69,7 @@ export function createDriver(): Driver {
     },
     ping(peer) {
       pings++
+      if (peer === 'mute') return new Promise(() => undefined)
       if (peer === 'laptop') return Promise.resolve({ rttMs: 3, path: LAN })
       if (peer !== 'roamer') return Promise.reject(new CulvertError('peer-offline', `${peer} is at no relay`))
       if (pings === 2) return Promise.reject(new CulvertError('peer-unreachable', `the path to ${peer} was lost`))
