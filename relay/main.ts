@@ -11,6 +11,7 @@ import { addressScope, type Endpoint, formatEndpoint } from '../common/wire/endp
 import { loadRelayOptions, type RelayOptions, relayOptionsOf } from './options.ts'
 import { type Relay, startRelay } from './relay.ts'
 import { loadRelayKey, tidyRelayState } from './relay-key.ts'
+import { loadTls } from './tls-reload.ts'
 
 const DEFAULT_RELAY_CONFIG = '/etc/culvert/relay.json'
 
@@ -23,15 +24,21 @@ export interface RelayCommand {
   readonly onReady?: (relay: Relay) => void
 }
 
+/** Rejects with every fault of a relay's config file, or with what is wrong with the certificate that it names. */
+export async function checkRelayConfig(file: string): Promise<void> {
+  const { tls } = await loadRelayOptions(file)
+  if (!tls) return
+  try {
+    await loadTls(tls)
+  } catch (thrown) {
+    throw new CulvertError('bad-config', `${file}: ${reasonOf(thrown)}`, { cause: thrown })
+  }
+}
+
 /**
  * `culvert relay`: runs a relay until the signal aborts, then stops it within 3 s. SIGHUP reads the config and the TLS
  * files again. Throws `bad-config`, `identity-unreadable`, `port-in-use` or `io` when it cannot start.
  */
-/** Rejects with every fault of a relay's config file. */
-export async function checkRelayConfig(file: string): Promise<void> {
-  await loadRelayOptions(file)
-}
-
 export async function runRelay(command: RelayCommand, signal: AbortSignal): Promise<void> {
   const { file, options } = await findOptions(command.configFile)
   const style = logStyle(process.env, systemClock)

@@ -1,7 +1,8 @@
 import { formatFault } from '../config/config-fault.ts'
-import { ConfigError, readConfig } from '../config/load-config.ts'
+import { parseJsonText } from '../config/json-text.ts'
+import { ConfigError, readConfig, readConfigText } from '../config/load-config.ts'
 import { ownIdFaults } from '../config/parse-config.ts'
-import { IS_RELAY_CONFIG } from '../config/relay-config.ts'
+import { isMeantForRelay } from '../config/relay-config.ts'
 import { readIdentity } from '../identity/identity.ts'
 import type { Arguments, CommandIo } from './command.ts'
 import { configPathOf } from './config-path.ts'
@@ -12,7 +13,7 @@ export async function run(args: Arguments, io: CommandIo): Promise<number> {
   const path = configPathOf(args, io)
   const result = await readConfig(path)
   for (const warning of result.warnings) io.err(line(`${path}: warning: ${formatFault(warning)}`))
-  if (!result.ok && result.faults.includes(IS_RELAY_CONFIG)) {
+  if (!result.ok && (await isRelays(path))) {
     const { checkRelayConfig } = await import('./relay.ts')
     await checkRelayConfig(path)
     if (args.flag('json')) printJson(io, { file: path, kind: 'relay', ok: true, warnings: result.warnings })
@@ -26,4 +27,11 @@ export async function run(args: Arguments, io: CommandIo): Promise<number> {
   if (args.flag('json')) printJson(io, { file: path, kind: 'agent', ok: true, warnings: result.warnings })
   else io.out(`${path}: ok\n`)
   return EXIT_DONE
+}
+
+async function isRelays(path: string): Promise<boolean> {
+  const file = await readConfigText(path)
+  if ('problem' in file) return false
+  const json = parseJsonText(file.text.replace(/^\uFEFF/, ''))
+  return json.ok && isMeantForRelay(json.value, path)
 }

@@ -27,7 +27,8 @@ export async function run(args: Arguments, io: CommandIo): Promise<number> {
 /** Without an agent, what can be seen from here. */
 async function examine(peer: string | undefined, args: Arguments, io: CommandIo): Promise<DoctorReport> {
   try {
-    const agent = await agentOf(args, io)
+    // What is wrong with the config is on the page.
+    const agent = await agentOf(args, { env: io.env })
     return await agent.doctor(peer, io.signal)
   } catch (thrown) {
     const gone = thrown instanceof CulvertError && (thrown.code === 'agent-not-running' || thrown.code === 'bad-config')

@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path'
 import { CulvertError, reasonOf, systemCodeOf } from '../../common/errors.ts'
 import { makeDirectory } from '../../common/platform/atomic-file.ts'
 import { createLog } from '../../common/platform/log.ts'
+import { usualStateDir } from '../config/config-basics.ts'
 import { formatFault } from '../config/config-fault.ts'
 import { nameFromHost } from '../config/name.ts'
 import { parseConfig } from '../config/parse-config.ts'
@@ -36,8 +37,14 @@ export async function run(args: Arguments, io: CommandIo): Promise<number> {
 }
 
 function configText(path: string, name: string, relays: readonly string[]): string {
-  const stateDir = path.startsWith('/etc/') ? '/var/lib/culvert' : 'state'
-  const config = { name, stateDir, relays: relays.map(relayOption), peers: {}, services: {}, forwards: [] }
+  const config = {
+    name,
+    stateDir: usualStateDir(path),
+    relays: relays.map(relayOption),
+    peers: {},
+    services: {},
+    forwards: [],
+  }
   return `${JSON.stringify(config, null, 2)}\n`
 }
 

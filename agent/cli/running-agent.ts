@@ -1,25 +1,36 @@
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { CulvertError, reasonOf, systemCodeOf } from '../../common/errors.ts'
-import { basicsOf, SYSTEM_CONTROL_SOCKET } from '../config/config-basics.ts'
+import { basicsOf, SYSTEM_CONTROL_SOCKET, syntaxFaultOf, usualControlSocket } from '../config/config-basics.ts'
+import { formatFault } from '../config/config-fault.ts'
 import { type ControlClient, createControlClient } from '../control/control-client.ts'
 import type { Arguments, CommandIo } from './command.ts'
 import { configPathOf } from './config-path.ts'
+import { line } from './output.ts'
+
+/** Without `err` a config that is no JSON is passed over in silence. */
+type AgentIo = Pick<CommandIo, 'env'> & Partial<Pick<CommandIo, 'err'>>
 
 /** The running agent that a command line and its environment name. */
-export async function agentOf(args: Arguments, io: Pick<CommandIo, 'env'>): Promise<ControlClient> {
+export async function agentOf(args: Arguments, io: AgentIo): Promise<ControlClient> {
   return createControlClient(await socketPathOf(args, io))
 }
 
 /** Where the running agent listens that a command line and its environment name. */
-export async function socketPathOf(args: Arguments, io: Pick<CommandIo, 'env'>): Promise<string> {
+export async function socketPathOf(args: Arguments, io: AgentIo): Promise<string> {
   const named = args.value('socket')
   if (named !== undefined) return resolve(named)
   const config = args.value('config')
   if (config === undefined && io.env.CULVERT_SOCKET) return resolve(io.env.CULVERT_SOCKET)
   const path = configPathOf(args, io)
   try {
-    return basicsOf(await readFile(path, 'utf8'), path)?.controlSocket ?? SYSTEM_CONTROL_SOCKET
+    const text = await readFile(path, 'utf8')
+    const basics = basicsOf(text, path)
+    if (basics) return basics.controlSocket
+    const fault = syntaxFaultOf(text)
+    // An agent may run with what stood there before.
+    if (fault) io.err?.(line(`${path}: ${formatFault(fault)}`))
+    return usualControlSocket(path)
   } catch (thrown) {
     // Not everyone may read the config; whoever names one wants that one.
     if (config === undefined) return SYSTEM_CONTROL_SOCKET

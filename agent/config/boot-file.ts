@@ -1,7 +1,7 @@
 import type { AgentConfig } from './agent-config.ts'
-import type { ConfigFault } from './config-fault.ts'
+import { type ConfigFault, textFault } from './config-fault.ts'
 import { parseJsonText } from './json-text.ts'
-import { parseConfig, repeatedKeyFault, textFault } from './parse-config.ts'
+import { parseConfig, repeatedKeyFault } from './parse-config.ts'
 import { IS_RELAY_CONFIG, isRelayConfig } from './relay-config.ts'
 
 /** What a part of a config comes to, put over the config that is there; faults name the file that has them. */

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import { valueAt } from './config-fault.ts'
+import { type ConfigFault, textFault, valueAt } from './config-fault.ts'
 import { parseJsonText } from './json-text.ts'
 import { isName, nameFromHost } from './name.ts'
 
@@ -21,8 +21,28 @@ export interface ConfigBasics {
  * matter, and the schema is not loaded: that alone would take as long as all the rest of such a command.
  */
 export function basicsOf(text: string, path: string): ConfigBasics | undefined {
-  const json = parseJsonText(text)
+  const json = parseJsonText(withoutMark(text))
   return json.ok ? basicsIn(json.value, path) : undefined
+}
+
+/** What keeps a config text from being read at all. */
+export function syntaxFaultOf(text: string): ConfigFault | undefined {
+  const json = parseJsonText(withoutMark(text))
+  return json.ok ? undefined : textFault(json.fault)
+}
+
+/** The state directory that `init` writes into a config at this path. */
+export function usualStateDir(path: string): string {
+  return resolve(path).startsWith('/etc/') ? SYSTEM_STATE_DIR : 'state'
+}
+
+/** Where the agent most likely listens whose config is at this path, when nothing can be read in it. */
+export function usualControlSocket(path: string): string {
+  return controlSocketIn({ stateDir: usualStateDir(path) }, path) ?? SYSTEM_CONTROL_SOCKET
+}
+
+function withoutMark(text: string): string {
+  return text.replace(/^\uFEFF/, '')
 }
 
 function basicsIn(written: unknown, path: string): ConfigBasics | undefined {

@@ -1,4 +1,4 @@
-import type { JsonPath } from './json-text.ts'
+import type { JsonFault, JsonPath } from './json-text.ts'
 
 /** One thing wrong with a config file: where, what stands there, what is wrong with it, and what to write instead. */
 export interface ConfigFault {
@@ -14,6 +14,11 @@ export interface ConfigFault {
 export function formatFault(fault: ConfigFault): string {
   const value = fault.value === undefined ? '' : `${fault.value} `
   return `${fault.place}: ${value}${fault.problem}; ${fault.remedy}`
+}
+
+/** What keeps a text from being JSON, by line and column. */
+export function textFault({ line, column, problem, remedy }: JsonFault): ConfigFault {
+  return { place: `line ${line}, column ${column}`, value: undefined, problem, remedy }
 }
 
 /** A place as people write it: `peers.laptop.id`, `relays[0]`, `peers["my box"]`. */

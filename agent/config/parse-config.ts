@@ -4,10 +4,10 @@ import type * as z from 'zod/mini'
 import type { PeerId } from '../../common/wire/peer-id.ts'
 import type { AgentConfig } from './agent-config.ts'
 import { controlSocketIn } from './config-basics.ts'
-import { type ConfigFault, formatPlace, showValue, valueAt } from './config-fault.ts'
+import { type ConfigFault, formatPlace, showValue, textFault, valueAt } from './config-fault.ts'
 import { configSchema, REMEDY_SEPARATOR } from './config-schema.ts'
 import { crossCheck } from './cross-check.ts'
-import { type JsonFault, type JsonPath, parseJsonText } from './json-text.ts'
+import { type JsonPath, parseJsonText } from './json-text.ts'
 import { nameFromHost } from './name.ts'
 import { IS_RELAY_CONFIG, isRelayConfig } from './relay-config.ts'
 import { unknownKeyFault } from './unknown-key.ts'
@@ -76,11 +76,6 @@ function faultsOf(issue: z.core.$ZodIssue, root: unknown): readonly ConfigFault[
   const remedy = message.slice(at + REMEDY_SEPARATOR.length)
   const problem = value === undefined ? 'is missing' : message.slice(0, at)
   return [{ place: formatPlace(path), value: showValue(value), problem, remedy }]
-}
-
-/** What keeps a text from being JSON, by line and column. */
-export function textFault({ line, column, problem, remedy }: JsonFault): ConfigFault {
-  return { place: `line ${line}, column ${column}`, value: undefined, problem, remedy }
 }
 
 export function repeatedKeyFault(path: JsonPath): ConfigFault {

@@ -55,6 +55,30 @@ test.serial("check knows a relay's config, and a relay an agent's", async t => {
   t.regex(relay.err, /is an agent's config, not a relay's/)
 })
 
+test.serial("check takes a file for a relay's by its keys, mistyped or not, and else by its name", async t => {
+  const home = await temporaryHome(t)
+  const [named, other] = [join(home, 'relay.json'), join(home, 'other.json')]
+  await writeFile(other, '{ "lissten": "0.0.0.0:8080" }')
+  const typo = await culvert(['check', '--config', other])
+  t.is(typo.code, 2)
+  t.is(typo.err, `culvert: ${other}: lissten: "lissten" is no known key; did you mean "listen"?\n`)
+  await writeFile(named, '{ "log": { "level": "info" } }')
+  t.is((await culvert(['check', '--config', named])).out, `${named}: ok, as the config of a relay\n`)
+  await writeFile(named, '{ "stateDir": "s", "peers": {}, "nme": "x" }')
+  t.regex((await culvert(['check', '--config', named])).err, /did you mean "name"/)
+})
+
+test.serial("check looks for the certificate that a relay's config names", async t => {
+  const home = await temporaryHome(t)
+  const file = join(home, 'relay.json')
+  const [cert, key] = [join(home, 'x.crt'), join(home, 'x.key')]
+  await writeFile(file, JSON.stringify({ listen: '0.0.0.0:8443', tls: { cert, key } }))
+  const { code, err } = await culvert(['check', '--config', file])
+  t.is(code, 2)
+  t.true(err.startsWith(`culvert: ${file}: tls.cert: ${cert} cannot be read (ENOENT`), err)
+  t.regex(err, /; correct the path or the file's owner\n$/)
+})
+
 test.serial('init never overwrites a config', async t => {
   const file = join(await temporaryHome(t), 'agent.json')
   await writeFile(file, 'mine')
@@ -207,4 +231,19 @@ test.serial('without an agent, commands that need one exit with 5', async t => {
   }
   const json = await culvert(['status', '--json'], { CULVERT_SOCKET: join(home, 'x.sock') })
   t.deepEqual([json.code, JSON.parse(json.out).error.code], [5, 'agent-not-running'])
+})
+
+test.serial('an agent is looked for beside a config that is no JSON, and the fault is told first', async t => {
+  const home = await temporaryHome(t)
+  const file = join(home, 'agent.json')
+  await writeFile(file, '{ "stateDir": "state", }')
+  const fault = `${file}: line 1, column 22: a comma stands before "}"; remove the comma`
+  const { code, err } = await culvert(['status', '--config', file])
+  t.is(code, 5)
+  const [first, second = ''] = err.split('\n')
+  t.is(first, fault)
+  t.true(second.startsWith(`culvert: no agent answers on ${join(home, 'state', 'agent.sock')};`), second)
+  const report = JSON.parse((await culvert(['doctor', '--config', file, '--json'])).out)
+  const codes = report.findings.map((found: { code: string }) => found.code)
+  t.deepEqual(codes.slice(0, 2), ['config-invalid', 'agent-not-running'])
 })

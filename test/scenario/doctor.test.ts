@@ -210,7 +210,7 @@ test.serial('without an agent the config and its relays are looked at all the sa
   t.is(broken.code, 5)
   t.regex(broken.finding('config-invalid').text, /"realys"|realys/)
   const { stdout } = await office.cli('doctor', '--config', office.configPath)
-  t.regex(stdout, /^This device\n {2}PROBLEM {2}No agent answers/)
+  t.regex(stdout, /^This device\n {2}PROBLEM {2}\S+agent\.json: realys: [\s\S]*\n {2}PROBLEM {2}No agent answers/)
 })
 
 test.serial('a config that was broken since the start is told before the next start', async t => {
