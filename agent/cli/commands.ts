@@ -111,7 +111,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     operands: ['PEER'],
     summary: 'measure the round trip to a peer and tell the path it takes',
     options: { count: { value: 'N', summary: 'how often, one second apart (4)' }, json, ...toAgent },
-    notes: 'One without an answer is given up after 5 s.',
+    notes: 'One without an answer is given up after 5 s, and after 16 s while the peer has not answered yet.',
     load: () => import('./ping.ts'),
   },
   {

@@ -14,7 +14,9 @@ import { agentOf } from './running-agent.ts'
 const COUNT_DEFAULT = 4
 const COUNT_LIMIT = 100_000
 const PERIOD_MS = 1000
-/** What is later than this is of no use to who watches; help tells it, too. */
+/** Longer than the agent tries to reach a peer, so that its own answer comes first; help tells both. */
+const REACH_MS = 16_000
+/** Of one that was there a moment ago, what is later than this is of no use to who watches. */
 const TIMEOUT_MS = 5_000
 
 /** A path may come back after these; a peer that is unknown or refuses us will not. */
@@ -39,7 +41,7 @@ export async function run(args: Arguments, io: CommandIo): Promise<number> {
   let lost: CulvertError | undefined
   while (results.length < count && !io.signal.aborted) {
     if (results.length > 0 && !(await pauseUnless(io.signal))) break
-    const outcome = await pingOnce(agent, peer, io.signal)
+    const outcome = await pingOnce(agent, peer, last ? TIMEOUT_MS : REACH_MS, io.signal)
     if (outcome === undefined) break
     const seq = results.length + 1
     if (outcome instanceof CulvertError) {
@@ -72,14 +74,15 @@ export async function run(args: Arguments, io: CommandIo): Promise<number> {
 async function pingOnce(
   agent: ControlClient,
   peer: string,
+  timeoutMs: number,
   signal: AbortSignal,
 ): Promise<PingReply | CulvertError | undefined> {
-  const limit = AbortSignal.timeout(TIMEOUT_MS)
+  const limit = AbortSignal.timeout(timeoutMs)
   try {
     return await agent.ping(peer, AbortSignal.any([signal, limit]))
   } catch (thrown) {
     if (signal.aborted) return undefined
-    if (limit.aborted) return new CulvertError('timed-out', `${peer}: no answer in ${TIMEOUT_MS / 1000} s`)
+    if (limit.aborted) return new CulvertError('timed-out', `${peer}: no answer in ${timeoutMs / 1000} s`)
     if (thrown instanceof CulvertError && LOSSES.has(thrown.code)) return thrown
     throw thrown
   }

