@@ -113,7 +113,7 @@ export class BulkWatch {
     if (step.prefer) this.#prefer(step.prefer, active, other)
     if (step.prefer && active && other) this.#pair = [active, other]
     if (!step.over) return true
-    this.#preferred = clock.after(PREFERRED_MS, () => session.prefer(undefined))
+    if (session.preferred) this.#preferred = clock.after(PREFERRED_MS, () => session.prefer(undefined))
     session.watchBacklog()
     return false
   }
