@@ -28,6 +28,7 @@ export type ErrorCode =
   | 'aborted'
   | 'port-in-use'
   | 'port-mapping-refused'
+  | 'invite-refused'
   | 'update-refused'
   | 'update-rolled-back'
   | 'io'

@@ -11,6 +11,7 @@ const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
   'peer-unreachable': 3,
   'not-authorized': 4,
   'peer-refused': 4,
+  'invite-refused': 4,
   'agent-not-running': 5,
   'identity-unreadable': 1,
   'peer-impersonated': 1,

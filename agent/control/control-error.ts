@@ -27,6 +27,7 @@ const HTTP_STATUS: Readonly<Record<ErrorCode, number>> = {
   aborted: 503,
   'port-in-use': 409,
   'port-mapping-refused': 502,
+  'invite-refused': 403,
   'update-refused': 500,
   'update-rolled-back': 500,
   io: 500,

@@ -6,6 +6,7 @@ import { decodeBenchRequest, decodeBenchResult } from '../../../../common/wire/b
 import { decodeCandidates, encodeCandidates } from '../../../../common/wire/candidate.ts'
 import { decodeDatagram } from '../../../../common/wire/datagram.ts'
 import { addressScope, formatEndpoint, parseEndpoint } from '../../../../common/wire/endpoint.ts'
+import { readInviteBody } from '../../../../common/wire/invite-code.ts'
 import { parsePeerId } from '../../../../common/wire/peer-id.ts'
 import { decodeProbe } from '../../../../common/wire/probe.ts'
 import { decodePunch } from '../../../../common/wire/punch-signal.ts'
@@ -22,6 +23,7 @@ import {
 } from '../../../../common/wire/session-frame.ts'
 import { decodeSituation, encodeSituation } from '../../../../common/wire/situation.ts'
 import { BENCH_MESSAGES } from '../../../vectors/bench-messages.ts'
+import { INVITE_HEX } from '../../../vectors/invites.ts'
 import { ALICE, BOB, fromHex, RELAY } from '../../../vectors/keys.ts'
 import { KNOCK } from '../../../vectors/knock.ts'
 import { PROBES } from '../../../vectors/probes.ts'
@@ -116,6 +118,9 @@ survives('candidates', [fromHex(CANDIDATES_HEX), fromHex('00')], bytes => {
   const candidates = decodeCandidates(bytes)
   encodeCandidates(candidates)
   for (const { endpoint } of candidates) addressScope(endpoint.address)
+})
+survives('invites', [fromHex(INVITE_HEX)], bytes => {
+  for (const { url } of readInviteBody(bytes).relays) new URL(url)
 })
 survives('peer ids', texts(ALICE.id, BOB.id, RELAY.id), bytes => parsePeerId(bytes.toString('utf8')))
 survives(
