@@ -1,8 +1,9 @@
 import { hostname } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
+import { isName } from '../../common/wire/name.ts'
 import { type ConfigFault, textFault, valueAt } from './config-fault.ts'
 import { parseJsonText } from './json-text.ts'
-import { isName, nameFromHost } from './name.ts'
+import { nameFromHost } from './name.ts'
 
 /** Debian's place for state; with it the socket goes where systemd's RuntimeDirectory= is. */
 const SYSTEM_STATE_DIR = '/var/lib/culvert'

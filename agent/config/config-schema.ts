@@ -1,9 +1,10 @@
 // zod/mini, because zod's classic build is 25 times larger and starting it takes longer than all of `culvert id`.
 import * as z from 'zod/mini'
 import { LOG_LEVELS } from '../../common/platform/log.ts'
+import { isName, NAME_PATTERN } from '../../common/wire/name.ts'
 import { type PeerId, parsePeerId } from '../../common/wire/peer-id.ts'
 import { parseAddress, parseHostPort, parseTarget } from './address.ts'
-import { isName, NAME_PATTERN, parsePeerService } from './name.ts'
+import { parsePeerService } from './name.ts'
 
 /**
  * Every option of the agent, each written once: its form, default, limits and words. The type, the validation, the

@@ -1,11 +1,12 @@
 import { addressScope } from '../../common/wire/endpoint.ts'
+import { isName } from '../../common/wire/name.ts'
 import { parsePeerId } from '../../common/wire/peer-id.ts'
 import { type Address, isLocalOnly, parseAddress, sameListener, UNIX_PATH_BYTES } from './address.ts'
 import { type ConfigFault, formatPlace, showValue, valueAt } from './config-fault.ts'
 import { NAME_RULE } from './config-schema.ts'
 import { forwardTargetFault } from './forward-target.ts'
 import type { JsonPath } from './json-text.ts'
-import { isName, parsePeerService } from './name.ts'
+import { parsePeerService } from './name.ts'
 import { nearest } from './nearest.ts'
 
 export interface CrossCheck {

@@ -1,5 +1,6 @@
+import { isName } from '../../common/wire/name.ts'
 import { NAME_SUFFIX } from '../config/forward-target.ts'
-import { isName, isPeerText, type PeerService } from '../config/name.ts'
+import { isPeerText, type PeerService } from '../config/name.ts'
 
 /**
  * What `SERVICE.PEER.culvert.internal` stands for, in any case, since browsers write names small; undefined when it is no

@@ -10,8 +10,9 @@ import {
   sameListener,
 } from '../../../../agent/config/address.ts'
 import { agentConfigSchema, SCHEMA_FILE } from '../../../../agent/config/json-schema.ts'
-import { isName, nameFromHost, parsePeerService } from '../../../../agent/config/name.ts'
+import { nameFromHost, parsePeerService } from '../../../../agent/config/name.ts'
 import { nearest } from '../../../../agent/config/nearest.ts'
+import { isName } from '../../../../common/wire/name.ts'
 
 test('the published schema is the one in the code (node scripts/config-schema.ts writes it)', t => {
   const published = readFileSync(join(import.meta.dirname, '../../../..', SCHEMA_FILE), 'utf8')

@@ -1,6 +1,6 @@
 import test from 'ava'
-import { isName } from '../../../../agent/config/name.ts'
 import { BENCH_SERVICE } from '../../../../common/wire/bench-message.ts'
+import { isName } from '../../../../common/wire/name.ts'
 import { BENCH_MESSAGES } from '../../../vectors/bench-messages.ts'
 import { fromHex } from '../../../vectors/keys.ts'
 

@@ -7,6 +7,9 @@ import { decodeCandidates, encodeCandidates } from '../../../../common/wire/cand
 import { decodeDatagram } from '../../../../common/wire/datagram.ts'
 import { addressScope, formatEndpoint, parseEndpoint } from '../../../../common/wire/endpoint.ts'
 import { readInviteBody } from '../../../../common/wire/invite-code.ts'
+import { decodeDetails, encodeDetails } from '../../../../common/wire/member-details.ts'
+import { decodeStatement, encodeStatement } from '../../../../common/wire/member-statement.ts'
+import { decodeChain, encodeChain } from '../../../../common/wire/membership.ts'
 import { parsePeerId } from '../../../../common/wire/peer-id.ts'
 import { decodeProbe } from '../../../../common/wire/probe.ts'
 import { decodePunch } from '../../../../common/wire/punch-signal.ts'
@@ -26,6 +29,7 @@ import { BENCH_MESSAGES } from '../../../vectors/bench-messages.ts'
 import { INVITE_HEX } from '../../../vectors/invites.ts'
 import { ALICE, BOB, fromHex, RELAY } from '../../../vectors/keys.ts'
 import { KNOCK } from '../../../vectors/knock.ts'
+import { ADMIN, DETAILS, DETAILS_HEX, MEMBER, REMOVED } from '../../../vectors/membership.ts'
 import { PROBES } from '../../../vectors/probes.ts'
 import { AGENT_MESSAGES, AGENT_PROOF, AGENT_SIGNATURE, RELAY_MESSAGES } from '../../../vectors/relay-messages.ts'
 import { CANDIDATES_HEX, FRAMES } from '../../../vectors/session-frames.ts'
@@ -122,6 +126,30 @@ survives('candidates', [fromHex(CANDIDATES_HEX), fromHex('00')], bytes => {
 survives('invites', [fromHex(INVITE_HEX)], bytes => {
   for (const { url } of readInviteBody(bytes).relays) new URL(url)
 })
+survives(
+  'entries of members',
+  [encodeChain({ entry: MEMBER, signer: ADMIN }), encodeChain({ entry: REMOVED, signer: undefined })],
+  bytes => {
+    if (!encodeChain(decodeChain(bytes)).equals(bytes)) throw new Error('not what was read')
+  },
+  20_000,
+)
+survives(
+  'statements about members',
+  [encodeStatement({ entry: MEMBER, details: DETAILS }), encodeStatement({ entry: REMOVED, details: undefined })],
+  bytes => {
+    if (!encodeStatement(decodeStatement(bytes)).equals(bytes)) throw new Error('not what was read')
+  },
+  20_000,
+)
+survives(
+  'details of members',
+  [fromHex(DETAILS_HEX)],
+  bytes => {
+    if (!encodeDetails(decodeDetails(bytes)).equals(bytes)) throw new Error('not what was read')
+  },
+  20_000,
+)
 survives('peer ids', texts(ALICE.id, BOB.id, RELAY.id), bytes => parsePeerId(bytes.toString('utf8')))
 survives(
   'endpoints',
