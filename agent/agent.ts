@@ -37,6 +37,7 @@ import { UdpPorts, type UdpPortsOptions } from './nat/udp-ports.ts'
 import { closeAllDatachannels } from './path/datachannel/attempt.ts'
 import { createSealer } from './path/seal.ts'
 import { listenForPaths, type PathListener, type PathListenerOptions } from './path/tcp-listener.ts'
+import { AddressSources } from './rendezvous/address-source.ts'
 import { relayAddresses } from './rendezvous/relay-addresses.ts'
 import { Rendezvous } from './rendezvous/rendezvous.ts'
 import { RunningAgent } from './running-agent.ts'
@@ -46,6 +47,7 @@ import { Services } from './service/services.ts'
 import { keepFewerBuffers } from './session/buffers.ts'
 import type { UdpSituation } from './session/datachannels.ts'
 import { memoryPlan } from './session/memory-plan.ts'
+import { rememberedAddresses } from './session/path-memory.ts'
 import { openPathMemory } from './session/path-memory-file.ts'
 import type { PeerContext } from './session/peer-context.ts'
 import { Peers } from './session/peers.ts'
@@ -138,6 +140,9 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     },
   })
   cleanup.defer(() => paths.close())
+  const sources = new AddressSources()
+  sources.add(rememberedAddresses(paths.memory))
+  sources.onLearnt(id => peers.onAddress(id))
 
   const instance = random.bytes(8)
   const rendezvousOf = (relays: AgentConfig['relays']) =>
@@ -189,6 +194,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     log: log.area('peer'),
     budget: new WindowBudget(plan.windowBytes, plan.unacknowledgedBytes),
     memory: paths.memory,
+    sources,
     graceMs: () => agent.config.relay.graceMs,
     rendezvous: () => agent.rendezvous,
     candidates: () => withOutside(nat.candidates(), udpPorts?.outside),

@@ -8,12 +8,14 @@ import { refusalOr } from '../rendezvous/pipe.ts'
 import type { IncomingCall, OpenPipe } from '../rendezvous/rendezvous.ts'
 import { CallRace } from './call-race.ts'
 import { hangingMs, recallMs } from './direct-schedule.ts'
+import type { KnownAddresses } from './known-addresses.ts'
 import { areMute, countMuteCalls } from './mute-calls.ts'
 import type { PeerContext } from './peer-context.ts'
 
 /** Calls of the peer that are being answered at a time: an honest one makes one or two, a lying relay any number. */
 const MAX_ANSWERS = 4
-/** Known addresses are tried with each of the first calls, then with one in ten: a peer may be away for weeks. */
+/** Known addresses are tried with each of the first calls, then with one in ten: a peer may be away for weeks. Those at
+ * which it shows itself now are always tried. */
 const KNOWN_TRIES = 15
 const KNOWN_EVERY = 10
 
@@ -37,8 +39,8 @@ export interface CallerOptions {
   /** There is a path, and it answers. */
   readonly sound: () => boolean
   readonly attach: (path: Path, dialled: boolean) => void
-  /** Tries where the peer was reached before; undefined when that gives no path. */
-  readonly dialKnown: (signal: AbortSignal) => Promise<Path | undefined>
+  /** What the peer is known by without a relay; a path that comes of it is told by `foundKnown`. */
+  readonly known: Pick<KnownAddresses, 'reach' | 'seek'>
   /** A call ended, with or without a path. */
   readonly onEnd: () => void
 }
@@ -163,6 +165,17 @@ export class Caller {
     })
   }
 
+  /** A known address led to the peer. */
+  foundKnown(path: Path): void {
+    this.#knocked = true
+    this.#options.attach(path, true)
+  }
+
+  /** An address of the peer was learnt, so that no relay is needed, nor patience. */
+  onAddress(): void {
+    if (!this.#shutOut) void this.#options.known.reach('all')
+  }
+
   /** That it was not to be reached says nothing any more. */
   peerIsThere(): void {
     if (this.#lastError && NO_WORD.has(this.#lastError.code)) this.#lastError = undefined
@@ -245,14 +258,12 @@ export class Caller {
   }
 
   async #callKnown(signal: AbortSignal): Promise<boolean> {
-    const { dialKnown, attach } = this.#options
+    const { known } = this.#options
     if (this.#shutOut) return false
-    if (this.#failures >= KNOWN_TRIES && this.#failures % KNOWN_EVERY !== 0) return false
-    const path = await dialKnown(signal)
-    if (!path) return false
-    this.#knocked = true
-    attach(path, true)
-    return true
+    const which = this.#failures >= KNOWN_TRIES && this.#failures % KNOWN_EVERY !== 0 ? 'present' : 'all'
+    if (await known.reach(which)) return true
+    await known.seek(signal)
+    return !signal.aborted && known.reach(which)
   }
 
   /** That no relay leads to the peer says less than that the peer itself closed a path. */

@@ -2,6 +2,7 @@ import type { Endpoint } from '../../common/wire/endpoint.ts'
 import { sameEndpoint } from '../../common/wire/endpoint.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
 import type { PathHow, PathTransport } from '../path/path.ts'
+import type { AddressSource } from '../rendezvous/address-source.ts'
 
 /** What one peer taught us in one network; what is absent is not known. */
 export interface Remembered {
@@ -67,6 +68,8 @@ export class PathMemory {
   }
 
   learnAddress(peer: PeerId, address: RememberedAddress): void {
+    // A link-local address means nothing without its interface, whose name may be another one at the next start.
+    if (address.endpoint.address.includes('%')) return
     this.#change(peer, entry => {
       const others = entry.addresses.filter(({ endpoint }) => !sameEndpoint(endpoint, address.endpoint))
       return { ...entry, addresses: [address, ...others].slice(0, MAX_ADDRESSES) }
@@ -96,6 +99,14 @@ export class PathMemory {
     const [oldest] = this.#entries.keys()
     if (this.#entries.size > MAX_MEMORIES && oldest !== undefined) this.#entries.delete(oldest)
     if (JSON.stringify(before) !== JSON.stringify(after)) this.#onChange()
+  }
+}
+
+/** Where peers were reached before, as a source of addresses. */
+export function rememberedAddresses(memory: PathMemory): AddressSource {
+  return {
+    name: 'memory',
+    addresses: peer => memory.addresses(peer).map(address => ({ ...address, source: 'memory' })),
   }
 }
 

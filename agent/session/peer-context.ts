@@ -8,6 +8,7 @@ import type { Situation } from '../../common/wire/situation.ts'
 import type { ProbeBudget } from '../nat/probe-budget.ts'
 import type { UdpPorts } from '../nat/udp-ports.ts'
 import type { Sealer } from '../path/seal.ts'
+import type { AddressSources } from '../rendezvous/address-source.ts'
 import type { Rendezvous } from '../rendezvous/rendezvous.ts'
 import type { UdpSituation } from './datachannels.ts'
 import type { PathMemory } from './path-memory.ts'
@@ -24,6 +25,8 @@ export interface PeerContext {
   readonly log: Log
   readonly budget: WindowBudget
   readonly memory: PathMemory
+  /** Where peers may be found without a relay. */
+  readonly sources: AddressSources
   /** How long user bytes wait for a direct path, in ms. */
   readonly graceMs: () => number
   readonly rendezvous: () => Rendezvous

@@ -8,7 +8,7 @@ import type { IncomingCall } from '../rendezvous/rendezvous.ts'
 import { AttemptBudget } from './attempt-budget.ts'
 import { Caller } from './caller.ts'
 import { DirectKeeper } from './direct-keeper.ts'
-import { dialKnownAddress } from './known-addresses.ts'
+import { KnownAddresses } from './known-addresses.ts'
 import { isLastWord } from './last-word.ts'
 import type { PathLink } from './path-link.ts'
 import { PathLog } from './path-log.ts'
@@ -30,6 +30,8 @@ const SUSPENDED_MS = 120_000
 const SOUND_MS = 2_000
 /** How long a stream waits for a path before its opener is told that there is none. */
 const CONNECT_MS = 15_000
+/** Two peers may learn of each other at the same moment, as on a LAN: one of them dials first. */
+const ADDRESS_TURN_MS = 300
 /** A path that something came over so lately needs no ping to be known alive. */
 const QUIET_MS = 2_000
 
@@ -59,6 +61,7 @@ export class Peer {
   #ending: CulvertError | undefined
   #idleTimer: Timer | undefined
   #suspendTimer: Timer | undefined
+  #turnTimer: Timer | undefined
   #past: Traffic = NO_TRAFFIC
 
   constructor(id: PeerId, keep: boolean, context: PeerContext) {
@@ -77,7 +80,13 @@ export class Peer {
       waiting: () => this.#waiters.waiting || (this.#session?.streamCount ?? 0) > 0,
       sound: () => this.#session?.active?.suspect === false,
       attach: (path, dialled) => this.attach(path, dialled),
-      dialKnown: signal => dialKnownAddress(id, context, this.#budget, signal),
+      known: new KnownAddresses({
+        peerId: id,
+        context,
+        budget: this.#budget,
+        signal: this.#stop.signal,
+        onPath: path => this.#caller.foundKnown(path),
+      }),
       onEnd: () => this.#onCallEnd(),
     })
     if (keep) this.#keepUp()
@@ -102,14 +111,14 @@ export class Peer {
     if (active) return active.suspect ? 'connecting' : 'connected'
     if (this.lastError?.code === 'peer-refused') return 'refused'
     if (this.#caller.calling && this.#caller.failures === 0) return 'connecting'
-    if (this.#context.rendezvous().presence(this.id) === false) return 'offline'
+    if (this.#presence() === false) return 'offline'
     if (this.#caller.calling || this.#wanted()) return 'connecting'
     return this.lastError ? 'offline' : 'idle'
   }
 
   /** The relay says that the peer is there, but only small messages seem to get to it. */
   get mute(): boolean {
-    return this.#caller.mute && this.#context.rendezvous().presence(this.id) !== false
+    return this.#caller.mute && this.#presence() !== false
   }
 
   /** A relay carries it. Who keeps such a session up may be the other side, so this is enough to want it direct. */
@@ -184,6 +193,18 @@ export class Peer {
     this.#context.onChange()
   }
 
+  /** An address of the peer was learnt, or it showed itself again: no relay and no clock need be waited for. */
+  onAddress(): void {
+    this.#caller.peerIsThere()
+    this.#context.onChange()
+    if (!this.#lacksTcp()) return
+    this.#turnTimer?.cancel()
+    const turnMs = this.#inUse() || this.#context.ownId < this.id ? 0 : ADDRESS_TURN_MS
+    this.#turnTimer = this.#context.clock.after(turnMs, () => {
+      if (this.#lacksTcp()) this.#caller.onAddress()
+    })
+  }
+
   /** A relay line came up: whoever waits for this peer need not wait for the clock. */
   onRelay(): void {
     this.#caller.relayIsUp()
@@ -215,6 +236,7 @@ export class Peer {
 
   close(reason: CulvertError): void {
     this.#stop.abort()
+    this.#turnTimer?.cancel()
     this.#caller.close()
     this.#endSession(reason)
     this.#log.close()
@@ -348,6 +370,16 @@ export class Peer {
   /** Also by a session without streams whose paths are lost: it is to live on, and whoever uses it next not to wait. */
   #wanted(): boolean {
     return this.#keep || this.#inUse() || this.#isFailing()
+  }
+
+  /** Somebody would be better off with a path that an address alone can give. */
+  #lacksTcp(): boolean {
+    const active = this.#session?.active
+    return active ? active.suspect || active.kind !== 'tcp' : this.#wanted()
+  }
+
+  #presence(): boolean | undefined {
+    return this.#context.sources.isPresent(this.id) || this.#context.rendezvous().presence(this.id)
   }
 
   #isFailing(): boolean {

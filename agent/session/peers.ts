@@ -52,6 +52,11 @@ export class Peers {
     else call.refuse('refused')
   }
 
+  /** An address of one of them was learnt. */
+  onAddress(id: PeerId): void {
+    this.#peers.get(id)?.onAddress()
+  }
+
   onRelay(): void {
     for (const peer of this.#peers.values()) peer.onRelay()
   }

@@ -1,9 +1,10 @@
 import { ProbeBudget } from '../../agent/nat/probe-budget.ts'
 import { createSealer } from '../../agent/path/seal.ts'
 import { listenForPaths } from '../../agent/path/tcp-listener.ts'
+import { AddressSources } from '../../agent/rendezvous/address-source.ts'
 import { relayAddress } from '../../agent/rendezvous/relay-dial.ts'
 import { Rendezvous } from '../../agent/rendezvous/rendezvous.ts'
-import { type MemoryEntry, PathMemory } from '../../agent/session/path-memory.ts'
+import { type MemoryEntry, PathMemory, rememberedAddresses } from '../../agent/session/path-memory.ts'
 import type { Peer } from '../../agent/session/peer.ts'
 import type { PeerContext } from '../../agent/session/peer-context.ts'
 import { Peers } from '../../agent/session/peers.ts'
@@ -39,6 +40,7 @@ export interface LoopbackPeer extends AsyncDisposable {
   readonly peers: Peers
   readonly rendezvous: Rendezvous
   readonly memory: PathMemory
+  readonly sources: AddressSources
   /** Where paths come in. */
   readonly port: number
   /** The log's lines so far. */
@@ -56,6 +58,7 @@ interface LoopbackRelayEnd {
 
 export interface LoopbackPeerOptions {
   readonly key?: KeyPair
+  /** None: no relay at all. */
   readonly relay: LoopbackRelayEnd | readonly LoopbackRelayEnd[]
   readonly trusts: readonly PeerId[]
   /** Offers its TCP listener on 127.0.0.1 as a candidate. Default: relay paths only. */
@@ -113,6 +116,8 @@ export async function startLoopbackPeer(options: LoopbackPeerOptions): Promise<L
     options.remembers ?? [],
     () => undefined,
   )
+  const sources = new AddressSources()
+  sources.add(rememberedAddresses(memory))
   const context: PeerContext = {
     ownId: key.id,
     sealer,
@@ -121,6 +126,7 @@ export async function startLoopbackPeer(options: LoopbackPeerOptions): Promise<L
     log,
     budget: new WindowBudget(64 << 20),
     memory,
+    sources,
     ports: undefined,
     probes: new ProbeBudget(systemClock),
     graceMs: () => options.graceMs ?? 0,
@@ -144,12 +150,14 @@ export async function startLoopbackPeer(options: LoopbackPeerOptions): Promise<L
     onChange: changed,
   }
   const peers = new Peers(context)
+  sources.onLearnt(id => peers.onAddress(id))
   peers.update(options.trusts.map(id => ({ id, name: id.slice(0, 10), keep: options.keep ?? false })))
   return {
     key,
     peers,
     rendezvous,
     memory,
+    sources,
     port: listener.port,
     lines,
     peer(id) {
