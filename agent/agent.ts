@@ -1,5 +1,5 @@
 import { isIPv4 } from 'node:net'
-import { CulvertError, reasonOf } from '../common/errors.ts'
+import { CulvertError } from '../common/errors.ts'
 import { systemClock } from '../common/platform/clock.ts'
 import { boundYoungGeneration, giveBackMemory, heldBytes } from '../common/platform/engine.ts'
 import { IdleMemory } from '../common/platform/idle-memory.ts'
@@ -12,9 +12,7 @@ import { serviceManager } from '../common/platform/service-manager.ts'
 import { BENCH_SERVICE } from '../common/wire/bench-message.ts'
 import { type PeerId, shortPeerId } from '../common/wire/peer-id.ts'
 import type { AgentConfig } from './config/agent-config.ts'
-import { formatFault } from './config/config-fault.ts'
-import { ConfigError, loadConfig } from './config/load-config.ts'
-import { ownIdFaults } from './config/parse-config.ts'
+import { ConfigReload } from './config-reload.ts'
 import { startControlServer } from './control/control-server.ts'
 import { refuseSecondAgent } from './control/control-socket.ts'
 import { statusLine } from './control/status-line.ts'
@@ -242,11 +240,21 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     rendezvousOf,
     resolveStun: resolveStunHosts,
     startedAt: clock.now(),
+    reload: () => reload.now(),
   })
   cleanup.defer(() => closeAllDatachannels())
   cleanup.defer(() => agent.close())
 
   await agent.start()
+  const manager = serviceManager(process.env, { clock, log, status: () => statusLine(agent.status()) })
+  cleanup.defer(() => manager.close())
+  const reload = new ConfigReload({
+    path: context.configPath,
+    ownId: identity.id,
+    log,
+    manager,
+    apply: next => agent.reconfigure(next),
+  })
   const control = await startControlServer({
     socketPath: config.controlSocket,
     target: agent,
@@ -268,25 +276,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
   })
   memory.worked()
 
-  const manager = serviceManager(process.env, { clock, log, status: () => statusLine(agent.status()) })
-  cleanup.defer(() => manager.close())
-  const reload = async () => {
-    const loaded = await loadConfig(context.configPath)
-    const faults = ownIdFaults(loaded.config, identity.id)
-    if (faults.length > 0) throw new ConfigError(context.configPath, faults)
-    for (const warning of loaded.warnings) log.warn(`${context.configPath}: ${formatFault(warning)}`)
-    log.setLevel(loaded.config.log.level)
-    await agent.reconfigure(loaded.config)
-  }
-  // One after the other: two that ran at once would mix their forwards.
-  let reloading = Promise.resolve()
-  context.reload(() => {
-    reloading = reloading
-      .then(() => manager.reloading())
-      .then(reload)
-      .catch((thrown: unknown) => log.error('the config was not taken over', { reason: reasonOf(thrown) }))
-      .then(() => manager.ready())
-  })
+  context.reload(() => void reload.now().catch(() => undefined))
   log.info('agent ready', { id: identity.id, name: config.name, tcp: listener.port, udp: udpPort })
   manager.ready()
   await aborted(signal)

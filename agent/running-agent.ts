@@ -67,6 +67,8 @@ export interface AgentParts {
   readonly resolveStun: (hosts: readonly string[]) => Promise<readonly Endpoint[]>
   /** Monotonic, ms. */
   readonly startedAt: number
+  /** Reads the config again. */
+  readonly reload: () => Promise<void>
 }
 
 /** The parts of an agent at work: what the control socket asks of it, and what a change of the config means. */
@@ -271,6 +273,10 @@ export class RunningAgent implements ControlTarget {
       },
       { clock, signal },
     )
+  }
+
+  reload(): Promise<void> {
+    return this.#parts.reload()
   }
 
   addForward(listen: string, to: string | undefined): Promise<ForwardReply> {

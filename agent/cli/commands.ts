@@ -90,6 +90,26 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: () => import('./status.ts'),
   },
   {
+    name: 'share',
+    operands: ['NAME', 'TARGET'],
+    summary: 'offer a service of this machine to peers, from now on',
+    options: {
+      allow: { value: 'WHO', multiple: true, summary: 'who may use it: "*" (all peers; else), peer:NAME, role:ROLE' },
+      json,
+      ...toAgent,
+    },
+    notes:
+      'TARGET is tcp://HOST:PORT, udp://HOST:PORT, unix:/PATH, HOST:PORT, or a PORT on 127.0.0.1. It goes into the config\nfile, in place of a service of that name, and a running agent takes it over.',
+    load: () => import('./share.ts'),
+  },
+  {
+    name: 'unshare',
+    operands: ['NAME'],
+    summary: 'offer a service no longer',
+    options: { json, ...toAgent },
+    load: () => import('./unshare.ts'),
+  },
+  {
     name: 'forward',
     operands: ['LISTEN', '[PEER/SERVICE]'],
     summary: "listen here and lead to a peer's service, until the agent stops",

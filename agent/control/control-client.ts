@@ -27,6 +27,8 @@ export interface ControlClient {
   ping(peer: string, signal?: AbortSignal): Promise<PingReply>
   bench(peer: string, wish: BenchWish, signal?: AbortSignal): Promise<BenchReply>
   doctor(peer: string | undefined, signal?: AbortSignal): Promise<DoctorReport>
+  /** The agent reads its config again. */
+  reload(signal?: AbortSignal): Promise<void>
   addForward(listen: string, to: string | undefined, signal?: AbortSignal): Promise<ForwardReply>
   /** False when there was no forward at that address. */
   removeForward(listen: string, signal?: AbortSignal): Promise<boolean>
@@ -44,6 +46,7 @@ export function createControlClient(socketPath: string): ControlClient {
     bench: async (peer, wish, signal) => (await ask('POST', '/v1/bench', { peer, ...wish }, signal)) as BenchReply,
     doctor: async (peer, signal) =>
       (await ask('POST', '/v1/doctor', peer === undefined ? {} : { peer }, signal)) as DoctorReport,
+    reload: async signal => void (await ask('POST', '/v1/reload', undefined, signal)),
     addForward: async (listen, to, signal) =>
       (await ask('POST', '/v1/forwards', { listen, to }, signal)) as ForwardReply,
     async removeForward(listen, signal) {

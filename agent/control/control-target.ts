@@ -48,6 +48,8 @@ export interface ControlTarget {
   bench(peer: string, wish: BenchWish, signal: AbortSignal): Promise<BenchReply>
   /** Looks at everything that paths depend on; a peer that is named is called for it. */
   doctor(peer: string | undefined, signal: AbortSignal): Promise<DoctorReport>
+  /** Reads the config again; rejects with its faults, as bad-config, and then nothing changes. */
+  reload(): Promise<void>
   /**
    * Listens and leads to `PEER/SERVICE`, or with `socks5://` to all, until the agent stops; a taken address is the error
    * port-in-use.

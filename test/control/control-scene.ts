@@ -45,6 +45,7 @@ export function createDriver(): Driver {
       listeners.add(listener)
       return () => listeners.delete(listener)
     },
+    reload: () => Promise.reject(new CulvertError('bad-config', 'agent.json: name: 7 is no name')),
     connect(peer, service, signal) {
       if (peer !== 'laptop') return Promise.reject(new CulvertError('peer-unknown', `no peer is called ${peer}`))
       if (service === 'secret') return Promise.reject(new CulvertError('not-authorized', 'laptop does not let us'))
