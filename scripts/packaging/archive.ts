@@ -10,11 +10,12 @@ export interface ArchiveFacts {
   /** Where it is put together. */
   readonly folder: string
   readonly out: string
+  readonly quick: boolean
 }
 
 /** Makes the archive for machines without dpkg: the files in `root/`, the Debian package's scripts, and install.sh. */
 export async function makeArchive(root: string, files: readonly PackageFile[], facts: ArchiveFacts): Promise<void> {
-  const { name, epoch, folder, out } = facts
+  const { name, epoch, folder, out, quick } = facts
   const scripts = join(root, 'packaging/deb')
   const own: PackageFile[] = [
     { path: 'install.sh', content: await readFile(join(root, 'packaging/tar/install.sh')), mode: 0o755 },
@@ -27,6 +28,6 @@ export async function makeArchive(root: string, files: readonly PackageFile[], f
   const plain = `${folder}/${name}.tar`
   const sameAlways = ['--sort=name', '--format=ustar', '--owner=0', '--group=0', '--numeric-owner', `--mtime=@${epoch}`]
   await runProgram(['tar', ...sameAlways, '--mode=u=rwX,go=rX', '-C', folder, '-cf', plain, name], { cwd: root })
-  await runProgram(['xz', '-6', '-T2', '--force', plain], { cwd: root })
+  await runProgram(['xz', quick ? '-0' : '-6', '-T2', '--force', plain], { cwd: root })
   await runProgram(['mv', `${plain}.xz`, out], { cwd: root })
 }

@@ -11,6 +11,7 @@ export interface DebianFacts {
   /** Where the package is put together. */
   readonly folder: string
   readonly out: string
+  readonly quick: boolean
 }
 
 /** Makes the Debian package of these files, and of the scripts in `packaging/deb`. There are no conffiles: nothing asks. */
@@ -19,7 +20,7 @@ export async function makeDebianPackage(
   files: readonly PackageFile[],
   facts: DebianFacts,
 ): Promise<void> {
-  const { epoch, folder, platform, version, out } = facts
+  const { epoch, folder, platform, version, out, quick } = facts
   await layOut(files, folder, epoch)
   const control = join(folder, 'DEBIAN')
   await mkdir(control, { mode: 0o755 })
@@ -32,7 +33,7 @@ export async function makeDebianPackage(
   await writeFile(join(control, 'control'), controlOf(version, platform.debian, Number(size)), { mode: 0o644 })
   await chmod(join(control, 'control'), 0o644)
   // Two threads wherever it is built: how the bytes are cut up is in what comes out.
-  const options = ['--root-owner-group', '--uniform-compression', '-Zxz', '-z6', '--threads-max=2']
+  const options = ['--root-owner-group', '--uniform-compression', '-Zxz', quick ? '-z0' : '-z6', '--threads-max=2']
   const made = ['dpkg-deb', ...options, '--build', folder, out]
   await runProgram(made, { cwd: root, env: { SOURCE_DATE_EPOCH: `${epoch}` } })
 }

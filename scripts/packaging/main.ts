@@ -26,7 +26,7 @@ async function main(options: Options): Promise<void> {
     await mkdir(join(ROOT, 'dist'), { recursive: true })
     const folder = await mkdtemp(join(ROOT, 'dist/.package-'))
     try {
-      await packageFor(arch, options.format, folder, out)
+      await packageFor(arch, options, folder, out)
     } finally {
       await rm(folder, { recursive: true, force: true })
     }
@@ -34,7 +34,8 @@ async function main(options: Options): Promise<void> {
   await writeChecksums(out)
 }
 
-async function packageFor(arch: Architecture, formats: Options['format'], folder: string, out: string): Promise<void> {
+async function packageFor(arch: Architecture, options: Options, folder: string, out: string): Promise<void> {
+  const { format: formats, quick } = options
   const platform = PLATFORMS[arch]
   const source = await sourceStateOf(ROOT, process.env)
   const { epoch } = source
@@ -58,10 +59,11 @@ async function packageFor(arch: Architecture, formats: Options['format'], folder
   const files = await packageFiles(ROOT, executable, { version, epoch, sbom })
   if (formats.includes('deb')) {
     const place = join(out, `culvert_${version}_${platform.debian}.deb`)
-    await makeDebianPackage(ROOT, files, { version, epoch, platform, folder: join(folder, 'deb'), out: place })
+    await makeDebianPackage(ROOT, files, { version, epoch, platform, folder: join(folder, 'deb'), out: place, quick })
   }
   if (formats.includes('tar')) {
-    await makeArchive(ROOT, files, { name, epoch, folder: join(folder, 'tar'), out: join(out, `${name}.tar.xz`) })
+    const place = join(out, `${name}.tar.xz`)
+    await makeArchive(ROOT, files, { name, epoch, folder: join(folder, 'tar'), out: place, quick })
   }
 }
 

@@ -54,7 +54,7 @@ flashTest('a flashed card comes up connected by itself', async t => {
     string,
     string,
   ]
-  const { file: deb } = await packaged('x64', 'deb')
+  const { deb } = await packaged('x64')
   await makeImage(processes, image, await baseSystem(processes))
   const part = { name: 'attic', relays: [{ url: world.relayUrl }], peers: { office: { id: world.idOf('office') } } }
   await writeFile(config, JSON.stringify(part))

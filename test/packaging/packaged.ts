@@ -16,14 +16,10 @@ export const { version: VERSION } = JSON.parse(await readFile(join(ROOT, 'packag
   readonly version: string
 }
 
-export interface Packaged {
-  readonly folder: string
-  /** The file of that format; the one-file program is beside it. */
-  readonly file: string
-  readonly sbom: string
-}
+/** Paths of all that is made for one kind of machine. */
+export type Packaged = Readonly<Record<Format | 'sbom', string>>
 
-export function namesOf(arch: Architecture): Readonly<Record<Format | 'sbom', string>> {
+export function namesOf(arch: Architecture): Packaged {
   const name = `culvert-${VERSION}-linux-${arch}`
   return {
     bin: name,
@@ -33,23 +29,19 @@ export function namesOf(arch: Architecture): Readonly<Record<Format | 'sbom', st
   }
 }
 
-/**
- * A package of the sources as they are now. Each is made once, however many tests and processes ask for it: it takes
- * most of a minute.
- */
-export async function packaged(arch: Architecture, format: Format): Promise<Packaged> {
+/** The packages of the sources as they are now, made once, however many tests and processes ask for them. */
+export async function packaged(arch: Architecture): Promise<Packaged> {
   const sources = await hashOfSources()
-  const folder = join(ROOT, 'dist/tested', sources, format)
-  const names = namesOf(arch)
-  const file = join(folder, names[format])
+  const folder = join(ROOT, 'dist/tested', sources, arch)
   await mkdir(folder, { recursive: true })
-  // Another process may be at it.
-  const once = `[ ! -e "$1" ] || exit 0
-    find dist/tested -mindepth 1 -maxdepth 1 -type d ! -name "$5" -exec rm -rf {} +
-    exec scripts/package --arch "$2" --format bin --format "$3" --out "$4"`
-  const args = [join(ROOT, 'dist/tested/lock'), 'sh', '-c', once, 'sh', file, arch, format, folder, sources]
+  // Another process may be at it. SHA256SUMS comes last.
+  const once = `[ ! -e "$1/SHA256SUMS" ] || exit 0
+    find dist/tested -mindepth 1 -maxdepth 1 -type d ! -name "$3" -exec rm -rf {} +
+    exec scripts/package --quick --arch "$2" --out "$1"`
+  const args = [join(ROOT, 'dist/tested/lock'), 'sh', '-c', once, 'sh', folder, arch, sources]
   await run('flock', args, { cwd: ROOT })
-  return { folder, file, sbom: join(folder, names.sbom) }
+  const { bin, deb, tar, sbom } = namesOf(arch)
+  return { bin: join(folder, bin), deb: join(folder, deb), tar: join(folder, tar), sbom: join(folder, sbom) }
 }
 
 /** The files that git knows or would take in. */

@@ -34,8 +34,8 @@ let program = ''
 let sbom = ''
 
 test.before(async () => {
-  const made = await packaged(HOST, 'bin')
-  program = made.file
+  const made = await packaged(HOST)
+  program = made.bin
   sbom = made.sbom
 })
 

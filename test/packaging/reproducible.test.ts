@@ -30,24 +30,21 @@ test('two builds are the same, byte for byte, also by another user in another fo
     LC_ALL: 'C.UTF-8',
     HOME: place,
   }
-  const build = 'umask 077; exec scripts/package --arch "$1" --format bin --format deb --out out'
-  const first = await packaged(HOST, 'deb')
+  const build = 'umask 077; exec scripts/package --quick --arch "$1" --out out'
+  const first = await packaged(HOST)
   await run('sh', ['-c', build, 'sh', HOST], { cwd: place, env })
-  const { bin, deb, sbom } = namesOf(HOST)
-  const again = async (name: string) => sha256(await readFile(join(place, 'out', name)))
-  t.is(await again(deb), sha256(await readFile(first.file)))
-  t.is(await again(sbom), sha256(await readFile(first.sbom)))
-  t.is(await again(bin), sha256(await readFile(join(first.folder, bin))))
+  const names = namesOf(HOST)
+  for (const made of ['bin', 'deb', 'tar', 'sbom'] as const) {
+    t.is(sha256(await readFile(join(place, 'out', names[made]))), sha256(await readFile(first[made])), made)
+  }
   await t.notThrowsAsync(run('sha256sum', ['--check', '--strict', 'SHA256SUMS'], { cwd: join(place, 'out') }))
 })
 
 test('what the archive holds is installed and taken away again without a trace', async t => {
   const place = await mkdtemp(join(tmpdir(), 'culvert-install-'))
   t.teardown(() => rm(place, { recursive: true }))
-  const { file } = await packaged(HOST, 'deb')
-  // The archive has the files of the Debian package; to pack them once more would take a minute.
-  await run('dpkg-deb', ['--extract', file, join(place, 'root')])
-  await run('cp', ['-r', join(ROOT, 'packaging/tar/install.sh'), join(ROOT, 'packaging/deb'), place])
+  const { deb, tar } = await packaged(HOST)
+  await run('tar', ['-xJf', tar, '-C', place, '--strip-components=1'])
   const system = join(place, 'system')
   const install = (...args: readonly string[]) =>
     run(join(place, 'install.sh'), args, { env: { ...process.env, DESTDIR: system } })
@@ -55,7 +52,8 @@ test('what the archive holds is installed and taken away again without a trace',
     (await run('find', ['.', '-type', 'f'], { cwd: folder })).stdout.split('\n').sort()
   await mkdir(system)
   await install()
-  t.deepEqual(await filesOf(system), await filesOf(join(place, 'root')))
+  await run('dpkg-deb', ['--extract', deb, join(place, 'package')])
+  t.deepEqual(await filesOf(system), await filesOf(join(place, 'package')))
   await install()
   await install('--uninstall')
   t.deepEqual(await filesOf(system), [''])
@@ -63,7 +61,11 @@ test('what the archive holds is installed and taken away again without a trace',
 })
 
 test('the Debian package is within its size, belongs to root, and brings units and licences', async t => {
-  const { file } = await packaged(HOST, 'deb')
+  const place = await mkdtemp(join(tmpdir(), 'culvert-deb-'))
+  t.teardown(() => rm(place, { recursive: true }))
+  // As it is published.
+  await run(join(ROOT, 'scripts/package'), ['--arch', HOST, '--format', 'deb', '--out', place])
+  const file = join(place, namesOf(HOST).deb)
   const { stdout } = await run('dpkg-deb', ['--contents', file])
   const lines = stdout.trim().split('\n')
   t.true(

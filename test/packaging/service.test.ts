@@ -47,7 +47,7 @@ async function startScene(): Promise<Scene> {
   await world.prepare('office')
   const root = join(world.directory, 'machine')
   const base = await baseSystem(processes)
-  const { file: deb } = await packaged('x64', 'deb')
+  const { deb } = await packaged('x64')
   await execOk(processes, 'cp', ['-a', base, root])
   // Else sudo asks for its own name in a network without DNS, and waits.
   await writeFile(join(root, 'etc/hostname'), 'attic\n')

@@ -19,16 +19,17 @@ test('without options: this machine, every format', t => {
     arch: ['arm64'],
     format: ['bin', 'deb', 'tar'],
     out: 'dist/package',
+    quick: false,
   })
 })
 
 test('architectures and formats may be named more than once, and come in one order', t => {
   const options = optionsOf(
-    ['--arch', 'arm64', '--arch', 'x64', '--format=tar', '--format=bin', '--out', 'o'],
+    ['--arch', 'arm64', '--arch', 'x64', '--format=tar', '--format=bin', '--out', 'o', '--quick'],
     'x64',
     '',
   )
-  t.deepEqual(options, { arch: ['x64', 'arm64'], format: ['bin', 'tar'], out: 'o' })
+  t.deepEqual(options, { arch: ['x64', 'arm64'], format: ['bin', 'tar'], out: 'o', quick: true })
   t.is(optionsOf(['--help'], 'x64', ''), 'help')
 })
 
