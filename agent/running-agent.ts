@@ -206,7 +206,7 @@ export class RunningAgent implements ControlTarget {
   }
 
   async freshStatus(signal: AbortSignal): Promise<AgentStatus> {
-    await this.#parts.peers.look(LOOK_MS, signal)
+    await Promise.all([this.#parts.peers.look(LOOK_MS, signal), this.#rendezvous.look()])
     return this.status()
   }
 
@@ -253,6 +253,8 @@ export class RunningAgent implements ControlTarget {
   }
 
   doctor(name: string | undefined, signal: AbortSignal): Promise<DoctorReport> {
+    // What it tells is read at the end, some seconds later.
+    void this.#rendezvous.look()
     const { clock, random, nat, peers, services, situation, configPath, tcpPort, lookFromOutside } = this.#parts
     return examineAgent(
       {

@@ -34,7 +34,7 @@ export interface ForwardReply {
 /** What the control socket offers of a running agent. Peers are given by name or id. */
 export interface ControlTarget {
   status(): AgentStatus
-  /** The same, after paths that were silent for a while were asked whether they live. */
+  /** The same, after relay lines and paths that were silent for a while were asked whether they live. */
   freshStatus(signal: AbortSignal): Promise<AgentStatus>
   /** Calls the listener whenever the status may have changed; the result stops that. */
   onChange(listener: () => void): () => void

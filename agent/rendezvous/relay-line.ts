@@ -112,6 +112,7 @@ export class RelayLine {
       clock: options.clock,
       ping: id => this.#send({ type: 'ping', id }),
       onLate: () => this.#connectBeside(),
+      onSilence: () => options.events.onChange(this),
       onDead: reason => this.#lost(reason),
     })
     void this.#connect()
@@ -124,6 +125,11 @@ export class RelayLine {
   /** Why the line is down, or was last; null when it never failed since its welcome. */
   get lastError(): string | null {
     return this.#lastError
+  }
+
+  /** It was asked, and has not answered for a while. */
+  get silent(): boolean {
+    return this.#pulse.silent
   }
 
   get rttMs(): number | null {
@@ -161,6 +167,7 @@ export class RelayLine {
     if (this.#state !== 'connected') {
       return Promise.reject(new CulvertError('relay-unreachable', `relay ${this.relay.url.host} is not connected`))
     }
+    this.#pulse.used()
     return this.#calls.place(to, signal)
   }
 
@@ -196,6 +203,11 @@ export class RelayLine {
   /** Somebody may wait for this line soon. */
   ask(): void {
     if (this.#state === 'connected') this.#pulse.ask()
+  }
+
+  /** Asks it whether it lives, if it was quiet for a while; resolves when that is known, after 2.5 s at most. */
+  look(): Promise<void> {
+    return this.#pulse.look()
   }
 
   /** A ping has no answer yet, and somebody waits. */
@@ -345,6 +357,7 @@ export class RelayLine {
         this.#calls.fail(message.call, message.reason)
         return
       case 'ring':
+        this.#pulse.used()
         events.onRing(this, message.from, message.ticket)
         return
       case 'presence':

@@ -75,12 +75,13 @@ export class Rendezvous {
   }
 
   report(): readonly RelayReport[] {
-    return this.#lines.map(({ relay, state, rttMs, lastError }) => ({
+    return this.#lines.map(({ relay, state, silent, rttMs, lastError }) => ({
       url: relay.url.href.replace(/\/$/, ''),
-      state,
+      // It may yet answer, but nobody is told that a line is good which may be dead.
+      state: silent ? 'connecting' : state,
       // What it was before the line went down says nothing about now.
-      rttMs: state === 'connected' ? rttMs : null,
-      lastError,
+      rttMs: state === 'connected' && !silent ? rttMs : null,
+      lastError: silent ? `relay ${relay.url.host} is asked and does not answer` : lastError,
     }))
   }
 
@@ -125,6 +126,11 @@ export class Rendezvous {
 
   watch(peers: readonly PeerId[]): void {
     for (const line of this.#lines) line.watch(peers)
+  }
+
+  /** Asks lines that were quiet for a while whether they live; resolves when that is known, after 2.5 s at most. */
+  async look(): Promise<void> {
+    await Promise.all(this.#lines.map(line => line.look()))
   }
 
   wake(): void {

@@ -54,7 +54,7 @@ export class HeldPipe {
 
 /**
  * Stands between one agent and an honest relay, as an HTTP proxy, and has every pipe of that agent in its hands. Control
- * lines pass untouched.
+ * lines pass untouched, until a test has them swallowed.
  */
 export class RelayInTheMiddle implements AsyncDisposable {
   readonly proxy: URL
@@ -62,6 +62,8 @@ export class RelayInTheMiddle implements AsyncDisposable {
   onPipe: (pipe: HeldPipe) => void = pipe => pipe.pass()
   /** All pipes so far, oldest first. */
   readonly pipes: HeldPipe[] = []
+  /** And all control lines. */
+  readonly lines: HeldPipe[] = []
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
   readonly #relayPort: number
@@ -85,6 +87,11 @@ export class RelayInTheMiddle implements AsyncDisposable {
     const pipe = this.pipes.at(-1)
     if (!pipe) throw new Error('no pipe yet')
     return pipe
+  }
+
+  /** From now on everything on the control lines that are there is taken, and nothing is passed on; new ones pass. */
+  swallowLines(): void {
+    for (const line of this.lines) line.tamper(() => Buffer.alloc(0))
   }
 
   /** The next pipe, held; those after it are passed on again. */
@@ -119,7 +126,9 @@ export class RelayInTheMiddle implements AsyncDisposable {
     const request = await readHead(agent)
     relay.write(request)
     if (!request.startsWith('GET /v1/pipe/')) {
-      new HeldPipe(agent, relay).pass()
+      const line = new HeldPipe(agent, relay)
+      this.lines.push(line)
+      line.pass()
       return
     }
     const answer = await readHead(relay)

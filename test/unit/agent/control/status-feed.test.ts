@@ -7,6 +7,9 @@ import { SAMPLE_STATUS } from './sample-status.ts'
 function scene() {
   let now = 0
   let due: { readonly at: number; readonly run: () => void } | undefined
+  const looks = new Set<() => void>()
+  let looksEveryMs = 0
+  const asked: AbortSignal[] = []
   const clock: Clock = {
     now: () => now,
     wallNow: () => now,
@@ -14,12 +17,20 @@ function scene() {
       due = { at: now + delayMs, run }
       return { cancel: () => (due = undefined) }
     },
-    every: () => ({ cancel: () => undefined }),
+    every(periodMs, run) {
+      looks.add(run)
+      looksEveryMs = periodMs
+      return { cancel: () => looks.delete(run) }
+    },
   }
   const listeners = new Set<() => void>()
   let uptimeS = 0
   const target = {
     status: () => ({ ...SAMPLE_STATUS, uptimeS }),
+    async freshStatus(signal: AbortSignal) {
+      asked.push(signal)
+      return target.status()
+    },
     onChange(listener: () => void) {
       listeners.add(listener)
       return () => listeners.delete(listener)
@@ -42,6 +53,9 @@ function scene() {
     output,
     lines,
     listeners,
+    looks,
+    asked,
+    looksEveryMs: () => looksEveryMs,
     change() {
       uptimeS++
       for (const listener of listeners) listener()
@@ -101,4 +115,19 @@ test('listens no longer once the reader is gone', async t => {
   t.is(listeners.size, 0)
   pass(1000)
   t.deepEqual(lines, [0])
+})
+
+test('has what is quiet asked whether it lives, for as long as somebody watches', async t => {
+  const { clock, target, output, looks, asked, looksEveryMs } = scene()
+  feedStatus(target, output, clock)
+  t.is(looksEveryMs(), 10_000)
+  for (const look of looks) look()
+  t.deepEqual(
+    asked.map(({ aborted }) => aborted),
+    [false],
+  )
+  output.destroy()
+  await new Promise(resolve => setImmediate(resolve))
+  t.is(looks.size, 0)
+  t.true(asked[0]?.aborted)
 })
