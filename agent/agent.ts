@@ -24,6 +24,7 @@ import { withOutside } from './nat/candidates.ts'
 import { readDefaultGateways } from './nat/default-gateway.ts'
 import { type NatReport, startNat } from './nat/nat.ts'
 import { networkFingerprint, readArpTable } from './nat/network-fingerprint.ts'
+import { placesOf } from './nat/places.ts'
 import { ProbeBudget } from './nat/probe-budget.ts'
 import { ReachBook } from './nat/reach-book.ts'
 import { checkReach } from './nat/reach-check.ts'
@@ -35,6 +36,7 @@ import { UdpPorts, type UdpPortsOptions } from './nat/udp-ports.ts'
 import { closeAllDatachannels } from './path/datachannel/attempt.ts'
 import { createSealer } from './path/seal.ts'
 import { listenForPaths, type PathListener, type PathListenerOptions } from './path/tcp-listener.ts'
+import { AddressRecords } from './rendezvous/address-records.ts'
 import { AddressSources } from './rendezvous/address-source.ts'
 import { relayAddresses } from './rendezvous/relay-addresses.ts'
 import { Rendezvous } from './rendezvous/rendezvous.ts'
@@ -141,6 +143,25 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
   const sources = new AddressSources()
   sources.add(rememberedAddresses(paths.memory))
   sources.onLearnt(id => peers.onAddress(id))
+  const records = await AddressRecords.open({
+    stateDir: config.stateDir,
+    identity,
+    clock,
+    log,
+    isTrusted: id => trust.isTrusted(id),
+    isPinned: id => trust.isTrusted(id),
+    places: () => placesOf(readDefaultGateways(), readArpTable()),
+    look: () => ({
+      relays: agent.rendezvous.homeRelays(),
+      candidates: nat.candidates(),
+      certain: agent.rendezvous.connected,
+    }),
+    onOwn: () => peers.onOwnRecord(),
+    onLearnt: id => sources.learnt(id),
+  })
+  cleanup.defer(() => records.close())
+  sources.add(records.source)
+  nat.onChange(() => records.own.changed())
 
   const instance = random.bytes(8)
   const rendezvousOf = (relays: AgentConfig['relays']) =>
@@ -157,7 +178,10 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
       onCall: call => peers.answer(call),
       onPresence: (id, online) => peers.get(id)?.onPresence(online),
       onLost: () => peers.check(),
-      onChange: () => agent.onRelayChange(),
+      onChange: () => {
+        records.own.changed()
+        agent.onRelayChange()
+      },
     })
 
   const situation = () =>
@@ -193,6 +217,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     budget: new WindowBudget(plan.windowBytes, plan.unacknowledgedBytes),
     memory: paths.memory,
     sources,
+    records: { own: () => records.own.bytes, takeFrom: (id, bytes) => records.takeFrom(id, bytes) },
     graceMs: () => agent.config.relay.graceMs,
     rendezvous: () => agent.rendezvous,
     candidates: () => withOutside(nat.candidates(), udpPorts?.outside),

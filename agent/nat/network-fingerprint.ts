@@ -20,7 +20,7 @@ export function networkFingerprint(
 }
 
 /** In the text of `/proc/net/arp`; empty for a router that the kernel has not heard. */
-function hardwareAddress(table: string, address: string): string {
+export function hardwareAddress(table: string, address: string): string {
   for (const line of table.split('\n').slice(1)) {
     const [ip, , flags, hardware] = line.trim().split(/\s+/)
     if (ip === address && flags !== '0x0') return hardware ?? ''

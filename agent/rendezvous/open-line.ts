@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import { WebSocket } from 'ws'
 import { asCulvertError, CulvertError, reasonOf } from '../../common/errors.ts'
 import type { Clock } from '../../common/platform/clock.ts'
+import type { PeerId } from '../../common/wire/peer-id.ts'
 import {
   type AgentMessage,
   decodeRelayMessage,
@@ -28,6 +29,8 @@ export interface OpenLineEvents {
 export class OpenLine {
   /** Rejects when the line ends before. */
   readonly welcome: Promise<Welcome>
+  /** Who the relay says it is; proven with the welcome. */
+  relayId: PeerId | undefined
   readonly #socket: WebSocket
   readonly #events: OpenLineEvents
   #closed = false
@@ -57,6 +60,7 @@ export class OpenLine {
           throw step.refusal.error
         }
         if (step.say) this.send(step.say)
+        if (message.type === 'challenge') this.relayId ??= message.relay
         const before = state
         state = step.state
         if (before.name === 'welcomed') {

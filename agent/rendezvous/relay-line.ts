@@ -1,7 +1,9 @@
+import { isIP } from 'node:net'
 import { asCulvertError, CulvertError } from '../../common/errors.ts'
 import type { Timer } from '../../common/platform/clock.ts'
 import { createRateGate, type Log } from '../../common/platform/log.ts'
 import { LogGate } from '../../common/platform/log-gate.ts'
+import type { HomeRelay } from '../../common/wire/address-record.ts'
 import type { Endpoint } from '../../common/wire/endpoint.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
 import {
@@ -80,6 +82,8 @@ export class RelayLine {
   #looksAt: string | undefined
   /** Where the line leads; unknown behind a proxy. */
   #relayAddress: string | undefined
+  /** Who it proved to be, where the config does not say it. */
+  #relayId: PeerId | undefined
   /** Our end of it. */
   #ownAddress: string | undefined
   /** The address that the relay saw us come from last; behind a proxy, the proxy's. */
@@ -139,6 +143,13 @@ export class RelayLine {
   /** Without what made single round trips long. */
   get leastRttMs(): number | null {
     return this.#pulse.leastRttMs
+  }
+
+  /** For who is not connected to it, as far as it is known: proven, and where its name led. */
+  get home(): HomeRelay {
+    const { url, id, proxy } = this.relay
+    const named = !proxy && !isIP(url.hostname.replace(/^\[|\]$/g, ''))
+    return { url: url.origin, id: id ?? this.#relayId, address: named ? this.#relayAddress : undefined }
   }
 
   /** Also while the line is down: what stands beside the relay is rarely gone with it. */
@@ -265,6 +276,7 @@ export class RelayLine {
       // What stood right behind the welcome may have ended the line.
       if (this.#line !== line || this.#closing.signal.aborted) return
       this.#lastError = null
+      this.#relayId = line.relayId
       this.#stun = usableStun(welcome.stun, this.#relayAddress)
       this.#looksAt = welcome.features.includes(REACH_FEATURE) ? welcome.observed?.address : undefined
       this.observed = welcome.observed?.address

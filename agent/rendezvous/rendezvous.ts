@@ -4,6 +4,7 @@ import type { Clock } from '../../common/platform/clock.ts'
 import type { KeyPair } from '../../common/platform/ed25519.ts'
 import { createRateGate, type Log } from '../../common/platform/log.ts'
 import type { Random } from '../../common/platform/random.ts'
+import type { HomeRelay } from '../../common/wire/address-record.ts'
 import type { Endpoint } from '../../common/wire/endpoint.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
 import type { CallFailure } from '../../common/wire/relay-message.ts'
@@ -83,6 +84,11 @@ export class Rendezvous {
       rttMs: state === 'connected' && !silent ? rttMs : null,
       lastError: silent ? `relay ${relay.url.host} is asked and does not answer` : lastError,
     }))
+  }
+
+  /** What others have to know to call us. */
+  homeRelays(): readonly HomeRelay[] {
+    return this.#lines.map(line => line.home)
   }
 
   get connected(): boolean {

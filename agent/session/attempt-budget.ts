@@ -18,6 +18,8 @@ const PROBES_PER_PERIOD = 512
 const PROBE_ANSWERS_PER_PERIOD = 1_024
 /** Each may cost as many probes as the agent's budget for all of them lets pass; two NATs that count need three. */
 const SEARCH_OFFERS_PER_PERIOD = 4
+/** Each costs a signature to look at; an honest peer has one, and one more when something changes. */
+const RECORDS_PER_PERIOD = 6
 
 /**
  * What one peer can make us do to addresses of its choice. It lives as long as we know the peer, so that a restart of
@@ -34,6 +36,7 @@ export class AttemptBudget {
   #probes = 0
   #probeAnswers = 0
   #searchOffers = 0
+  #records = 0
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -83,6 +86,11 @@ export class AttemptBudget {
     return this.#searchOffers++ < SEARCH_OFFERS_PER_PERIOD
   }
 
+  takeRecord(): boolean {
+    this.#turn()
+    return this.#records++ < RECORDS_PER_PERIOD
+  }
+
   #turn(): void {
     const now = this.#clock.now()
     if (now - this.#periodFrom < PERIOD_MS) return
@@ -94,6 +102,7 @@ export class AttemptBudget {
     this.#probes = 0
     this.#probeAnswers = 0
     this.#searchOffers = 0
+    this.#records = 0
     this.#dialledAt.clear()
   }
 }

@@ -27,6 +27,13 @@ export interface PeerContext {
   readonly memory: PathMemory
   /** Where peers may be found without a relay. */
   readonly sources: AddressSources
+  /** Where devices say that they are; absent where nobody keeps it. */
+  readonly records?: {
+    /** Our own, for a peer who may be told. */
+    own(peer: PeerId): Uint8Array | undefined
+    /** A peer tells its own; throws `wire-malformed` when it is not. */
+    takeFrom(peer: PeerId, bytes: Uint8Array): void
+  }
   /** How long user bytes wait for a direct path, in ms. */
   readonly graceMs: () => number
   readonly rendezvous: () => Rendezvous

@@ -15,6 +15,7 @@ import { PathLog } from './path-log.ts'
 import { PathPruner } from './path-pruner.ts'
 import { type PathWait, PathWaiters } from './path-waiters.ts'
 import type { PeerContext } from './peer-context.ts'
+import { RecordTeller } from './record-teller.ts'
 import { Session } from './session.ts'
 import type { LostPath } from './session-events.ts'
 import type { SessionStream } from './stream.ts'
@@ -54,6 +55,7 @@ export class Peer {
   #keep: boolean
   #session: Session | undefined
   #direct: DirectKeeper | undefined
+  #teller: RecordTeller | undefined
   #connectedAt: number | undefined
   /** The session had a path that held for a while, and lost it. */
   #wasSound = false
@@ -218,6 +220,11 @@ export class Peer {
     this.#direct?.onNetworkChange()
   }
 
+  /** There is a new record of where we are. */
+  onOwnRecord(): void {
+    this.#teller?.tell()
+  }
+
   /** A path that nobody uses may have gone without a word: it is asked whether it lives. */
   check(): void {
     void this.#session?.ping()
@@ -258,6 +265,7 @@ export class Peer {
         onCandidates: (candidates, wish) => this.#direct?.onCandidates(candidates, wish),
         onSituation: situation => this.#direct?.onSituation(situation),
         onProbeSecret: secret => this.#direct?.onProbeSecret(secret),
+        onRecord: bytes => this.#budget.takeRecord() && this.#context.records?.takeFrom(this.id, bytes),
         onIce: (attempt, signal) => this.#direct?.onIce(attempt, signal),
         onPunch: (attempt, signal) => this.#direct?.onPunch(attempt, signal),
         onPaths: lost => this.#onPaths(lost),
@@ -278,6 +286,7 @@ export class Peer {
     this.#direct?.close()
     const attach = (path: Path, dialled: boolean) => this.attach(path, dialled)
     this.#direct = new DirectKeeper(this.id, session, this.#context, this.#budget, attach)
+    this.#teller = new RecordTeller(this.id, session, this.#context.records)
   }
 
   #onPaths(lost?: LostPath): void {
@@ -295,6 +304,7 @@ export class Peer {
       return
     }
     this.#caller.succeeded()
+    this.#teller?.tell()
     this.#suspendTimer?.cancel()
     this.#suspendTimer = undefined
     this.#connectedAt ??= this.#context.clock.now()
@@ -352,7 +362,7 @@ export class Peer {
     for (const timer of [this.#idleTimer, this.#suspendTimer]) timer?.cancel()
     this.#idleTimer = this.#suspendTimer = undefined
     this.#direct?.close()
-    this.#direct = undefined
+    this.#direct = this.#teller = undefined
     this.#connectedAt = undefined
     this.#wasSound = false
     this.#log.pathless()

@@ -61,6 +61,10 @@ export class Peers {
     for (const peer of this.#peers.values()) peer.onRelay()
   }
 
+  onOwnRecord(): void {
+    for (const peer of this.#peers.values()) peer.onOwnRecord()
+  }
+
   /** Paths may have gone without a word. */
   check(): void {
     for (const peer of this.#peers.values()) peer.check()

@@ -25,6 +25,8 @@ export interface SignalEvents {
   onSituation(situation: Situation): void
   /** What probes between the two are sealed with; from the peer with the smaller id. */
   onProbeSecret(secret: Uint8Array): void
+  /** Where the peer is to be found; nothing of it was looked at. */
+  onRecord(bytes: Uint8Array): void
   onIce(attempt: number, signal: IceSignal): void
   onPunch(attempt: number, signal: PunchSignal): void
 }

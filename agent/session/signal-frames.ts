@@ -33,6 +33,11 @@ export class SignalSender {
     this.#send(encodeFrame(FRAME.secret, 0, secret))
   }
 
+  /** Where we are to be found, signed. */
+  record(bytes: Uint8Array): void {
+    this.#send(encodeFrame(FRAME.record, 0, bytes))
+  }
+
   ice(attempt: number, signal: IceSignal): void {
     this.#send(encodeIce(attempt, signal))
   }
@@ -53,6 +58,9 @@ export function receiveSignal(frame: Frame, events: SignalEvents): void {
       return
     case FRAME.secret:
       events.onProbeSecret(decodeProbeSecret(frame.payload))
+      return
+    case FRAME.record:
+      events.onRecord(frame.payload)
       return
     case FRAME.ice: {
       const signal = decodeIce(frame)

@@ -36,7 +36,11 @@ export function encodeCandidates(candidates: readonly Candidate[]): Uint8Array {
 
 /** Candidates of a kind or origin that we do not know yet are skipped; anything malformed throws `wire-malformed`. */
 export function decodeCandidates(bytes: Uint8Array): readonly Candidate[] {
-  const reader = new ByteReader(bytes)
+  return readCandidates(new ByteReader(bytes))
+}
+
+/** As `decodeCandidates`, where more than them is read. */
+export function readCandidates(reader: ByteReader): readonly Candidate[] {
   const count = reader.u8()
   if (count > MAX_CANDIDATES) throw new CulvertError('wire-malformed', `${count} candidates; at most ${MAX_CANDIDATES}`)
   const candidates: Candidate[] = []

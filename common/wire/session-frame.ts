@@ -35,6 +35,7 @@ export const FRAME = {
   punch: 0x49,
   situation: 0x50,
   secret: 0x51,
+  record: 0x52,
 } as const
 
 export const SEQUENCED_BIT = 0x40

@@ -10,6 +10,8 @@ import fc from 'fast-check'
 import { readConfig } from '../../agent/config/load-config.ts'
 import { loadOrCreateIdentity, tidyStateDir } from '../../agent/identity/identity.ts'
 import { decodePorts } from '../../agent/identity/stable-ports.ts'
+import { decodeBook } from '../../agent/rendezvous/address-book-file.ts'
+import { readOwnRecord } from '../../agent/rendezvous/own-record-file.ts'
 import { decodeMemories } from '../../agent/session/path-memory-file.ts'
 import { systemCodeOf } from '../../common/errors.ts'
 import { createLog } from '../../common/platform/log.ts'
@@ -27,8 +29,15 @@ async function temporary(t: ExecutionContext): Promise<string> {
   return directory
 }
 
+interface Found {
+  readonly agent: string
+  readonly relay: string
+  /** Of the address record; 0 where there is none. */
+  readonly sequence: number
+}
+
 /** What an agent and a relay find when they start on what a cut has left; rejects where one of them could not start. */
-async function startOn(home: string): Promise<{ readonly agent: string; readonly relay: string }> {
+async function startOn(home: string): Promise<Found> {
   const stateDir = join(home, 'state')
   const { id } = await loadOrCreateIdentity(stateDir, { log: QUIET })
   const whole = async (path: string, isWhole: (text: string) => boolean) => {
@@ -37,13 +46,18 @@ async function startOn(home: string): Promise<{ readonly agent: string; readonly
   }
   await whole(join(stateDir, 'ports.json'), text => decodePorts(text) !== undefined)
   await whole(join(stateDir, 'paths.json'), text => decodeMemories(text) !== undefined)
+  await whole(join(stateDir, 'address-book.json'), text => decodeBook(text) !== undefined)
+  const own = await readOwnRecord(stateDir, id, QUIET)
+  if (!own && (await readIfThere(join(stateDir, 'address-record'))) !== undefined) {
+    throw new RangeError('the address record is damaged')
+  }
   const config = join(home, 'agent.json')
   if ((await readIfThere(config)) !== undefined) {
     const { ok } = await readConfig(config)
     if (!ok) throw new RangeError(`${config} is damaged`)
   }
   const relay = await loadRelayKey(join(home, 'relay'))
-  return { agent: id, relay: relay.id }
+  return { agent: id, relay: relay.id, sequence: own?.record.sequence ?? 0 }
 }
 
 async function readIfThere(path: string): Promise<string | undefined> {
@@ -55,63 +69,69 @@ async function readIfThere(path: string): Promise<string | undefined> {
   }
 }
 
-/** The identities that were told, by who and round. */
+/** The identities that were told, and the number of the last address record, by who and round. */
 function toldIn(text: string): ReadonlyMap<string, string> {
-  const lines = [...text.matchAll(/^(agent|relay) (\d+) (\S+)$/gm)]
+  const lines = [...text.matchAll(/^(agent|relay|record) (\d+) (\S+)$/gm)]
   return new Map(lines.map(([, who = '', round = '', id = '']) => [`${who} ${round}`, id]))
 }
 
-rootTest('whatever a power cut loses, an agent and a relay start with the identity that they told', async t => {
-  const directory = await temporary(t)
-  const base = join(directory, 'disk')
-  await mkdir(base)
-  const none = await readDisk(base)
-  const first = await traceDisk(base, process.execPath, [WRITER, base, '1'])
-  t.is(first.code, 0, first.stderr)
-  const known = await readDisk(base)
-  const again = await traceDisk(base, process.execPath, [WRITER, base, '1'])
-  t.is(again.code, 0, again.stderr)
-  t.true(first.ops.filter(({ kind }) => kind === 'sync').length > 12)
-  t.true(again.ops.some(({ kind }) => kind === 'rename'))
+rootTest(
+  'whatever a power cut loses, an agent and a relay start with the identity that they told, and no address record goes back',
+  async t => {
+    const directory = await temporary(t)
+    const base = join(directory, 'disk')
+    await mkdir(base)
+    const none = await readDisk(base)
+    const first = await traceDisk(base, process.execPath, [WRITER, base, '1'])
+    t.is(first.code, 0, first.stderr)
+    const known = await readDisk(base)
+    const again = await traceDisk(base, process.execPath, [WRITER, base, '1'])
+    t.is(again.code, 0, again.stderr)
+    t.true(first.ops.filter(({ kind }) => kind === 'sync').length > 12)
+    t.true(again.ops.some(({ kind }) => kind === 'rename'))
 
-  let runs = 0
-  const cut = async (
-    before: typeof none,
-    ops: readonly DiskOp[],
-    at: number,
-    lost: readonly boolean[],
-    told: string,
-  ) => {
-    const left = afterPowerCut(base, before, ops.slice(0, at), change => lost[change % lost.length] !== true)
-    const place = join(directory, `left-${++runs}`)
-    await writeDisk(place, left)
-    const found = await startOn(join(place, '1'))
-    for (const [who, id] of toldIn(told)) t.is(who === 'agent 1' ? found.agent : found.relay, id)
-    await rm(place, { recursive: true })
-  }
-  const toldOf = (ops: readonly DiskOp[]) => ops.map(op => (op.kind === 'told' ? op.text : '')).join('')
-  const losses = fc.array(fc.boolean(), { minLength: 1, maxLength: 40 })
-  // At every single step with nothing and with everything lost, and at random ones with random losses.
-  for (const lost of [[true], [false]]) {
-    for (let at = 0; at <= first.ops.length; at++) {
-      await cut(none, first.ops, at, lost, toldOf(first.ops.slice(0, at)))
+    let runs = 0
+    const cut = async (
+      before: typeof none,
+      ops: readonly DiskOp[],
+      at: number,
+      lost: readonly boolean[],
+      told: string,
+    ) => {
+      const left = afterPowerCut(base, before, ops.slice(0, at), change => lost[change % lost.length] !== true)
+      const place = join(directory, `left-${++runs}`)
+      await writeDisk(place, left)
+      const found = await startOn(join(place, '1'))
+      const words = toldIn(told)
+      t.is(found.agent, words.get('agent 1') ?? found.agent)
+      t.is(found.relay, words.get('relay 1') ?? found.relay)
+      t.true(found.sequence >= Number(words.get('record 1') ?? 0), 'the number of the address record went back')
+      await rm(place, { recursive: true })
     }
-    for (let at = 0; at <= again.ops.length; at++) await cut(known, again.ops, at, lost, toldOf(first.ops))
-  }
-  await fc.assert(
-    fc.asyncProperty(fc.nat({ max: first.ops.length }), losses, (at, lost) =>
-      cut(none, first.ops, at, lost, toldOf(first.ops.slice(0, at))),
-    ),
-    { numRuns: 300 },
-  )
-  await fc.assert(
-    fc.asyncProperty(fc.nat({ max: again.ops.length }), losses, (at, lost) =>
-      cut(known, again.ops, at, lost, toldOf(first.ops)),
-    ),
-    { numRuns: 150 },
-  )
-  t.log(`${first.ops.length} and ${again.ops.length} operations, ${runs} power cuts`)
-})
+    const toldOf = (ops: readonly DiskOp[]) => ops.map(op => (op.kind === 'told' ? op.text : '')).join('')
+    const losses = fc.array(fc.boolean(), { minLength: 1, maxLength: 40 })
+    // At every single step with nothing and with everything lost, and at random ones with random losses.
+    for (const lost of [[true], [false]]) {
+      for (let at = 0; at <= first.ops.length; at++) {
+        await cut(none, first.ops, at, lost, toldOf(first.ops.slice(0, at)))
+      }
+      for (let at = 0; at <= again.ops.length; at++) await cut(known, again.ops, at, lost, toldOf(first.ops))
+    }
+    await fc.assert(
+      fc.asyncProperty(fc.nat({ max: first.ops.length }), losses, (at, lost) =>
+        cut(none, first.ops, at, lost, toldOf(first.ops.slice(0, at))),
+      ),
+      { numRuns: 300 },
+    )
+    await fc.assert(
+      fc.asyncProperty(fc.nat({ max: again.ops.length }), losses, (at, lost) =>
+        cut(known, again.ops, at, lost, toldOf(first.ops)),
+      ),
+      { numRuns: 150 },
+    )
+    t.log(`${first.ops.length} and ${again.ops.length} operations, ${runs} power cuts`)
+  },
+)
 
 test('200 times everything is killed while it writes: identities and config load, and what is left behind is removed', async t => {
   const directory = await temporary(t)
@@ -144,11 +164,14 @@ test('200 times everything is killed while it writes: identities and config load
       const found = await startOn(join(home, round))
       t.is(found.agent, identities.get(`agent ${round}`) ?? found.agent)
       t.is(found.relay, identities.get(`relay ${round}`) ?? found.relay)
+      t.true(found.sequence >= Number(identities.get(`record ${round}`) ?? 0))
       const stateDir = join(home, round, 'state')
       left += (await readdir(stateDir)).filter(name => name.endsWith('.new')).length
       await tidyStateDir(stateDir, { wallNow: () => Date.now() + 3_600_000 }, QUIET)
       t.deepEqual(
-        (await readdir(stateDir)).filter(name => !/^(identity\.(key|pub)|(ports|paths)\.json)$/.test(name)),
+        (await readdir(stateDir)).filter(
+          name => !/^(identity\.(key|pub)|(ports|paths|address-book)\.json|address-record)$/.test(name),
+        ),
         [],
       )
     }

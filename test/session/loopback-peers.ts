@@ -68,6 +68,7 @@ export interface LoopbackPeerOptions {
   readonly remembers?: readonly MemoryEntry[]
   /** A ring is answered only after this. */
   readonly beforeAnswer?: () => Promise<void>
+  readonly records?: PeerContext['records']
   readonly onStream?: (stream: SessionStream, peer: PeerId) => void
 }
 
@@ -127,6 +128,7 @@ export async function startLoopbackPeer(options: LoopbackPeerOptions): Promise<L
     budget: new WindowBudget(64 << 20),
     memory,
     sources,
+    ...(options.records ? { records: options.records } : {}),
     ports: undefined,
     probes: new ProbeBudget(systemClock),
     graceMs: () => options.graceMs ?? 0,

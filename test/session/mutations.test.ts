@@ -113,7 +113,7 @@ function wildFrame(draw: Draw): Buffer {
       return encodeFrame(FRAME.bye, stream)
     case 9:
       return encodeFrame(
-        [FRAME.candidates, FRAME.ice, FRAME.situation][draw(3)] ?? 0,
+        [FRAME.candidates, FRAME.ice, FRAME.situation, FRAME.record][draw(4)] ?? 0,
         stream,
         randomBytes(draw(40), draw),
         draw(5),

@@ -7,6 +7,7 @@ export const QUIET: SessionEvents = {
   onStream: stream => stream.reset('service-unknown', 'nothing is served here'),
   onCandidates: nothing,
   onSituation: nothing,
+  onRecord: nothing,
   onProbeSecret: nothing,
   onIce: nothing,
   onPunch: nothing,

@@ -1,3 +1,4 @@
+import { readAddressRecord } from '../../common/wire/address-record.ts'
 import { type Candidate, decodeCandidates, encodeCandidates } from '../../common/wire/candidate.ts'
 import { datagramSize, decodeDatagram, writeDatagram } from '../../common/wire/datagram.ts'
 import { decodeProbeSecret } from '../../common/wire/probe.ts'
@@ -22,6 +23,7 @@ import {
   type IceSignal,
 } from '../../common/wire/session-frame.ts'
 import { decodeSituation, encodeSituation } from '../../common/wire/situation.ts'
+import { EMPTY_RECORD, EMPTY_RECORD_HEX } from './address-records.ts'
 import { fromHex } from './keys.ts'
 import { PROBE_SECRET } from './probes.ts'
 import { HOME, NO_SITUATION } from './situations.ts'
@@ -310,6 +312,16 @@ export const FRAMES: readonly FrameVector[] = [
     encode: () => encodeIce(42, FAILED),
     decode: decodeIce,
     message: FAILED,
+  },
+  {
+    name: 'record',
+    hex: `52 00 006b 00000000 ${EMPTY_RECORD_HEX}`,
+    type: 0x52,
+    flags: 0,
+    stream: 0,
+    encode: () => encodeFrame(FRAME.record, 0, fromHex(EMPTY_RECORD_HEX)),
+    decode: frame => readAddressRecord(frame.payload),
+    message: EMPTY_RECORD,
   },
   {
     name: 'bye',

@@ -1,7 +1,9 @@
 import test from 'ava'
 import { isKnockFor } from '../../../../agent/path/knock.ts'
 import { CulvertError } from '../../../../common/errors.ts'
+import { openAddressRecord, signAddressRecord } from '../../../../common/platform/address-record-proof.ts'
 import { verifyBytes } from '../../../../common/platform/ed25519.ts'
+import { type AddressRecord, readAddressRecord } from '../../../../common/wire/address-record.ts'
 import { decodeBenchRequest, decodeBenchResult } from '../../../../common/wire/bench-message.ts'
 import { decodeCandidates, encodeCandidates } from '../../../../common/wire/candidate.ts'
 import { decodeDatagram } from '../../../../common/wire/datagram.ts'
@@ -25,6 +27,7 @@ import {
   FrameParser,
 } from '../../../../common/wire/session-frame.ts'
 import { decodeSituation, encodeSituation } from '../../../../common/wire/situation.ts'
+import { EMPTY_RECORD_HEX, RECORD_HEX } from '../../../vectors/address-records.ts'
 import { BENCH_MESSAGES } from '../../../vectors/bench-messages.ts'
 import { INVITE_HEX } from '../../../vectors/invites.ts'
 import { ALICE, BOB, fromHex, RELAY } from '../../../vectors/keys.ts'
@@ -150,6 +153,17 @@ survives(
   },
   20_000,
 )
+const records = [RECORD_HEX, EMPTY_RECORD_HEX].map(fromHex)
+survives('address records', records, bytes => usable(readAddressRecord(bytes)))
+survives(
+  'signed address records',
+  records,
+  bytes => {
+    openAddressRecord(bytes)
+    if (!records.some(record => record.equals(bytes))) throw new Error('taken for a signed record')
+  },
+  5_000,
+)
 survives('peer ids', texts(ALICE.id, BOB.id, RELAY.id), bytes => parsePeerId(bytes.toString('utf8')))
 survives(
   'endpoints',
@@ -183,3 +197,10 @@ survives('streams of frames', [whole, whole.subarray(0, 200)], (bytes, draw) => 
   for (const piece of cutAtRandom(bytes, draw)) parser.push(piece)
   if (payloadBytes + frames * FRAME_HEADER_BYTES > bytes.length) throw new Error('more came out than went in')
 })
+
+/** What was taken must be fit for use. */
+function usable(record: AddressRecord): void {
+  signAddressRecord(record, ALICE)
+  for (const { url, address } of record.relays) addressScope(address ?? new URL(url).hostname)
+  for (const { endpoint } of record.candidates) addressScope(endpoint.address)
+}

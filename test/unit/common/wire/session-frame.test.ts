@@ -85,6 +85,7 @@ test('the types that carry a sequence number are those with bit 0x40', t => {
     'punch',
     'situation',
     'secret',
+    'record',
   ])
 })
 

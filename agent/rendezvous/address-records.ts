@@ -1,0 +1,116 @@
+import { CulvertError } from '../../common/errors.ts'
+import { signAddressRecord } from '../../common/platform/address-record-proof.ts'
+import type { Clock } from '../../common/platform/clock.ts'
+import type { KeyPair } from '../../common/platform/ed25519.ts'
+import type { Log } from '../../common/platform/log.ts'
+import { readAddressRecord } from '../../common/wire/address-record.ts'
+import type { PeerId } from '../../common/wire/peer-id.ts'
+import { type AddressBook, type AddressBookOptions, type RecordFrom, recordAgeMs } from './address-book.ts'
+import { openAddressBook } from './address-book-file.ts'
+import type { AddressSource } from './address-source.ts'
+import { dialledBy } from './dialled-by.ts'
+import { type OwnPlace, OwnRecord } from './own-record.ts'
+import { readOwnRecord, writeOwnRecord } from './own-record-file.ts'
+
+/** By then a router has opened what it opens, and somebody has looked at it from outside. */
+const CERTAIN_MS = 60_000
+
+export interface AddressRecordsOptions extends Pick<AddressBookOptions, 'isTrusted' | 'isPinned'> {
+  readonly stateDir: string
+  readonly identity: KeyPair
+  readonly clock: Clock
+  readonly log: Log
+  /** The places that we are in. */
+  readonly places: () => readonly number[]
+  /** Where we are to be found; `certain` when there is somebody who would see it. */
+  readonly look: () => Omit<OwnPlace, 'places'>
+  /** We have a new record, which those who share trust with us may be told. */
+  readonly onOwn: () => void
+  /** Something new is known of where a peer is. */
+  readonly onLearnt: (peer: PeerId) => void
+}
+
+/** What devices say of where they are: our own record, and the last one of each peer. */
+export class AddressRecords {
+  readonly own: OwnRecord
+  readonly book: AddressBook
+  /** Where the records say that peers are. */
+  readonly source: AddressSource
+  readonly #ownId: PeerId
+  readonly #close: () => Promise<void>
+
+  private constructor(
+    parts: Pick<AddressRecords, 'own' | 'book' | 'source'>,
+    ownId: PeerId,
+    close: () => Promise<void>,
+  ) {
+    this.own = parts.own
+    this.book = parts.book
+    this.source = parts.source
+    this.#ownId = ownId
+    this.#close = close
+  }
+
+  static async open(options: AddressRecordsOptions): Promise<AddressRecords> {
+    const { stateDir, identity, clock, log, places, look, isTrusted, isPinned, onLearnt, onOwn } = options
+    const kept = await openAddressBook(
+      { stateDir, clock, log },
+      { isTrusted, isPinned, onNew: ({ peer }, changed) => changed && onLearnt(peer) },
+    )
+    const { book } = kept
+    const startedAt = clock.now()
+    const own = new OwnRecord(
+      {
+        clock,
+        look: () => {
+          const place = look()
+          return { ...place, places: places(), certain: place.certain && clock.now() - startedAt >= CERTAIN_MS }
+        },
+        sign: record => signAddressRecord(record, identity),
+        write: bytes => writeOwnRecord(stateDir, bytes, log),
+        onNew: onOwn,
+      },
+      await readOwnRecord(stateDir, identity.id, log),
+    )
+    const certain = clock.after(CERTAIN_MS, () => own.changed())
+    const source: AddressSource = {
+      name: 'record',
+      addresses: peer => {
+        const known = book.get(peer)
+        if (!known) return []
+        const ageMs = recordAgeMs(known, clock.wallNow())
+        return dialledBy(readAddressRecord(known.bytes), places()).map(address => ({
+          ...address,
+          source: known.from === 'dht' ? 'dht' : 'record',
+          ...(ageMs === undefined ? {} : { ageMs }),
+        }))
+      },
+    }
+    return new AddressRecords({ own, book, source }, identity.id, async () => {
+      certain.cancel()
+      await own.close()
+      await kept.close()
+    })
+  }
+
+  /** A peer tells its own; throws `wire-malformed` for anything else. */
+  takeFrom(peer: PeerId, bytes: Uint8Array): void {
+    if (readAddressRecord(bytes).peer !== peer) {
+      throw new CulvertError('wire-malformed', "a peer told another one's address record as its own")
+    }
+    this.book.take(bytes, 'peer')
+  }
+
+  /** Somebody else tells one, ours maybe; true when it was news. Throws `wire-malformed`. */
+  take(bytes: Uint8Array, from: Exclude<RecordFrom, 'peer'>): boolean {
+    const { peer, sequence } = readAddressRecord(bytes)
+    if (peer !== this.#ownId) return this.book.take(bytes, from)
+    this.own.heard(sequence)
+    return false
+  }
+
+  /** Writes what is not on the disk yet. */
+  close(): Promise<void> {
+    return this.#close()
+  }
+}
