@@ -18,6 +18,7 @@ const AGENT = [
   'agent/path/',
   'agent/session/',
   'agent/service/',
+  'agent/join/',
   'agent/control/',
   'agent/update/',
   'agent/', // agent.ts, running-agent.ts, main.ts and cli/, which put the stages together

@@ -1,11 +1,12 @@
 import type { Socket } from 'node:net'
-import { reasonOf } from '../../common/errors.ts'
+import { CulvertError, reasonOf } from '../../common/errors.ts'
 import type { Clock } from '../../common/platform/clock.ts'
 import { createRateGate, type Log } from '../../common/platform/log.ts'
 import { listenTcp } from '../../common/platform/tcp.ts'
 import { AddressCounts, addressKey } from '../../common/wire/address-key.ts'
 import { addressScope } from '../../common/wire/endpoint.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
+import { GuessGate } from './guess-gate.ts'
 import { isKnockFor, readKnock } from './knock.ts'
 import type { Path } from './path.ts'
 import type { Sealer } from './seal.ts'
@@ -38,6 +39,7 @@ export async function listenForPaths(options: PathListenerOptions): Promise<Path
   const closing = new AbortController()
   const mayLog = createRateGate(clock, 60_000)
   const perAddress = new AddressCounts()
+  const guesses = new GuessGate()
   /** Not yet proven, the oldest first. */
   const sockets = new Set<Socket>()
 
@@ -54,6 +56,10 @@ export async function listenForPaths(options: PathListenerOptions): Promise<Path
       onPath({ kind: 'tcp', transport: 'tcp', how: guessHow(address), peer, stream, ...endsOf(socket) })
     } catch (thrown) {
       socket.destroy()
+      // A proof of nobody costs us as much as one of a peer.
+      if (thrown instanceof CulvertError && thrown.code === 'not-authorized') {
+        guesses.failed(addressKey(address), clock.now())
+      }
       if (mayLog(address)) log.warn('refused a connection', { from: address, reason: reasonOf(thrown) })
     }
   }
@@ -63,7 +69,7 @@ export async function listenForPaths(options: PathListenerOptions): Promise<Path
     onConnection(socket) {
       const address = socket.remoteAddress ?? ''
       const key = addressKey(address)
-      if (!perAddress.add(key, MAX_UNPROVEN_PER_ADDRESS)) {
+      if (!guesses.mayTry(key, clock.now()) || !perAddress.add(key, MAX_UNPROVEN_PER_ADDRESS)) {
         socket.destroy()
         return
       }

@@ -27,3 +27,28 @@ export const INVITE_HEX = `
 
 export const INVITE_TEXT =
   'culvert1ahlvvgabqkyqvn6vjp7nhslea45a5yls6pnkmizfv4bbu2hxa5irupkac7b6qq4jlkjlocvhjunx5pe4tawm6lwes2gmbtkv6evpizqmaaaqeayeaudaocajbifqydiob5vqs4gaaiaramrqgmxdalrrgezs4nj2haydqmh4khgy4yqyugry3jd62abdb4cybalo2e52gmb2yxplsekureeaeubbc4tfnrqxsltfpbqw24dmmuxg64thaickgxwavaaribvdlyqacdnyaaaaaaaaaaaaaaaaaaqopgjnwu'
+
+/** What the secret of the code makes. */
+export const GUEST = '4dd7g26r4bqsslkgmk2oqnm45ttocvq2tftpl2sl5ykcaqallc6q'
+
+/** RELAY joins, over a connection whose exporter is 55 55 ... */
+export const JOIN_PROOF = `
+  0e 63756c766572742f31206a6f696e
+  d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a
+  3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c
+  e0c7f36bd1e061292d4662b4e8359cece6e1561a9966f5ea4bee1420400b58bd
+  fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025
+  5555555555555555555555555555555555555555555555555555555555555555`
+
+export const JOIN_REQUEST = `
+  01 fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025
+  0005 6174746963
+  48b7a0cbf4c2e52de668bc90213856a07e27871f7ef47770d52dccecc92c96ae
+  40439a1acc3013a16e8e87f5fe540cc4be080e194885833eb420b6fb7dbc4e04`
+
+/** With two statements, which are none here. */
+export const JOIN_ADMITTED = `
+  01 00 0707070707070707070707070707070707070707070707070707070707070707
+  0002 0002 abcd 0001 ef`
+
+export const JOIN_REFUSED = '01 01 000a 69742069732075736564'

@@ -9,6 +9,7 @@ import { decodeCandidates, encodeCandidates } from '../../../../common/wire/cand
 import { decodeDatagram } from '../../../../common/wire/datagram.ts'
 import { addressScope, formatEndpoint, parseEndpoint } from '../../../../common/wire/endpoint.ts'
 import { readInviteBody } from '../../../../common/wire/invite-code.ts'
+import { decodeJoinAnswer, decodeJoinRequest } from '../../../../common/wire/join-message.ts'
 import { decodeDetails, encodeDetails } from '../../../../common/wire/member-details.ts'
 import { decodeStatement, encodeStatement } from '../../../../common/wire/member-statement.ts'
 import { decodeChain, encodeChain } from '../../../../common/wire/membership.ts'
@@ -29,7 +30,7 @@ import {
 import { decodeSituation, encodeSituation } from '../../../../common/wire/situation.ts'
 import { EMPTY_RECORD_HEX, RECORD_HEX } from '../../../vectors/address-records.ts'
 import { BENCH_MESSAGES } from '../../../vectors/bench-messages.ts'
-import { INVITE_HEX } from '../../../vectors/invites.ts'
+import { INVITE_HEX, JOIN_ADMITTED, JOIN_REFUSED, JOIN_REQUEST } from '../../../vectors/invites.ts'
 import { ALICE, BOB, fromHex, RELAY } from '../../../vectors/keys.ts'
 import { KNOCK } from '../../../vectors/knock.ts'
 import { ADMIN, DETAILS, DETAILS_HEX, MEMBER, REMOVED } from '../../../vectors/membership.ts'
@@ -126,6 +127,8 @@ survives('candidates', [fromHex(CANDIDATES_HEX), fromHex('00')], bytes => {
   encodeCandidates(candidates)
   for (const { endpoint } of candidates) addressScope(endpoint.address)
 })
+survives('requests to join', [fromHex(JOIN_REQUEST)], bytes => decodeJoinRequest(bytes))
+survives('answers to them', [fromHex(JOIN_ADMITTED), fromHex(JOIN_REFUSED)], bytes => decodeJoinAnswer(bytes))
 survives('invites', [fromHex(INVITE_HEX)], bytes => {
   for (const { url } of readInviteBody(bytes).relays) new URL(url)
 })

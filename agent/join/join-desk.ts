@@ -1,0 +1,188 @@
+import { asCulvertError, CulvertError } from '../../common/errors.ts'
+import type { Clock } from '../../common/platform/clock.ts'
+import { verifyBytes } from '../../common/platform/ed25519.ts'
+import { createRateGate, type Log } from '../../common/platform/log.ts'
+import {
+  decodeJoinRequest,
+  encodeJoinAnswer,
+  type JoinAnswer,
+  type JoinRefusal,
+  type JoinRequest,
+  joinProof,
+  MAX_JOIN_REQUEST_BYTES,
+} from '../../common/wire/join-message.ts'
+import { type PeerId, shortPeerId } from '../../common/wire/peer-id.ts'
+import type { Sealer } from '../path/seal.ts'
+import type { IncomingCall } from '../rendezvous/rendezvous.ts'
+import type { InviteBook } from '../trust/invite-book.ts'
+import type { Invite } from '../trust/invites.ts'
+import { JOIN_MS, type JoinLine, joinExporter, readMessage, sendMessage } from './join-stream.ts'
+
+/** Guests that are served at a time; each code makes one guest, who comes over a few ways at once. */
+const MAX_GUESTS = 8
+const MAX_LINES_PER_GUEST = 4
+/** What is on its way to a guest gets this long; then he has it or comes again. */
+const FAREWELL_MS = 5_000
+
+/** What makes members of guests: the network, as far as this device may sign for it. */
+export interface Admission {
+  readonly network: PeerId
+  /** False when the right to sign was taken back, or there is none any more. */
+  readonly mayAdmit: boolean
+  isRemoved(peer: PeerId): boolean
+  /** Makes it a member, or tells what it is already; resolves when that outlasts a power cut. */
+  admit(
+    peer: PeerId,
+    name: string,
+    roles: readonly string[],
+  ): Promise<Omit<JoinAnswer & { admitted: true }, 'admitted'>>
+}
+
+export interface JoinDeskOptions {
+  readonly ownId: PeerId
+  readonly sealer: Sealer
+  readonly clock: Clock
+  readonly log: Log
+  readonly invites: InviteBook
+  /** Undefined: this device is in no network. */
+  readonly admission: () => Admission | undefined
+  readonly signal: AbortSignal
+}
+
+/** Where guests come to: who proves the secret of an invitation and an identity becomes a member, once. */
+export class JoinDesk {
+  readonly #options: JoinDeskOptions
+  readonly #lines = new Map<PeerId, number>()
+  readonly #mayLog: (key: string) => boolean
+
+  constructor(options: JoinDeskOptions) {
+    this.#options = options
+    this.#mayLog = createRateGate(options.clock, 60_000)
+  }
+
+  /** A guest rings at a relay. */
+  async answer(call: IncomingCall): Promise<void> {
+    const { sealer, signal } = this.#options
+    await this.#guarded(
+      call.from,
+      async () => {
+        const { socket } = await call.attach(signal)
+        const { stream } = await sealer.seal(socket, {
+          role: 'server',
+          expected: call.from,
+          accept: () => true,
+          signal,
+        })
+        await this.#serve({ peer: call.from, stream })
+      },
+      () => call.refuse('busy'),
+    )
+  }
+
+  /** A guest came over a path of its own. */
+  async serve(line: JoinLine): Promise<void> {
+    await this.#guarded(
+      line.peer,
+      () => this.#serve(line),
+      () => line.stream.destroy(),
+    )
+  }
+
+  async #guarded(guest: PeerId, run: () => Promise<void>, refuse: () => void): Promise<void> {
+    const lines = this.#lines.get(guest) ?? 0
+    if (lines >= MAX_LINES_PER_GUEST || (lines === 0 && this.#lines.size >= MAX_GUESTS)) {
+      refuse()
+      return
+    }
+    this.#lines.set(guest, lines + 1)
+    try {
+      await run()
+    } catch (thrown) {
+      const { message } = asCulvertError(thrown, 'peer-unreachable', 'a guest')
+      if (this.#mayLog(guest))
+        this.#options.log.warn('a guest did not get in', { guest: shortPeerId(guest), reason: message })
+    } finally {
+      const left = (this.#lines.get(guest) ?? 1) - 1
+      if (left > 0) this.#lines.set(guest, left)
+      else this.#lines.delete(guest)
+    }
+  }
+
+  async #serve({ peer: guest, stream }: JoinLine): Promise<void> {
+    const { clock, signal } = this.#options
+    const stop = () => stream.destroy()
+    signal.addEventListener('abort', stop, { once: true })
+    const late = clock.after(JOIN_MS + FAREWELL_MS, stop)
+    try {
+      const exporter = joinExporter(stream)
+      const request = decodeJoinRequest(await readMessage(stream, MAX_JOIN_REQUEST_BYTES, { clock, signal }))
+      const answer = await this.#judge(guest, request, exporter)
+      const closed = new Promise<void>(resolve => stream.once('close', resolve))
+      sendMessage(stream, encodeJoinAnswer(answer))
+      stream.end()
+      stream.resume()
+      if (!stream.destroyed) await closed
+    } finally {
+      late.cancel()
+      signal.removeEventListener('abort', stop)
+      stream.destroy()
+    }
+  }
+
+  async #judge(guest: PeerId, request: JoinRequest, exporter: Uint8Array): Promise<JoinAnswer> {
+    const { ownId, invites, admission, log } = this.#options
+    const network = admission()
+    const invite = invites.find(guest)
+    if (!network?.mayAdmit || !invite) return refused('not-admin')
+    const { peer } = request
+    const proof = joinProof({ network: network.network, inviter: ownId, guest, peer, exporter })
+    if (!verifyBytes(peer, proof, request.signature)) return refused('proof')
+    if (network.isRemoved(peer)) return refused('removed')
+    const verdict = invites.judge(guest, peer)
+    if (verdict === 'used' || verdict === 'expired') return refused(verdict, invite)
+    if (verdict === 'clock' || verdict === 'unknown') return refused('later')
+    try {
+      if (verdict === 'open') await invites.use(guest, peer)
+      const admitted = await network.admit(peer, invite.name ?? request.name, invite.roles)
+      log.info('a device joined the network', { id: peer, guest: shortPeerId(guest) })
+      return { admitted: true, ...admitted }
+    } catch (thrown) {
+      // The invitation is this device's by now: it gets in when it comes again.
+      log.error('a device could not be taken in', {
+        id: peer,
+        reason: asCulvertError(thrown, 'io', 'the disk').message,
+      })
+      return refused('later')
+    }
+  }
+}
+
+const WORDS: Readonly<Record<JoinRefusal, string>> = {
+  used: 'another device has used this join code already, and each is good for one',
+  expired: 'this join code has expired',
+  'not-admin': 'who made this join code may not let devices into the network any more',
+  removed: 'this device was removed from the network',
+  proof: 'this device could not prove its identity',
+  later: 'the device that made this join code cannot take anybody in just now (its clock or its disk)',
+}
+
+function refused(refusal: JoinRefusal, invite?: Invite): JoinAnswer {
+  const at = refusal === 'expired' && invite ? ` on ${formatDate(invite.expiresAt)}` : ''
+  return { admitted: false, refusal, words: WORDS[refusal] + at }
+}
+
+/** `2026-11-27 13:05 UTC`. */
+export function formatDate(seconds: number): string {
+  return `${new Date(seconds * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`
+}
+
+/** Whether a refusal may be another one when the guest comes again. */
+export function isForNow(refusal: JoinRefusal): boolean {
+  return refusal === 'later'
+}
+
+export function refusalError(refusal: JoinRefusal, words: string): CulvertError {
+  return isForNow(refusal)
+    ? new CulvertError('busy', words)
+    : new CulvertError('invite-refused', `${words}; ask for a new one`)
+}

@@ -1,0 +1,44 @@
+import type { PeerId } from '../../common/wire/peer-id.ts'
+
+/** Ours: more open ones than this are nobody's wish. */
+export const MAX_OPEN_INVITES = 64
+/** All, with those whose end is still told. */
+export const MAX_INVITES = 256
+/** How long who comes with an old code is told that it is used, or expired; later he is a stranger like any other. */
+const REMEMBERED_S = 30 * 86_400
+
+/** One invitation, as the inviter keeps it: not its secret, but the public key that the secret makes. Times in s since 1970. */
+export interface Invite {
+  readonly guest: PeerId
+  /** What the invited device shall be called; undefined: as it likes. */
+  readonly name: string | undefined
+  readonly roles: readonly string[]
+  readonly createdAt: number
+  readonly expiresAt: number
+  readonly usedBy: PeerId | undefined
+}
+
+/**
+ * What a guest gets who comes for `peer`. `again`: this very device was let in by it and may have missed the answer.
+ * `clock`: ours is behind the time at which the invitation was made, so it cannot tell whether that is over.
+ */
+export type InviteVerdict = 'open' | 'again' | 'used' | 'expired' | 'clock' | 'unknown'
+
+export function judgeInvite(invite: Invite | undefined, peer: PeerId, now: number): InviteVerdict {
+  if (!invite) return 'unknown'
+  if (invite.usedBy !== undefined) return invite.usedBy === peer ? 'again' : 'used'
+  if (now < invite.createdAt) return 'clock'
+  return now >= invite.expiresAt ? 'expired' : 'open'
+}
+
+export function isOpen(invite: Invite, now: number): boolean {
+  return invite.usedBy === undefined && now < invite.expiresAt
+}
+
+/** Without those that nobody needs to hear of any more; of too many, the oldest that are over go first. */
+export function tidyInvites(invites: readonly Invite[], now: number): readonly Invite[] {
+  const kept = invites.filter(({ expiresAt }) => now < expiresAt + REMEMBERED_S)
+  const over = kept.filter(invite => !isOpen(invite, now)).toSorted((a, b) => a.expiresAt - b.expiresAt)
+  const dropped = new Set(over.slice(0, Math.max(0, kept.length - MAX_INVITES)))
+  return kept.filter(invite => !dropped.has(invite))
+}

@@ -1,0 +1,150 @@
+import { connect } from 'node:net'
+import test from 'ava'
+import { guestOf } from '../../agent/join/guest-key.ts'
+import { GUESSES_PER_PERIOD } from '../../agent/path/guess-gate.ts'
+import { makeKnock } from '../../agent/path/knock.ts'
+import { createSealer } from '../../agent/path/seal.ts'
+import { systemClock } from '../../common/platform/clock.ts'
+import { generateKeyPair } from '../../common/platform/ed25519.ts'
+import { systemRandom } from '../../common/platform/random.ts'
+import type { InviteCode } from '../../common/wire/invite-code.ts'
+import { startLoopbackRelay } from '../session/loopback-peers.ts'
+import { joinAs, SECRET, startInviter } from './inviter.ts'
+
+const over = (code: InviteCode, port: number): InviteCode => ({
+  ...code,
+  relays: [],
+  endpoints: [{ address: '127.0.0.1', port }],
+})
+
+test('a device joins over a relay, and one over an address in the code without any', async t => {
+  await using relay = await startLoopbackRelay()
+  const inviter = await startInviter(t, relay.http.port)
+  const [one, other] = [generateKeyPair(), generateKeyPair()]
+  await inviter.online
+  const joined = await joinAs(one, await inviter.invite({ name: 'attic' }))
+  t.is(joined.network, inviter.root.id)
+  t.deepEqual(Buffer.from(joined.secret), SECRET)
+  t.like(joined.statements[0], { entry: { peer: one.id }, details: { name: 'attic' } })
+
+  await joinAs(other, over(await inviter.invite(), inviter.port))
+  t.deepEqual(
+    [...inviter.members],
+    [
+      [one.id, 'attic'],
+      [other.id, 'pi'],
+    ],
+  )
+})
+
+test('each code that lets nobody in says why', async t => {
+  const inviter = await startInviter(t)
+  const device = generateKeyPair()
+  const refused = (code: InviteCode, message: RegExp, as = device) =>
+    t.throwsAsync(joinAs(as, over(code, inviter.port)), { code: 'invite-refused', message })
+
+  const used = await inviter.invite()
+  await joinAs(device, over(used, inviter.port))
+  await refused(used, /another device has used this join code already/, generateKeyPair())
+  // The device itself may have missed the answer.
+  await joinAs(device, over(used, inviter.port))
+
+  const code = await inviter.invite()
+  await refused({ ...code, secret: systemRandom.bytes(16) }, /does not know this join code/)
+  await refused({ ...code, network: generateKeyPair().id }, /could not prove its identity/)
+  await refused({ ...code, expiresAt: 1_700_000_000 }, /has expired on 2023-11-14 22:13 UTC \(it is 2027-/)
+  inviter.skewS = 86_400
+  await refused(code, /this join code has expired on 2027-01-16 08:00 UTC/)
+  inviter.skewS = 0
+  inviter.mayAdmit = false
+  await refused(code, /may not let devices into the network any more/)
+  inviter.mayAdmit = true
+  inviter.removed.add(device.id)
+  await refused(code, /this device was removed/)
+  t.is(inviter.members.size, 1)
+})
+
+test('an inviter whose clock is not set takes nobody in, and refuses no code for good', async t => {
+  const inviter = await startInviter(t)
+  const code = over(await inviter.invite(), inviter.port)
+  inviter.skewS = -1_800_000_000
+  await t.throwsAsync(joinAs(generateKeyPair(), code), { code: 'busy', message: /cannot take anybody in just now/ })
+  inviter.skewS = 0
+  await t.notThrowsAsync(joinAs(generateKeyPair(), code))
+})
+
+test('an inviter who is away is told as such, with what was tried', async t => {
+  await using relay = await startLoopbackRelay()
+  const inviter = await startInviter(t)
+  const code = await inviter.invite()
+  const relays = [{ url: `http://127.0.0.1:${relay.http.port}` }]
+  await t.throwsAsync(joinAs(generateKeyPair(), { ...code, relays }, { limitMs: 3_000 }), {
+    code: 'peer-offline',
+    message: /was not reached: .*is its agent running\? Try again: the join code is good until 2027-01-16 08:00 UTC/,
+  })
+  await t.throwsAsync(joinAs(generateKeyPair(), { ...code, endpoints: [{ address: '127.0.0.1', port: 9 }] }), {
+    code: 'peer-unreachable',
+    message: /nothing takes connections there/,
+  })
+})
+
+test('two devices with one code at the same time: one is in, and the other is told', async t => {
+  const inviter = await startInviter(t)
+  const code = over(await inviter.invite(), inviter.port)
+  const devices = Array.from({ length: 4 }, () => generateKeyPair())
+  const outcomes = await Promise.allSettled(devices.map(device => joinAs(device, code)))
+  t.is(outcomes.filter(({ status }) => status === 'fulfilled').length, 1)
+  t.is(inviter.members.size, 1)
+  for (const outcome of outcomes) {
+    if (outcome.status !== 'rejected') continue
+    t.is(outcome.reason.code, 'invite-refused')
+    t.regex(outcome.reason.message, /used/)
+  }
+})
+
+test('a thousand guesses get no further than twenty, and the code is good all the same from elsewhere', async t => {
+  const inviter = await startInviter(t)
+  const code = over(await inviter.invite(), inviter.port)
+  let answered = 0
+  for (let guess = 0; guess < 1_000; guess++) if (await guessAt(inviter.port, code)) answered++
+  t.is(answered, GUESSES_PER_PERIOD)
+  const elsewhere = [{ address: '::1', port: inviter.port }]
+  await t.notThrowsAsync(joinAs(generateKeyPair(), { ...code, endpoints: elsewhere }))
+})
+
+const GUESSER = createSealer(guestOf(Buffer.alloc(16, 1)), systemClock)
+
+/** One guess by somebody who has all of a code but its secret; true when the inviter went as far as a handshake. */
+async function guessAt(port: number, { inviter }: InviteCode): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1')
+  socket.on('error', () => undefined)
+  socket.write(makeKnock(inviter, systemRandom))
+  const role = { role: 'client', expected: inviter, accept: () => true, signal: new AbortController().signal } as const
+  try {
+    const { stream } = await GUESSER.seal(socket, role)
+    await new Promise<void>(resolve => stream.resume().once('close', resolve))
+    return true
+  } catch {
+    return false
+  }
+}
+
+test('a guest who asks for nothing that is known is cut off', async t => {
+  const inviter = await startInviter(t)
+  const code = await inviter.invite()
+  const sealer = createSealer(guestOf(code.secret), systemClock)
+  const role = {
+    role: 'client',
+    expected: inviter.key.id,
+    accept: () => true,
+    signal: new AbortController().signal,
+  } as const
+  for (const bytes of [Buffer.from('ffffffff', 'hex'), Buffer.from('00000000', 'hex'), Buffer.alloc(200, 1)]) {
+    const socket = connect(inviter.port, '127.0.0.1')
+    socket.write(makeKnock(inviter.key.id, systemRandom))
+    const { stream } = await sealer.seal(socket, role)
+    stream.write(bytes)
+    t.is((await stream.toArray()).length, 0)
+  }
+  t.is(inviter.members.size, 0)
+})
