@@ -55,3 +55,9 @@ export function verifyBytes(id: PeerId, message: Uint8Array, signature: Uint8Arr
     return false
   }
 }
+
+/** As `verifyBytes`, on another thread: many signatures do not hold up what else there is to do. */
+export function verifySoon(key: KeyObject, message: Uint8Array, signature: Uint8Array): Promise<boolean> {
+  if (signature.length !== SIGNATURE_BYTES) return Promise.resolve(false)
+  return new Promise(resolve => verify(null, message, key, signature, (error, good) => resolve(!error && good)))
+}

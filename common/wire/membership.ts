@@ -110,6 +110,8 @@ export function entryFault(entry: EntryBody): string | undefined {
   if (removed && (admin || notAfter > 0 || !isZero(entry.details))) return 'says more of a removed peer'
   if (isByRoot(entry)) {
     const sound = admin ? grant >= 1 && grant <= version : grant === 0
+    // What an admin signs outlives a day, and the day on which he signed it is what he says it was.
+    if (admin && notAfter > 0) return 'makes an admin for a time'
     return sound ? undefined : `has the grant ${grant}`
   }
   if (admin) return 'makes an admin, and is not by the root'

@@ -117,6 +117,7 @@ test('no signer may say these', t => {
     { removed: true },
     { removed: true, admin: false, grant: 0 },
     { removed: true, admin: false, grant: 0, details: NO_DETAILS, notAfter: 1 },
+    { notAfter: 1_827_136_000 },
     { signer: RELAY.id },
     { signer: RELAY.id, admin: false, grant: 0 },
     { signer: BOB.id, admin: false },
