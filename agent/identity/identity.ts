@@ -15,7 +15,7 @@ const PUBLIC_FILE = 'identity.pub'
 /** Where one of these is, there has been an identity. */
 const TRACES = [PUBLIC_FILE, 'ports.json']
 /** What we replace as a whole. */
-const STATE_FILES = [KEY_FILE, 'paths.json', 'address-book.json', 'address-record', ...TRACES]
+const STATE_FILES = [KEY_FILE, 'network.key', 'paths.json', 'address-book.json', 'address-record', ...TRACES]
 const KEY_BYTES_LIMIT = 4096
 
 export interface IdentityContext {

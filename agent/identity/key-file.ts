@@ -13,18 +13,20 @@ import { parsePeerId, peerIdFromBytes, peerIdToBytes } from '../../common/wire/p
  * The id and the sum are there to notice a file that was cut off or mistyped from paper, and to tell which it was.
  */
 const HEAD = 'culvert identity 1'
+/** `network.key` has the same lines under another head. */
+export const ROOT_KEY_HEAD = 'culvert network key 1'
 
-export function encodeKeyFile(key: KeyPair): string {
-  const lines = `${HEAD}\nsecret ${peerIdFromBytes(key.seed)}\npeer ${key.id}\n`
+export function encodeKeyFile(key: KeyPair, kind = HEAD): string {
+  const lines = `${kind}\nsecret ${peerIdFromBytes(key.seed)}\npeer ${key.id}\n`
   return `${lines}sum ${sumOf(lines)}\n`
 }
 
 /** The key pair in a key file, or what is wrong with it as the end of a sentence about the file. */
-export function decodeKeyFile(content: string): KeyPair | string {
+export function decodeKeyFile(content: string, kind = HEAD): KeyPair | string {
   const [head = '', secret = '', peer = '', sum = '', end, ...rest] = content.split('\n')
   if (content === '') return 'is empty'
-  if (head !== HEAD) {
-    return /^culvert identity \d+$/.test(head)
+  if (head !== kind) {
+    return head.replace(/\d+$/, '') === kind.replace(/\d+$/, '')
       ? `has a form that this version does not know ("${head}")`
       : 'is no key file'
   }

@@ -105,9 +105,10 @@ export class Roster {
     return admin && admin.entry.grant > this.#endedUpTo(peer) ? admin.entry.grant : undefined
   }
 
-  /** Highest version that anybody gave to an entry of this peer. */
-  versionOf(peer: PeerId): number {
-    return Math.max(0, ...this.#of(peer).map(({ entry }) => entry.version))
+  /** Highest version that anybody else than `except` gave to an entry of this peer. */
+  versionOf(peer: PeerId, except?: PeerId): number {
+    const counted = this.#of(peer).filter(({ entry }) => entry.signer !== except)
+    return Math.max(0, ...counted.map(({ entry }) => entry.version))
   }
 
   /** What this peer signed and is kept. */

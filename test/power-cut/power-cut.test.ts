@@ -13,6 +13,7 @@ import { decodePorts } from '../../agent/identity/stable-ports.ts'
 import { decodeBook } from '../../agent/rendezvous/address-book-file.ts'
 import { readOwnRecord } from '../../agent/rendezvous/own-record-file.ts'
 import { decodeMemories } from '../../agent/session/path-memory-file.ts'
+import { readNetwork, tidyNetwork } from '../../agent/trust/network-store.ts'
 import { systemCodeOf } from '../../common/errors.ts'
 import { createLog } from '../../common/platform/log.ts'
 import { loadRelayKey } from '../../relay/relay-key.ts'
@@ -34,12 +35,17 @@ interface Found {
   readonly relay: string
   /** Of the address record; 0 where there is none. */
   readonly sequence: number
+  readonly network: string | undefined
+  readonly members: number
 }
 
 /** What an agent and a relay find when they start on what a cut has left; rejects where one of them could not start. */
 async function startOn(home: string): Promise<Found> {
   const stateDir = join(home, 'state')
-  const { id } = await loadOrCreateIdentity(stateDir, { log: QUIET })
+  const identity = await loadOrCreateIdentity(stateDir, { log: QUIET })
+  const { id } = identity
+  const stored = await readNetwork({ stateDir, identity }, QUIET)
+  if (stored?.damage !== undefined) throw new RangeError(stored.damage)
   const whole = async (path: string, isWhole: (text: string) => boolean) => {
     const text = await readIfThere(path)
     if (text !== undefined && !isWhole(text)) throw new RangeError(`${path} is damaged: ${JSON.stringify(text)}`)
@@ -57,7 +63,8 @@ async function startOn(home: string): Promise<Found> {
     if (!ok) throw new RangeError(`${config} is damaged`)
   }
   const relay = await loadRelayKey(join(home, 'relay'))
-  return { agent: id, relay: relay.id, sequence: own?.record.sequence ?? 0 }
+  const [network, members] = [stored?.network, stored?.statements.length ?? 0]
+  return { agent: id, relay: relay.id, sequence: own?.record.sequence ?? 0, network, members }
 }
 
 async function readIfThere(path: string): Promise<string | undefined> {
@@ -69,10 +76,18 @@ async function readIfThere(path: string): Promise<string | undefined> {
   }
 }
 
-/** The identities that were told, and the number of the last address record, by who and round. */
+/** The identities and networks that were told, and the last numbers of address records and members, by who and round. */
 function toldIn(text: string): ReadonlyMap<string, string> {
-  const lines = [...text.matchAll(/^(agent|relay|record) (\d+) (\S+)$/gm)]
+  const lines = [...text.matchAll(/^(agent|relay|record|network|members) (\d+) (\S+)$/gm)]
   return new Map(lines.map(([, who = '', round = '', id = '']) => [`${who} ${round}`, id]))
+}
+
+function holds(t: ExecutionContext, found: Found, told: ReadonlyMap<string, string>, round: string): void {
+  t.is(found.agent, told.get(`agent ${round}`) ?? found.agent)
+  t.is(found.relay, told.get(`relay ${round}`) ?? found.relay)
+  t.is(found.network, told.get(`network ${round}`) ?? found.network)
+  t.true(found.sequence >= Number(told.get(`record ${round}`) ?? 0), 'the number of the address record went back')
+  t.true(found.members >= Number(told.get(`members ${round}`) ?? 0))
 }
 
 rootTest(
@@ -102,10 +117,7 @@ rootTest(
       const place = join(directory, `left-${++runs}`)
       await writeDisk(place, left)
       const found = await startOn(join(place, '1'))
-      const words = toldIn(told)
-      t.is(found.agent, words.get('agent 1') ?? found.agent)
-      t.is(found.relay, words.get('relay 1') ?? found.relay)
-      t.true(found.sequence >= Number(words.get('record 1') ?? 0), 'the number of the address record went back')
+      holds(t, found, toldIn(told), '1')
       await rm(place, { recursive: true })
     }
     const toldOf = (ops: readonly DiskOp[]) => ops.map(op => (op.kind === 'told' ? op.text : '')).join('')
@@ -159,19 +171,22 @@ test('200 times everything is killed while it writes: identities and config load
     child.kill('SIGKILL')
     await closed
     t.is(child.signalCode, 'SIGKILL')
-    const identities = toldIn(told)
     for (const round of await readdir(home)) {
       const found = await startOn(join(home, round))
-      t.is(found.agent, identities.get(`agent ${round}`) ?? found.agent)
-      t.is(found.relay, identities.get(`relay ${round}`) ?? found.relay)
-      t.true(found.sequence >= Number(identities.get(`record ${round}`) ?? 0))
+      holds(t, found, toldIn(told), round)
       const stateDir = join(home, round, 'state')
-      left += (await readdir(stateDir)).filter(name => name.endsWith('.new')).length
+      left += (await readdir(stateDir, { recursive: true })).filter(name => name.endsWith('.new')).length
       await tidyStateDir(stateDir, { wallNow: () => Date.now() + 3_600_000 }, QUIET)
       t.deepEqual(
         (await readdir(stateDir)).filter(
-          name => !/^(identity\.(key|pub)|(ports|paths|address-book)\.json|address-record)$/.test(name),
+          name => !/^(identity\.(key|pub)|(ports|paths|address-book)\.json|address-record|network(\.key)?)$/.test(name),
         ),
+        [],
+      )
+      await tidyNetwork(stateDir, { wallNow: () => Date.now() + 3_600_000 })
+      const network = await readdir(join(stateDir, 'network')).catch(() => [])
+      t.deepEqual(
+        network.filter(name => !/^(keys(\.copy)?|roster(\.before)?)$/.test(name)),
         [],
       )
     }

@@ -5,14 +5,16 @@ import { openStablePorts } from '../../agent/identity/stable-ports.ts'
 import { openAddressBook } from '../../agent/rendezvous/address-book-file.ts'
 import { writeOwnRecord } from '../../agent/rendezvous/own-record-file.ts'
 import { openPathMemory } from '../../agent/session/path-memory-file.ts'
+import { foundNetwork, HomeNetwork } from '../../agent/trust/home-network.ts'
 import { signAddressRecord } from '../../common/platform/address-record-proof.ts'
 import { systemClock } from '../../common/platform/clock.ts'
+import { generateKeyPair } from '../../common/platform/ed25519.ts'
 import { createLog } from '../../common/platform/log.ts'
 import { systemRandom } from '../../common/platform/random.ts'
 import { loadRelayKey } from '../../relay/relay-key.ts'
 
-// state-writer.ts DIRECTORY ROUNDS: writes what agents and relays write, the first time and again, and tells each identity
-// and the number of each address record once it can be relied on.
+// state-writer.ts DIRECTORY ROUNDS: writes what agents and relays write, the first time and again, and tells each identity,
+// the number of each address record, the network and how many are in it once it can be relied on.
 
 const [directory = '', rounds = '1'] = process.argv.slice(2)
 const log = createLog({ level: 'error', style: 'words', write: text => void process.stderr.write(text) })
@@ -44,6 +46,13 @@ for (let round = 1; round <= Number(rounds); round++) {
     await addresses.close()
   }
   await ports.replace('tcp')
+  const place = { stateDir, identity, clock: systemClock, random: systemRandom, log, onChange: () => undefined }
+  if (!(await HomeNetwork.open(place)).current) await foundNetwork(place, 'attic', place)
+  const network = await HomeNetwork.open(place)
+  process.stdout.write(`network ${round} ${network.current?.id}\n`)
+  network.current?.admit({ peer: generateKeyPair().id, name: 'office', roles: [], notAfter: 0 })
+  await network.save()
+  process.stdout.write(`members ${round} ${[...(network.current?.members(true) ?? [])].length}\n`)
   const relay = await loadRelayKey(join(home, 'relay'))
   process.stdout.write(`relay ${round} ${relay.id}\n`)
 }
