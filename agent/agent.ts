@@ -6,7 +6,7 @@ import { IdleMemory } from '../common/platform/idle-memory.ts'
 import type { Log, LogLevel } from '../common/platform/log.ts'
 import { markMachine, marksHere } from '../common/platform/machine-mark.ts'
 import { memoryLimitBytes } from '../common/platform/memory-limit.ts'
-import { listInterfaceAddresses } from '../common/platform/network-interfaces.ts'
+import { listInterfaceAddresses, listLinkLocalAddresses } from '../common/platform/network-interfaces.ts'
 import { systemRandom } from '../common/platform/random.ts'
 import { serviceManager } from '../common/platform/service-manager.ts'
 import { BENCH_SERVICE } from '../common/wire/bench-message.ts'
@@ -38,6 +38,7 @@ import { createSealer } from './path/seal.ts'
 import { listenForPaths, type PathListener, type PathListenerOptions } from './path/tcp-listener.ts'
 import { AddressRecords } from './rendezvous/address-records.ts'
 import { AddressSources } from './rendezvous/address-source.ts'
+import { LanDiscovery } from './rendezvous/lan/lan-discovery.ts'
 import { relayAddresses } from './rendezvous/relay-addresses.ts'
 import { Rendezvous } from './rendezvous/rendezvous.ts'
 import { RunningAgent } from './running-agent.ts'
@@ -267,8 +268,23 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     startedAt: clock.now(),
     reload: () => reload.now(),
   })
+  const lan = new LanDiscovery({
+    ownId: identity.id,
+    tcpPort: listener.port,
+    clock,
+    random,
+    log: log.area('lan'),
+    enabled: () => agent.config.lan.discovery,
+    interfaces: listInterfaceAddresses,
+    linkLocal: listLinkLocalAddresses,
+    keys: () => ({ pinned: Object.values(agent.config.peers).map(({ id }) => id) }),
+    onSeen: peer => sources.learnt(peer),
+  })
+  sources.add(lan)
+  nat.onNetwork(() => lan.renew())
   cleanup.defer(() => closeAllDatachannels())
   cleanup.defer(() => agent.close())
+  cleanup.defer(() => lan.close())
 
   await agent.start()
   const manager = serviceManager(process.env, { clock, log, status: () => statusLine(agent.status()) })
@@ -278,7 +294,10 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     ownId: identity.id,
     log,
     manager,
-    apply: next => agent.reconfigure(next),
+    async apply(next) {
+      await agent.reconfigure(next)
+      lan.keysChanged()
+    },
   })
   const control = await startControlServer({
     socketPath: config.controlSocket,

@@ -126,7 +126,7 @@ export class Stage implements AsyncDisposable {
         controlSocket: socket,
         relays: [{ url: this.relayUrl }],
         peers: Object.fromEntries(peers.map(peer => [peer, { id: this.#ids.get(peer) }])),
-        ...(this.lab ? {} : { nat: { portMapping: false } }),
+        ...(this.lab ? {} : { nat: { portMapping: false }, lan: { discovery: false } }),
         ...options.config,
       }),
     )

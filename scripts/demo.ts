@@ -52,11 +52,11 @@ interface Story {
   readonly bob: Machine
   readonly relayUrl: string
   readonly names: readonly [string, string]
-  readonly portMapping: boolean
+  readonly network: boolean
 }
 
 /** Two agents made and connected as a user would; gives the status of the first. */
-async function connect({ directory, alice, bob, relayUrl, names, portMapping }: Story): Promise<AgentStatus> {
+async function connect({ directory, alice, bob, relayUrl, names, network }: Story): Promise<AgentStatus> {
   const [first, second] = names
   const files = { alice: join(directory, first, 'agent.json'), bob: join(directory, second, 'agent.json') }
   for (const name of names) await mkdir(join(directory, name))
@@ -72,17 +72,20 @@ async function connect({ directory, alice, bob, relayUrl, names, portMapping }: 
 
   const own = (name: string) => ({
     controlSocket: join(directory, `${name}.sock`),
-    nat: { portMapping },
+    nat: { portMapping: network },
+    lan: { discovery: network },
   })
   await editConfig(files.alice, {
     controlSocket: own(first).controlSocket,
-    nat: { portMapping },
+    nat: { portMapping: network },
+    lan: { discovery: network },
     peers: { [second]: { id: ids.bob } },
     forwards: [{ listen: `tcp://127.0.0.1:${forwardPort}`, to: `${second}/web` }],
   })
   await editConfig(files.bob, {
     controlSocket: own(second).controlSocket,
-    nat: { portMapping },
+    nat: { portMapping: network },
+    lan: { discovery: network },
     peers: { [first]: { id: ids.alice } },
     services: { web: { target: `tcp://127.0.0.1:${webPort}` } },
   })
@@ -167,7 +170,7 @@ async function inTheLab(directory: string, started: Lab): Promise<void> {
   await relay.waitForOutput(/relay ready/)
   const relayUrl = `http://${address}:443`
   say(`A relay runs at ${relayUrl}; four devices stand behind four home routers of their own.`)
-  const story = { directory, relayUrl, portMapping: true }
+  const story = { directory, relayUrl, network: true }
 
   say('\n== 1. Two common home routers (endpoint-independent mapping, port-dependent filtering): a direct path')
   const direct = await connect({
@@ -205,7 +208,7 @@ async function onLoopback(directory: string, why: string): Promise<void> {
     const relayUrl = `http://127.0.0.1:${port}`
     say(`No real NATs here, two agents meet on one machine instead: ${why}.`)
     say(`A relay runs at ${relayUrl}.`)
-    tell(await connect({ directory, relayUrl, alice: here, bob: here, names: ['laptop', 'attic'], portMapping: false }))
+    tell(await connect({ directory, relayUrl, alice: here, bob: here, names: ['laptop', 'attic'], network: false }))
   } finally {
     await processes.stopAll()
   }

@@ -220,7 +220,7 @@ export const configSchema = group('The configuration of a culvert agent.', {
   lan: z.prefault(
     group('The local network.', {
       discovery: z._default(
-        flag('Find peers on the local network without a relay. Accepted, and without effect until a later version.'),
+        flag('Find peers on the local network without a relay, by mDNS, and be found by them and nobody else.'),
         true,
       ),
     }),

@@ -1,9 +1,13 @@
+import { pause } from '../../common/platform/clock.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
 import type { Path } from '../path/path.ts'
 import { dialTcpPath } from '../path/tcp-path.ts'
 import type { KnownAddress } from '../rendezvous/address-source.ts'
 import type { AttemptBudget } from './attempt-budget.ts'
 import type { PeerContext } from './peer-context.ts'
+
+/** RFC 8305 §8, the Connection Attempt Delay. */
+const NEXT_DIAL_MS = 250
 
 export interface KnownAddressesOptions {
   readonly peerId: PeerId
@@ -48,33 +52,35 @@ export class KnownAddresses {
     return this.#options.context.sources.seek(this.#options.peerId, signal)
   }
 
+  /** One after the other, and the next when the one before has failed or takes its time (RFC 8305 §5). */
   async #dial(targets: readonly KnownAddress[]): Promise<boolean> {
     const won = this.#won
-    const { signal } = won
-    const dials = targets.map(async target => {
-      const path = await this.#dialOne(target, signal)
-      if (signal.aborted) path.stream.destroy()
-      return path
-    })
-    try {
-      const path = await Promise.any(dials)
-      if (signal.aborted) return false
-      won.abort()
-      this.#won = new AbortController()
-      this.#options.onPath(path)
-      return true
-    } catch {
-      return false
+    const dials: Promise<boolean>[] = []
+    for (const target of targets) {
+      if (won.signal.aborted) break
+      const dial = this.#dialOne(target, won)
+      dials.push(dial)
+      await Promise.race([dial, pause(this.#options.context.clock, NEXT_DIAL_MS, won.signal)])
     }
+    return firstTrue(dials)
   }
 
-  async #dialOne({ how, endpoint }: KnownAddress, signal: AbortSignal): Promise<Path> {
-    const { peerId, context } = this.#options
+  async #dialOne({ how, endpoint }: KnownAddress, won: AbortController): Promise<boolean> {
+    const { peerId, context, onPath } = this.#options
+    const { signal } = won
     try {
-      return await dialTcpPath(peerId, { kind: 'tcp', how, endpoint }, { ...context, signal })
-    } catch (thrown) {
+      const path = await dialTcpPath(peerId, { kind: 'tcp', how, endpoint }, { ...context, signal })
+      if (signal.aborted) {
+        path.stream.destroy()
+        return false
+      }
+      won.abort()
+      this.#won = new AbortController()
+      onPath(path)
+      return true
+    } catch {
       if (!signal.aborted) context.sources.failed(peerId, endpoint)
-      throw thrown
+      return false
     }
   }
 }

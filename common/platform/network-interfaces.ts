@@ -22,3 +22,15 @@ export function listInterfaceAddresses(): readonly InterfaceAddress[] {
   }
   return found
 }
+
+/** The IPv6 link-local address of each interface that has one, by the interface's name. */
+export function listLinkLocalAddresses(): ReadonlyMap<string, string> {
+  const found = new Map<string, string>()
+  for (const [interfaceName, addresses] of Object.entries(networkInterfaces())) {
+    const own = addresses?.find(({ family, address, internal }) => {
+      return family === 'IPv6' && !internal && address.toLowerCase().startsWith('fe80:')
+    })
+    if (own) found.set(interfaceName, own.address)
+  }
+  return found
+}

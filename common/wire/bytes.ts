@@ -15,6 +15,11 @@ export class ByteReader {
     return this.#bytes.length - this.#at
   }
 
+  skip(length: number): this {
+    this.#take(length)
+    return this
+  }
+
   u8(): number {
     return this.#view.getUint8(this.#take(1))
   }

@@ -36,7 +36,8 @@ async function createScene(t: ExecutionContext, beforeAnswer = () => Promise.res
   const peer = await startLoopbackPeer({ relay: { port: relay.http.port }, trusts: [id], beforeAnswer, onStream })
   const relays = [{ url: `http://127.0.0.1:${relay.http.port}` }]
   const peers = { laptop: { id: peer.key.id } }
-  await writeFile(configPath, JSON.stringify({ stateDir, controlSocket, relays, peers, nat: { portMapping: false } }))
+  const quiet = { nat: { portMapping: false }, lan: { discovery: false } }
+  await writeFile(configPath, JSON.stringify({ stateDir, controlSocket, relays, peers, ...quiet }))
   const { config } = await loadConfig(configPath)
   const stop = new AbortController()
   const running = runAgent(config, { configPath, log, signal: stop.signal, reload: () => undefined })

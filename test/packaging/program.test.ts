@@ -47,7 +47,12 @@ async function temporary(t: ExecutionContext): Promise<string> {
 
 async function writeConfig(folder: string): Promise<string> {
   const config = join(folder, 'agent.json')
-  const options = { stateDir: join(folder, 'state'), controlSocket: join(folder, 'sock'), nat: { portMapping: false } }
+  const options = {
+    stateDir: join(folder, 'state'),
+    controlSocket: join(folder, 'sock'),
+    nat: { portMapping: false },
+    lan: { discovery: false },
+  }
   await mkdir(options.stateDir, { mode: 0o700 })
   await writeFile(config, JSON.stringify(options), { mode: 0o600 })
   return config

@@ -136,7 +136,7 @@ async function onDisk(
       relays: [{ url: world.relayUrl }],
     }
     const configPath = join(world.directory, 'alice.json')
-    await writeFile(configPath, JSON.stringify({ ...config, nat: { portMapping: false } }))
+    await writeFile(configPath, JSON.stringify({ ...config, nat: { portMapping: false }, lan: { discovery: false } }))
     const agent = new TestAgent({
       name: 'alice',
       host: here,

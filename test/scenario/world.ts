@@ -139,7 +139,7 @@ export class World implements AsyncDisposable {
         relays: [{ url: this.relayUrl }],
         peers: Object.fromEntries(others.map(other => [other, { id: this.idOf(other), keep: options.keep ?? false }])),
         log: { level: 'debug' },
-        ...(this.#lab ? {} : { nat: { portMapping: false } }),
+        ...(this.#lab ? {} : { nat: { portMapping: false }, lan: { discovery: false } }),
         ...options.config,
       }),
     )

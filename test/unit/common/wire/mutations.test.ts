@@ -7,9 +7,11 @@ import { type AddressRecord, readAddressRecord } from '../../../../common/wire/a
 import { decodeBenchRequest, decodeBenchResult } from '../../../../common/wire/bench-message.ts'
 import { decodeCandidates, encodeCandidates } from '../../../../common/wire/candidate.ts'
 import { decodeDatagram } from '../../../../common/wire/datagram.ts'
+import { decodeDns } from '../../../../common/wire/dns-message.ts'
 import { addressScope, formatEndpoint, parseEndpoint } from '../../../../common/wire/endpoint.ts'
 import { readInviteBody } from '../../../../common/wire/invite-code.ts'
 import { decodeJoinAnswer, decodeJoinRequest } from '../../../../common/wire/join-message.ts'
+import { lanAnnouncementsOf, lanBinding, lanQuestionOf } from '../../../../common/wire/lan-announcement.ts'
 import { decodeDetails, encodeDetails } from '../../../../common/wire/member-details.ts'
 import { decodeStatement, encodeStatement } from '../../../../common/wire/member-statement.ts'
 import { decodeChain, encodeChain } from '../../../../common/wire/membership.ts'
@@ -33,6 +35,7 @@ import { BENCH_MESSAGES } from '../../../vectors/bench-messages.ts'
 import { INVITE_HEX, JOIN_ADMITTED, JOIN_REFUSED, JOIN_REQUEST } from '../../../vectors/invites.ts'
 import { ALICE, BOB, fromHex, RELAY } from '../../../vectors/keys.ts'
 import { KNOCK } from '../../../vectors/knock.ts'
+import { ANNOUNCEMENT, ANNOUNCEMENT_HEX, QUERY_HEX } from '../../../vectors/lan.ts'
 import { ADMIN, DETAILS, DETAILS_HEX, MEMBER, REMOVED } from '../../../vectors/membership.ts'
 import { PROBES } from '../../../vectors/probes.ts'
 import { AGENT_MESSAGES, AGENT_PROOF, AGENT_SIGNATURE, RELAY_MESSAGES } from '../../../vectors/relay-messages.ts'
@@ -167,6 +170,11 @@ survives(
   },
   5_000,
 )
+survives('what is said on a LAN', [fromHex(ANNOUNCEMENT_HEX), fromHex(QUERY_HEX)], bytes => {
+  const message = decodeDns(bytes)
+  lanQuestionOf(message, ANNOUNCEMENT)
+  for (const { announcement } of lanAnnouncementsOf(message)) lanBinding(announcement)
+})
 survives('peer ids', texts(ALICE.id, BOB.id, RELAY.id), bytes => parsePeerId(bytes.toString('utf8')))
 survives(
   'endpoints',
