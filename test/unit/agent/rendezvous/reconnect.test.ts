@@ -13,6 +13,7 @@ import {
   type ReconnectState,
   reconnectDelayMs,
 } from '../../../../agent/rendezvous/reconnect.ts'
+import { seededDraw } from '../../mutate.ts'
 
 function afterFailures(count: number, start: ReconnectState = initialReconnect): ReconnectState {
   let state = start
@@ -110,4 +111,30 @@ test('an attempt that somebody waits for has ten round trips, and more each time
   t.is(hurriedAttemptMs(400, 1), 4_000)
   t.is(hurriedAttemptMs(20, 3), 4_500)
   t.is(hurriedAttemptMs(5_000, 3), 10_000)
+})
+
+test('when a relay is back that was away, its agents come one by one, be they few or ten thousand', t => {
+  const draw = seededDraw(1)
+  const next = () => draw(1_000_000) / 1_000_000
+  for (const lines of [20, 200, 10_000]) {
+    const windowMs = Math.min(20_000, Math.max(300, lines))
+    const comings = Array.from({ length: lines }, () => {
+      let state = afterWelcome(initialReconnect, windowMs)
+      // Away for half a minute: nobody knows any more when it went.
+      let at = reconnectDelayMs(state, next())
+      while (at < 30_000) {
+        state = afterFailure(state)
+        at += reconnectDelayMs(state, next())
+      }
+      return at - 30_000
+    })
+    const longest = Math.max(...comings)
+    const slices = new Array<number>(10).fill(0)
+    for (const at of comings) {
+      const slice = Math.min(9, Math.floor((at / longest) * 10))
+      slices[slice] = (slices[slice] ?? 0) + 1
+    }
+    const most = Math.max(...slices)
+    t.true(most <= 0.3 * lines, `${lines} agents: ${slices.join(', ')} in ${Math.round(longest)} ms`)
+  }
 })
