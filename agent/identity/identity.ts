@@ -1,13 +1,16 @@
-import { chmod, readdir, readFile, stat } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { type FileHandle, open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { CulvertError, reasonOf, systemCodeOf } from '../../common/errors.ts'
+import { asCulvertError, CulvertError, reasonOf, systemCodeOf } from '../../common/errors.ts'
 import { makeDirectory, removeLeftBehind, syncDirectory, writeFileAtomic } from '../../common/platform/atomic-file.ts'
 import type { Clock } from '../../common/platform/clock.ts'
 import { generateKeyPair, type KeyPair } from '../../common/platform/ed25519.ts'
 import type { Log } from '../../common/platform/log.ts'
+import { parsePeerId } from '../../common/wire/peer-id.ts'
 import { createFile } from './create-file.ts'
 import { exists } from './exists.ts'
 import { decodeKeyFile, encodeKeyFile } from './key-file.ts'
+import { openStateFile, readAtMost } from './state-file.ts'
 
 export const KEY_FILE = 'identity.key'
 /** The peer id alone: for people, and so that a lost key is noticed. */
@@ -16,7 +19,7 @@ const PUBLIC_FILE = 'identity.pub'
 const TRACES = [PUBLIC_FILE, 'ports.json']
 /** What we replace as a whole. */
 const STATE_FILES = [KEY_FILE, 'network.key', 'paths.json', 'address-book.json', 'address-record', ...TRACES]
-const KEY_BYTES_LIMIT = 4096
+const FILE_BYTES_LIMIT = 4096
 
 export interface IdentityContext {
   readonly log: Log
@@ -50,7 +53,8 @@ export async function tidyStateDir(stateDir: string, clock: Pick<Clock, 'wallNow
 /** The peer id in a state directory without making anything; undefined when there is none that can be read. */
 export async function readIdentity(stateDir: string): Promise<KeyPair | undefined> {
   try {
-    const key = decodeKeyFile(await readFile(join(stateDir, KEY_FILE), 'utf8'))
+    await using file = await openStateFile(join(stateDir, KEY_FILE))
+    const key = decodeKeyFile((await readAtMost(file, FILE_BYTES_LIMIT))?.toString('utf8') ?? '')
     return typeof key === 'string' ? undefined : key
   } catch {
     return undefined
@@ -62,11 +66,12 @@ async function openStateDir(stateDir: string, log: Log): Promise<readonly string
   return inStateDir(stateDir, async () => {
     await makeDirectory(stateDir, 0o700)
     const files = await readdir(stateDir)
-    const { mode } = await stat(stateDir)
+    await using directory = await open(stateDir, constants.O_RDONLY | constants.O_DIRECTORY)
+    const { mode } = await directory.stat()
     if ((mode & 0o077) === 0) return files
     // Whoever names /tmp or a home by mistake must not find it closed to everyone else.
     const isOurs = files.length === 0 || files.includes(KEY_FILE) || files.includes(PUBLIC_FILE)
-    if (isOurs) await chmod(stateDir, 0o700)
+    if (isOurs) await directory.chmod(0o700)
     else log.warn(`other users may look into ${stateDir}; use a directory of culvert's own as "stateDir"`)
     return files
   })
@@ -74,22 +79,22 @@ async function openStateDir(stateDir: string, log: Log): Promise<readonly string
 
 async function readKey(stateDir: string, log: Log): Promise<KeyPair> {
   const path = join(stateDir, KEY_FILE)
-  const key = decodeKeyFile(await readKeyText(path))
+  await using file = await openKey(path)
+  const text = await readAtMost(file, FILE_BYTES_LIMIT)
+  const key = text === undefined ? 'is too long to be a key file' : decodeKeyFile(text.toString('utf8'))
   if (typeof key === 'string') {
     const message = `the identity ${path} ${key}; put back a good copy of it, or remove it together with ${PUBLIC_FILE} to begin anew under another id`
     throw new CulvertError('identity-unreadable', message)
   }
-  await tightenKey(path, log)
+  await tightenKey(path, file, log)
   return key
 }
 
-async function readKeyText(path: string): Promise<string> {
+async function openKey(path: string): Promise<FileHandle> {
   try {
-    const { size } = await stat(path)
-    if (size > KEY_BYTES_LIMIT) throw new CulvertError('identity-unreadable', `${path} is too long to be a key file`)
-    return await readFile(path, 'utf8')
+    return await openStateFile(path)
   } catch (thrown) {
-    if (thrown instanceof CulvertError) throw thrown
+    if (thrown instanceof CulvertError) throw new CulvertError('identity-unreadable', thrown.message, { cause: thrown })
     const denied = systemCodeOf(thrown) === 'EACCES'
     const remedy = denied ? 'run culvert as the owner of that file' : 'check the disk and the path'
     const message = `the identity ${path} cannot be read (${reasonOf(thrown)}); ${remedy}`
@@ -101,11 +106,11 @@ async function readKeyText(path: string): Promise<string> {
  * A key that others may read is closed to them and the agent goes on: a device that no longer starts after its state was
  * copied back from a backup is lost to its owner, and a refusal would not take back what was read meanwhile.
  */
-async function tightenKey(path: string, log: Log): Promise<void> {
-  const { mode } = await stat(path)
+async function tightenKey(path: string, file: FileHandle, log: Log): Promise<void> {
+  const { mode } = await file.stat()
   if ((mode & 0o077) === 0) return
   try {
-    await chmod(path, 0o600)
+    await file.chmod(0o600)
   } catch (thrown) {
     const message = `other users may read ${path}, and that could not be changed (${reasonOf(thrown)}); run: chmod 600 ${path}`
     throw new CulvertError('identity-unreadable', message, { cause: thrown })
@@ -120,16 +125,12 @@ async function tightenKey(path: string, log: Log): Promise<void> {
 
 async function keepPublicFile(stateDir: string, key: KeyPair): Promise<void> {
   const path = join(stateDir, PUBLIC_FILE)
-  let named: string | undefined
-  try {
-    named = (await readFile(path, 'utf8')).trim()
-  } catch (thrown) {
-    if (systemCodeOf(thrown) !== 'ENOENT')
-      throw new CulvertError('io', `cannot read ${path}: ${reasonOf(thrown)}`, { cause: thrown })
-  }
+  const named = await readPublic(path)
   if (named === key.id) return
   if (named !== undefined && named !== '') {
-    const message = `${KEY_FILE} in ${stateDir} is the key of ${key.id}, but ${PUBLIC_FILE} says ${named.slice(0, 60)}; put back the key that belongs to it, or remove ${PUBLIC_FILE} to go on with this one`
+    // What is no id may be anybody's secret.
+    const other = parsePeerId(named) ?? 'what is no peer id'
+    const message = `${KEY_FILE} in ${stateDir} is the key of ${key.id}, but ${PUBLIC_FILE} says ${other}; put back the key that belongs to it, or remove ${PUBLIC_FILE} to go on with this one`
     throw new CulvertError('identity-unreadable', message)
   }
   await inStateDir(stateDir, async () => {
@@ -137,6 +138,17 @@ async function keepPublicFile(stateDir: string, key: KeyPair): Promise<void> {
     await syncDirectory(stateDir)
     await writeFileAtomic(path, `${key.id}\n`, 0o644)
   })
+}
+
+/** What `identity.pub` says; undefined when it is not there. */
+async function readPublic(path: string): Promise<string | undefined> {
+  try {
+    await using file = await openStateFile(path)
+    return (await readAtMost(file, FILE_BYTES_LIMIT))?.toString('utf8').trim() ?? 'more than an id'
+  } catch (thrown) {
+    if (systemCodeOf(thrown) === 'ENOENT') return undefined
+    throw asCulvertError(thrown, 'io', `cannot read ${path}`)
+  }
 }
 
 function lostKey(stateDir: string, trace: string): CulvertError {

@@ -1,4 +1,5 @@
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { execFileSync } from 'node:child_process'
+import { chmod, chown, mkdir, mkdtemp, open, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
@@ -85,6 +86,72 @@ test('the key of another identity is an error that names both', async t => {
   await t.throwsAsync(load, { code: 'identity-unreadable', message: new RegExp(`key of ${KEY.id}.*says ${former.id}`) })
   await rm(join(stateDir, 'identity.pub'))
   t.is((await load()).id, KEY.id)
+})
+
+/** A file that nobody but its owner may change the mode of, and a name for it in the state directory. */
+async function led(home: string, stateDir: string, name: string, content: string) {
+  const theirs = join(home, 'theirs')
+  await writeFile(theirs, content, { mode: 0o755 })
+  await chmod(theirs, 0o755)
+  await rm(join(stateDir, name), { force: true })
+  await symlink(theirs, join(stateDir, name))
+  return theirs
+}
+
+test('a name that leads out of the state directory is not followed, and nothing changes where it leads', async t => {
+  const { home, stateDir, load } = await scene(t)
+  await load()
+  const theirs = await led(home, stateDir, 'identity.key', encodeKeyFile(KEY))
+  await t.throwsAsync(load, { code: 'identity-unreadable', message: /identity\.key is a symbolic link/ })
+  t.is(await modeOf(theirs), 0o755)
+  t.is(await readIdentity(stateDir), undefined)
+  for (const device of ['/dev/zero', '/dev/urandom']) {
+    await rm(join(stateDir, 'identity.key'))
+    await symlink(device, join(stateDir, 'identity.key'))
+    await t.throwsAsync(load, { code: 'identity-unreadable' })
+    t.is(await readIdentity(stateDir), undefined)
+  }
+})
+
+test('a pipe in place of the key is not waited for, nor read', async t => {
+  const { stateDir, load } = await scene(t)
+  await load()
+  const path = join(stateDir, 'identity.key')
+  const text = await readFile(path, 'utf8')
+  await rm(path)
+  execFileSync('mkfifo', [path])
+  await t.throwsAsync(load, { code: 'identity-unreadable', message: /identity\.key is no plain file/ })
+  await using pipe = await open(path, 'r+')
+  await pipe.write(text)
+  await t.throwsAsync(load, { code: 'identity-unreadable', message: /identity\.key is no plain file/ })
+})
+
+test('what identity.pub leads to is told to nobody', async t => {
+  const { home, stateDir, load } = await scene(t)
+  await load()
+  await led(home, stateDir, 'identity.pub', 'root:secret')
+  const followed = await t.throwsAsync(load)
+  t.regex(followed?.message ?? '', /identity\.pub is a symbolic link/)
+  await rm(join(stateDir, 'identity.pub'))
+  await writeFile(join(stateDir, 'identity.pub'), 'root:secret')
+  const told = await t.throwsAsync(load, { code: 'identity-unreadable', message: /says what is no peer id/ })
+  t.notRegex(told?.message ?? '', /secret/)
+})
+
+const asRoot = process.geteuid?.() === 0 ? test : test.skip
+
+asRoot("for root, a key in somebody's directory has to be that user's", async t => {
+  const { stateDir, load } = await scene(t)
+  const { id } = await load()
+  const path = join(stateDir, 'identity.key')
+  await chown(stateDir, 12_345, 12_345)
+  await chmod(path, 0o644)
+  await t.throwsAsync(load, { code: 'identity-unreadable', message: /another user than .*; run: chown 12345:12345 / })
+  t.is(await modeOf(path), 0o644)
+  await chown(path, 12_345, 12_345)
+  await chown(join(stateDir, 'identity.pub'), 12_345, 12_345)
+  t.is((await load()).id, id)
+  t.is(await modeOf(path), 0o600)
 })
 
 test('a state directory that is ours is closed to others, and one that is not is left alone', async t => {
