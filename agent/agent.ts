@@ -15,6 +15,7 @@ import type { AgentConfig } from './config/agent-config.ts'
 import { ConfigReload } from './config-reload.ts'
 import { startControlServer } from './control/control-server.ts'
 import { refuseSecondAgent } from './control/control-socket.ts'
+import { knownFrom } from './control/known-from.ts'
 import { statusLine } from './control/status-line.ts'
 import { deriveSecret } from './identity/derive-secret.ts'
 import { loadOrCreateIdentity, tidyStateDir } from './identity/identity.ts'
@@ -167,7 +168,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
   const instance = random.bytes(8)
   const rendezvousOf = (relays: AgentConfig['relays']) =>
     new Rendezvous({
-      relays: relayAddresses(relays, process.env),
+      relays: relayAddresses(relays, process.env, url => records.relayAddress(url)),
       identity,
       clock,
       random,
@@ -176,6 +177,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
       instance,
       addresses: () => listInterfaceAddresses().map(({ address }) => address),
       isTrusted: admits,
+      homesOf: id => records.homesOf(id),
       onCall: call => peers.answer(call),
       onPresence: (id, online) => peers.get(id)?.onPresence(online),
       onLost: () => peers.check(),
@@ -259,6 +261,13 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     services,
     forwards,
     situation,
+    knownFrom: id =>
+      knownFrom({
+        pinned: trust.isTrusted(id),
+        member: false,
+        online: agent.rendezvous.presence(id) === true,
+        addresses: sources.addresses(id),
+      }),
     configPath: context.configPath,
     tcpPort: listener.port,
     lookFromOutside: (endpoint, limit) => checkReach(endpoint, { ...reach, signal: limit }),

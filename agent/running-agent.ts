@@ -5,6 +5,7 @@ import type { KeyPair } from '../common/platform/ed25519.ts'
 import type { Log } from '../common/platform/log.ts'
 import type { Random } from '../common/platform/random.ts'
 import type { Endpoint } from '../common/wire/endpoint.ts'
+import type { PeerId } from '../common/wire/peer-id.ts'
 import type { StreamKind } from '../common/wire/session-frame.ts'
 import type { Situation } from '../common/wire/situation.ts'
 import { formatAddress, parseAddress, parseTarget } from './config/address.ts'
@@ -14,6 +15,7 @@ import { parsePeerService } from './config/name.ts'
 import type { BenchReply, ControlTarget, ForwardReply, PingReply } from './control/control-target.ts'
 import { examineAgent, type Patient } from './control/doctor/examine.ts'
 import type { DoctorReport } from './control/doctor/report.ts'
+import type { KnownFrom } from './control/known-from.ts'
 import type { AgentStatus } from './control/status.ts'
 import { pathStatus, statusOf } from './control/status-of.ts'
 import type { Nat } from './nat/nat.ts'
@@ -58,6 +60,7 @@ export interface AgentParts {
   readonly services: Services
   readonly forwards: Forwards
   readonly situation: () => Situation
+  readonly knownFrom: (peer: PeerId) => readonly KnownFrom[]
   readonly configPath: string
   /** Where paths come in. */
   readonly tcpPort: number
@@ -196,6 +199,7 @@ export class RunningAgent implements ControlTarget {
         situation: this.#parts.situation(),
         probes: this.#parts.probes,
         peers: peers.list(),
+        knownFrom: this.#parts.knownFrom,
         nameOf: peer => trust.nameOf(peer.id) ?? peer.id,
         services,
         forwards,

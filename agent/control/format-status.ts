@@ -114,7 +114,15 @@ function toneOf({ state, path }: PeerStatus): Tone {
 /** A direct path over TCP needs no words, nor does a peer with which nothing goes on; all else is worth its reason. */
 function noteOf(peer: PeerStatus | undefined, style: PageStyle): string {
   if (!peer || ((peer.path?.kind === 'tcp' || peer.state === 'idle') && peer.remedy === null)) return ''
-  return `${note(peer.why, '', style)}${note(peer.remedy, '> ', style)}`
+  return `${note(peer.why, '', style)}${note(lastWord(peer), '', style)}${note(peer.remedy, '> ', style)}`
+}
+
+/** Of a peer that is not reached: how old what is known of its place is. */
+function lastWord({ path, state, knownFrom }: PeerStatus): string | null {
+  if (path || state === 'idle') return null
+  const told = knownFrom.filter(({ ageS }) => ageS !== null).toSorted((a, b) => (a.ageS ?? 0) - (b.ageS ?? 0))[0]
+  if (!told || told.source === 'relay') return null
+  return `where it is was last said ${formatDuration(told.ageS ?? 0)} ago (${told.source})`
 }
 
 function note(text: string | null, mark: string, style: PageStyle): string {

@@ -1,4 +1,5 @@
 import { formatEndpoint } from '../../common/wire/endpoint.ts'
+import type { PeerId } from '../../common/wire/peer-id.ts'
 import type { Situation } from '../../common/wire/situation.ts'
 import { formatAddress } from '../config/address.ts'
 import type { Nat } from '../nat/nat.ts'
@@ -10,6 +11,7 @@ import type { PathLink } from '../session/path-link.ts'
 import type { Peer } from '../session/peer.ts'
 import { explain } from '../session/why.ts'
 import type { Stranger } from '../trust/strangers.ts'
+import type { KnownFrom } from './known-from.ts'
 import type { AgentStatus, NatStatus, PathStatus, PeerStatus } from './status.ts'
 
 /** The living parts that a status is read from. */
@@ -24,6 +26,7 @@ export interface StatusSources {
   readonly situation: Situation
   readonly peers: readonly Peer[]
   readonly nameOf: (peer: Peer) => string
+  readonly knownFrom: (peer: PeerId) => readonly KnownFrom[]
   readonly services: Services
   readonly forwards: Forwards
   readonly strangers: readonly Stranger[]
@@ -93,6 +96,7 @@ function peerStatus(peer: Peer, sources: StatusSources, now: number): PeerStatus
     standby: session?.links.filter(link => link !== active && link.ready).map(link => pathStatus(link, now)) ?? [],
     why,
     remedy,
+    knownFrom: sources.knownFrom(peer.id),
     streams: session?.streamCount ?? 0,
     ...peer.traffic,
   }

@@ -1,6 +1,7 @@
 import type { FilteringBehaviour, MappingBehaviour } from '../nat/behaviour.ts'
 import type { PathHow, PathKind, PathTransport } from '../path/path.ts'
 import type { PeerState } from '../session/peer.ts'
+import type { KnownFrom } from './known-from.ts'
 
 /** What `culvert status --json` prints: the names are a contract with whoever reads them. Endpoints are `ip:port`. */
 export interface AgentStatus {
@@ -81,6 +82,8 @@ export interface PeerStatus {
   readonly why: string
   /** One sentence: what would make it better. */
   readonly remedy: string | null
+  /** Who says where it is, or that it is a peer. */
+  readonly knownFrom: readonly KnownFrom[]
   readonly streams: number
   readonly bytesIn: number
   readonly bytesOut: number

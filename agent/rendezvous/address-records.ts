@@ -8,7 +8,8 @@ import type { PeerId } from '../../common/wire/peer-id.ts'
 import { type AddressBook, type AddressBookOptions, type RecordFrom, recordAgeMs } from './address-book.ts'
 import { openAddressBook } from './address-book-file.ts'
 import type { AddressSource } from './address-source.ts'
-import { dialledBy } from './dialled-by.ts'
+import { dialledBy, isNear } from './dialled-by.ts'
+import type { PeerHomes } from './foreign-relays.ts'
 import { type OwnPlace, OwnRecord } from './own-record.ts'
 import { readOwnRecord, writeOwnRecord } from './own-record-file.ts'
 
@@ -37,17 +38,19 @@ export class AddressRecords {
   /** Where the records say that peers are. */
   readonly source: AddressSource
   readonly #ownId: PeerId
+  readonly #places: () => readonly number[]
   readonly #close: () => Promise<void>
 
   private constructor(
     parts: Pick<AddressRecords, 'own' | 'book' | 'source'>,
-    ownId: PeerId,
+    options: AddressRecordsOptions,
     close: () => Promise<void>,
   ) {
     this.own = parts.own
     this.book = parts.book
     this.source = parts.source
-    this.#ownId = ownId
+    this.#ownId = options.identity.id
+    this.#places = options.places
     this.#close = close
   }
 
@@ -86,7 +89,7 @@ export class AddressRecords {
         }))
       },
     }
-    return new AddressRecords({ own, book, source }, identity.id, async () => {
+    return new AddressRecords({ own, book, source }, options, async () => {
       certain.cancel()
       await own.close()
       await kept.close()
@@ -99,6 +102,19 @@ export class AddressRecords {
       throw new CulvertError('wire-malformed', "a peer told another one's address record as its own")
     }
     this.book.take(bytes, 'peer')
+  }
+
+  /** Where a peer says that it can be called. */
+  homesOf(peer: PeerId): PeerHomes | undefined {
+    const known = this.book.get(peer)
+    if (!known) return undefined
+    const record = readAddressRecord(known.bytes)
+    return { relays: record.relays, near: isNear(record, this.#places()) }
+  }
+
+  /** Where the relay with this URL was found last, for when its name leads nowhere. */
+  relayAddress(url: string): string | undefined {
+    return this.own.relays.find(relay => relay.url === url)?.address
   }
 
   /** Somebody else tells one, ours maybe; true when it was news. Throws `wire-malformed`. */

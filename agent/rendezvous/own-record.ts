@@ -100,6 +100,11 @@ export class OwnRecord {
     return this.#record?.sequence ?? 0
   }
 
+  /** As it tells them. */
+  get relays(): readonly HomeRelay[] {
+    return this.#record?.relays ?? []
+  }
+
   /** What the record says may have changed. */
   changed(): void {
     const now = this.#options.clock.now()

@@ -5,10 +5,14 @@ import { type RelayAddress, relayAddress } from './relay-dial.ts'
 export function relayAddresses(
   relays: AgentConfig['relays'],
   environment: Readonly<Record<string, string | undefined>>,
+  /** Where a relay was reached last: DNS may be away when the agent starts. */
+  lastAddressOf: (url: string) => string | undefined = () => undefined,
 ): readonly RelayAddress[] {
   return relays.map(({ url, id }) => {
     const parsed = new URL(url)
-    return relayAddress(parsed, id, proxyFor(parsed, environment))
+    const address = relayAddress(parsed, id, proxyFor(parsed, environment))
+    const last = address.proxy ? undefined : lastAddressOf(parsed.origin)
+    return last === undefined ? address : { ...address, known: { ...address.known, address: last } }
   })
 }
 

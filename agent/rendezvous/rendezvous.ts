@@ -1,5 +1,5 @@
 import { isIP, type Socket } from 'node:net'
-import { CulvertError } from '../../common/errors.ts'
+import { CulvertError, reasonOf } from '../../common/errors.ts'
 import type { Clock } from '../../common/platform/clock.ts'
 import type { KeyPair } from '../../common/platform/ed25519.ts'
 import { createRateGate, type Log } from '../../common/platform/log.ts'
@@ -8,9 +8,10 @@ import type { HomeRelay } from '../../common/wire/address-record.ts'
 import type { Endpoint } from '../../common/wire/endpoint.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
 import type { CallFailure } from '../../common/wire/relay-message.ts'
+import { ForeignRelays, type PeerHomes } from './foreign-relays.ts'
 import { attachPipe, refusalOr } from './pipe.ts'
 import type { RelayAddress } from './relay-dial.ts'
-import { RelayLine, type RelayState } from './relay-line.ts'
+import { RelayLine, type RelayLineEvents, type RelayState } from './relay-line.ts'
 
 /** Our end of a pipe, and the relay that forwards it. */
 export interface OpenPipe {
@@ -46,6 +47,8 @@ export interface RendezvousOptions {
   /** This machine's, now. */
   readonly addresses: () => readonly string[]
   readonly isTrusted: (peer: PeerId) => boolean
+  /** Where a peer says that it can be called; absent where nobody remembers that. */
+  readonly homesOf?: (peer: PeerId) => PeerHomes | undefined
   readonly onCall: (call: IncomingCall) => void
   readonly onPresence: (peer: PeerId, online: boolean) => void
   /** A line broke: perhaps our own network is another one now. */
@@ -57,6 +60,7 @@ export interface RendezvousOptions {
 export class Rendezvous {
   readonly #options: RendezvousOptions
   readonly #lines: readonly RelayLine[]
+  readonly #foreign: ForeignRelays<RelayLine>
   readonly #mayLogStranger: (key: string) => boolean
 
   constructor(options: RendezvousOptions) {
@@ -70,9 +74,22 @@ export class Rendezvous {
       onChange: () => options.onChange(),
     }
     const { identity, clock, random, log, software, addresses } = options
-    this.#lines = options.relays.map(
-      relay => new RelayLine({ relay, identity, clock, random, log, software, instance, addresses, events }),
-    )
+    const lineTo = (relay: RelayAddress, own: RelayLineEvents) =>
+      new RelayLine({ relay, identity, clock, random, log, software, instance, addresses, events: own })
+    this.#lines = options.relays.map(relay => lineTo(relay, events))
+    this.#foreign = new ForeignRelays({
+      clock,
+      environment: process.env,
+      isOurs: relay =>
+        this.homeRelays().some(({ url, id }) => url === relay.url || (id !== undefined && id === relay.id)),
+      open: (relay, onChange) => {
+        const changed = () => {
+          onChange()
+          options.onChange()
+        }
+        return lineTo(relay, { ...events, onLost: changed, onChange: changed })
+      },
+    })
   }
 
   report(): readonly RelayReport[] {
@@ -113,7 +130,7 @@ export class Rendezvous {
   }
 
   stunServers(): readonly Endpoint[] {
-    return this.#lines.flatMap(line => line.stun)
+    return [...this.#lines.flatMap(line => line.stun), ...this.#foreign.stunServers()]
   }
 
   /** The address that each relay saw us come from last, by the relay's URL. */
@@ -159,7 +176,7 @@ export class Rendezvous {
   }
 
   /**
-   * Opens a pipe to a peer over the first relay that can. Rejects with `peer-offline`, `peer-refused`, `busy`,
+   * Opens a pipe to a peer over the first relay that can, after ours over one that the peer named. Rejects with `peer-offline`, `peer-refused`, `busy`,
    * `over-quota` or `relay-unreachable`: the reason of the relay that came furthest.
    */
   async call(peer: PeerId, signal: AbortSignal): Promise<OpenPipe> {
@@ -176,7 +193,21 @@ export class Rendezvous {
         if (reason.code === 'relay-unreachable' || reason.code === 'peer-offline') reason = thrown
       }
     }
-    throw reason
+    return (await this.#callAbroad(peer, reason, signal)) ?? Promise.reject(reason)
+  }
+
+  /** Undefined when there is no relay to try, or its word says less than that of ours. */
+  async #callAbroad(peer: PeerId, reason: CulvertError, signal: AbortSignal): Promise<OpenPipe | undefined> {
+    if (reason.code !== 'relay-unreachable' && reason.code !== 'peer-offline') return undefined
+    const homes = this.#options.homesOf?.(peer)
+    if (!homes) return undefined
+    try {
+      return await this.#foreign.callAt(peer, homes, line => this.#callOver(line, peer, signal), signal)
+    } catch (thrown) {
+      if (reason.code === 'relay-unreachable' && !this.connecting) throw thrown
+      this.#options.log.debug('a relay of the peer did not help', { reason: reasonOf(thrown) })
+      return undefined
+    }
   }
 
   /**
@@ -200,6 +231,7 @@ export class Rendezvous {
 
   close(): void {
     for (const line of this.#lines) line.close()
+    this.#foreign.close()
   }
 
   async #callOver(line: RelayLine, peer: PeerId, signal: AbortSignal): Promise<OpenPipe> {

@@ -19,7 +19,14 @@ import { type Finding, finding } from './finding.ts'
 import { hostFacts } from './host-facts.ts'
 import { hostFindings } from './host-findings.ts'
 import { natFindings, type ReachLook, withoutWitness } from './nat-findings.ts'
-import { failedWay, isHelpedByOpening, type PeerExamination, peerFinding, type WayReport } from './peer-findings.ts'
+import {
+  failedWay,
+  isHelpedByOpening,
+  oldFinding,
+  type PeerExamination,
+  peerFinding,
+  type WayReport,
+} from './peer-findings.ts'
 import { clockFinding, relayFindings } from './relay-findings.ts'
 import { type DoctorReport, doctorReport, peerReport } from './report.ts'
 import { serviceFindings } from './service-findings.ts'
@@ -99,7 +106,7 @@ export async function examineAgent(patient: Patient, doors: CheckDoors): Promise
         outOfReach: nat === undefined && patient.stunServers.length > 0,
       }),
       ...(patient.asked ? [] : [...serviceFindings(targets, status.forwards), ...trustFindings(status)]),
-      ...found.map(examination => peerFinding(examination, patient.asked)),
+      ...found.flatMap(examination => [peerFinding(examination, patient.asked), ...some(oldFinding(examination))]),
     ],
     nat: natNow,
     relays,

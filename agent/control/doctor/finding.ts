@@ -65,6 +65,7 @@ export const FINDING_CODES = [
   'peer-refused',
   'peer-unreachable',
   'peer-silent',
+  'peer-known-long-ago',
 ] as const
 export type FindingCode = (typeof FINDING_CODES)[number]
 

@@ -1,5 +1,7 @@
 import type { Situation } from '../../../common/wire/situation.ts'
 import { obstacleBetween, opensTheWay } from '../../session/obstacle.ts'
+import { formatDuration } from '../format-status.ts'
+import { oldestHope } from '../known-from.ts'
 import type { PeerStatus } from '../status.ts'
 import { type Finding, finding } from './finding.ts'
 
@@ -49,6 +51,15 @@ export function peerFinding({ status, here, there, silent }: PeerExamination, as
     default:
       return state satisfies never
   }
+}
+
+/** Of a peer that is not reached, and may not be where it was said to be. */
+export function oldFinding({ status }: PeerExamination): Finding | undefined {
+  const ageS = status.path === null ? oldestHope(status.knownFrom) : undefined
+  if (ageS === undefined) return undefined
+  const text = `${status.name}: all that is known of where it is was told ${formatDuration(ageS)} ago`
+  const remedy = 'see that both reach a relay, or meet in one network, once'
+  return finding('peer-known-long-ago', 'note', text, { subject: status.name, remedy })
 }
 
 /** Where UDP is blocked, no try over it can tell more than that. */

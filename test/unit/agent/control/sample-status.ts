@@ -6,6 +6,7 @@ const QUIET: Omit<PeerStatus, 'id' | 'name'> = {
   standby: [],
   why: 'not connected to any relay',
   remedy: null,
+  knownFrom: [{ source: 'config', ageS: null }],
   streams: 0,
   bytesIn: 0,
   bytesOut: 0,
