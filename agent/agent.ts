@@ -266,7 +266,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
         pinned: trust.isTrusted(id),
         member: false,
         online: agent.rendezvous.presence(id) === true,
-        addresses: sources.addresses(id),
+        addresses: sources.told(id),
       }),
     configPath: context.configPath,
     tcpPort: listener.port,

@@ -4,7 +4,8 @@ import type { Clock } from '../../common/platform/clock.ts'
 import type { KeyPair } from '../../common/platform/ed25519.ts'
 import type { Log } from '../../common/platform/log.ts'
 import { readAddressRecord } from '../../common/wire/address-record.ts'
-import type { PeerId } from '../../common/wire/peer-id.ts'
+import { formatCandidate } from '../../common/wire/candidate.ts'
+import { type PeerId, shortPeerId } from '../../common/wire/peer-id.ts'
 import { type AddressBook, type AddressBookOptions, type RecordFrom, recordAgeMs } from './address-book.ts'
 import { openAddressBook } from './address-book-file.ts'
 import type { AddressSource } from './address-source.ts'
@@ -58,7 +59,15 @@ export class AddressRecords {
     const { stateDir, identity, clock, log, places, look, isTrusted, isPinned, onLearnt, onOwn } = options
     const kept = await openAddressBook(
       { stateDir, clock, log },
-      { isTrusted, isPinned, onNew: ({ peer }, changed) => changed && onLearnt(peer) },
+      {
+        isTrusted,
+        isPinned,
+        onNew: ({ peer, from, bytes }, changed) => {
+          if (!changed) return
+          log.debug('learnt where a peer is', { peer: shortPeerId(peer), from, addresses: addressesIn(bytes) })
+          onLearnt(peer)
+        },
+      },
     )
     const { book } = kept
     const startedAt = clock.now()
@@ -71,7 +80,10 @@ export class AddressRecords {
         },
         sign: record => signAddressRecord(record, identity),
         write: bytes => writeOwnRecord(stateDir, bytes, log),
-        onNew: onOwn,
+        onNew: bytes => {
+          log.debug('a new record of where we are', { addresses: addressesIn(bytes) })
+          onOwn()
+        },
       },
       await readOwnRecord(stateDir, identity.id, log),
     )
@@ -129,4 +141,8 @@ export class AddressRecords {
   close(): Promise<void> {
     return this.#close()
   }
+}
+
+function addressesIn(record: Uint8Array): string {
+  return readAddressRecord(record).candidates.map(formatCandidate).join(', ')
 }

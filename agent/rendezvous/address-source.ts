@@ -55,6 +55,11 @@ export class AddressSources {
     return this.#sources.some(source => source.isPresent?.(peer))
   }
 
+  /** What every source says, also of one address. */
+  told(peer: PeerId): readonly KnownAddress[] {
+    return this.#sources.flatMap(source => source.addresses(peer))
+  }
+
   /** Each address once, those of sources where the peer shows itself first; `present`: only those. */
   addresses(peer: PeerId, which: 'all' | 'present' = 'all'): readonly KnownAddress[] {
     const present = this.#sources.filter(source => source.isPresent?.(peer))

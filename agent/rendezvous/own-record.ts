@@ -16,7 +16,7 @@ export interface OwnPlace extends RecordContent {
 /** One kind of change comes with others: a new address, what the router opens there, and where relays see us. */
 const SETTLE_MS = 5_000
 /** Between two records, doubled while they go on to change: each is a write to the disk, and goes to everybody. */
-const APART_MS = { least: 60_000, most: 30 * 60_000 } as const
+const APART_MS = { least: 10_000, most: 30 * 60_000 } as const
 /** One that says the same is made anew so that its age tells when its peer was last alive. */
 const RENEW_MS = 24 * 3_600_000
 /** Of a machine with many interfaces, those that come first. */
