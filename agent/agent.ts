@@ -3,6 +3,7 @@ import { CulvertError } from '../common/errors.ts'
 import { systemClock } from '../common/platform/clock.ts'
 import { boundYoungGeneration, giveBackMemory, heldBytes } from '../common/platform/engine.ts'
 import { IdleMemory } from '../common/platform/idle-memory.ts'
+import { openLinkSocket } from '../common/platform/link-socket.ts'
 import type { Log, LogLevel } from '../common/platform/log.ts'
 import { markMachine, marksHere } from '../common/platform/machine-mark.ts'
 import { memoryLimitBytes } from '../common/platform/memory-limit.ts'
@@ -282,6 +283,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     tcpPort: listener.port,
     clock,
     random,
+    openSocket: openLinkSocket,
     log: log.area('lan'),
     enabled: () => agent.config.lan.discovery,
     interfaces: listInterfaceAddresses,

@@ -1,6 +1,23 @@
 import { createSocket, type Socket } from 'node:dgram'
 import type { Endpoint } from '../wire/endpoint.ts'
 
+/** One end on one link, in one IP version. What it sends resolves when it has left. */
+export interface LinkSocket {
+  /** It can speak and hear. */
+  readonly ready: boolean
+  /** Where questions leave from. */
+  readonly ownPort: number | undefined
+  /** To all of the link, from the group's port. */
+  announce(bytes: Uint8Array): Promise<void>
+  /** To all of the link, or to one, from a port that answers may come to. */
+  ask(bytes: Uint8Array, to?: Endpoint): Promise<void>
+  /** To one, from the group's port. */
+  answer(bytes: Uint8Array, to: Endpoint): Promise<void>
+  close(): void
+}
+
+export type OpenLinkSocket = (options: LinkSocketOptions) => LinkSocket
+
 export interface LinkSocketOptions {
   /** A multicast group of one link; an IPv6 one with its zone, as in `ff02::fb%eth0`. */
   readonly group: Endpoint
@@ -21,7 +38,7 @@ const HOPS = 255
  * Speaks and hears on one link and in one IP version, by multicast. The group's port is shared with other programs
  * (RFC 6762 §15.1): what comes to this machine's own address there is theirs, so questions leave from a port of our own.
  */
-export class LinkSocket {
+class UdpLinkSocket implements LinkSocket {
   readonly #group: Endpoint
   readonly #shared: Socket
   readonly #own: Socket
@@ -84,22 +101,18 @@ export class LinkSocket {
     return this.#ready && !this.#closed
   }
 
-  /** Where questions leave from. */
   get ownPort(): number | undefined {
     return this.ready ? this.#own.address().port : undefined
   }
 
-  /** To all of the link, from the group's port; resolves when it has left. */
   announce(bytes: Uint8Array): Promise<void> {
     return this.#send(this.#shared, bytes, this.#group)
   }
 
-  /** To all of the link, from a port that answers may come to. */
-  ask(bytes: Uint8Array): Promise<void> {
-    return this.#send(this.#own, bytes, this.#group)
+  ask(bytes: Uint8Array, to = this.#group): Promise<void> {
+    return this.#send(this.#own, bytes, to)
   }
 
-  /** To one, from the group's port. */
   answer(bytes: Uint8Array, to: Endpoint): Promise<void> {
     return this.#send(this.#shared, bytes, to)
   }
@@ -122,6 +135,8 @@ export class LinkSocket {
     return new Promise(sent => socket.send(bytes, to.port, to.address, () => sent()))
   }
 }
+
+export const openLinkSocket: OpenLinkSocket = options => new UdpLinkSocket(options)
 
 function plain(address: string): string {
   return address.replace(/%.*$/, '')

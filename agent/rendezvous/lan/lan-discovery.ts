@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '../../../common/platform/clock.ts'
 import { pause } from '../../../common/platform/clock.ts'
+import type { OpenLinkSocket } from '../../../common/platform/link-socket.ts'
 import { createRateGate, type Log } from '../../../common/platform/log.ts'
 import type { InterfaceAddress } from '../../../common/platform/network-interfaces.ts'
 import type { Random } from '../../../common/platform/random.ts'
@@ -34,6 +35,7 @@ export interface LanDiscoveryOptions {
   readonly tcpPort: number
   readonly clock: Clock
   readonly random: Random
+  readonly openSocket: OpenLinkSocket
   readonly log: Log
   readonly enabled: () => boolean
   readonly interfaces: () => readonly InterfaceAddress[]
@@ -124,12 +126,13 @@ export class LanDiscovery implements AddressSource {
   }
 
   #open(facts: LanLinkFacts): LanLink {
-    const { ownId, tcpPort, clock, random, log, keys } = this.#options
+    const { ownId, tcpPort, clock, random, openSocket, log, keys } = this.#options
     return new LanLink({
       facts,
       tcpPort,
       clock,
       random,
+      openSocket,
       bytes: this.#bytes,
       shown: () => isShown(keys()),
       looking: () => isLooking(keys()),

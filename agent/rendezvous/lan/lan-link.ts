@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '../../../common/platform/clock.ts'
-import { LinkSocket } from '../../../common/platform/link-socket.ts'
+import type { LinkSocket, OpenLinkSocket } from '../../../common/platform/link-socket.ts'
 import type { Random } from '../../../common/platform/random.ts'
 import { decodeDns, MAX_DNS_BYTES } from '../../../common/wire/dns-message.ts'
 import type { Endpoint } from '../../../common/wire/endpoint.ts'
@@ -26,6 +26,10 @@ const GROUP_6 = 'ff02::fb'
 const LEGACY_TTL_S = 10
 /** RFC 6762 §6: the same is not said to all again this soon. */
 const SAY_APART_MS = 1_000
+/** Ethernet, IPv6 and UDP. */
+const HEADER_BYTES = 62
+/** Ours: neighbours of whom it is remembered that they were heard; who is forgotten is asked once too often. */
+const MAX_NEIGHBOURS = 64
 /** Of a stranger's packets about us; each may cost a look at every key that we know. */
 const HEARD_AT_ONCE = 128
 const HEARD_PER_MINUTE = 600
@@ -37,6 +41,7 @@ export interface LanLinkOptions {
   readonly tcpPort: number
   readonly clock: Clock
   readonly random: Random
+  readonly openSocket: OpenLinkSocket
   /** What all links together may send. */
   readonly bytes: Allowance
   /** Whether anybody could recognise us. */
@@ -56,6 +61,8 @@ export class LanLink {
   readonly #sockets = new Map<4 | 6, LinkSocket>()
   readonly #timers = new Set<Timer>()
   readonly #heard: Allowance
+  /** Addresses that an answer came from, or that were asked back, and when. */
+  readonly #neighbours = new Map<string, number>()
   #own: LanAnnouncement
   #saying: Timer | undefined
   #asking: Timer | undefined
@@ -103,7 +110,7 @@ export class LanLink {
 
   #open(version: 4 | 6, group: string, address: string): void {
     if (this.#closed) return
-    const socket: LinkSocket = new LinkSocket({
+    const socket: LinkSocket = this.#options.openSocket({
       group: { address: group, port: MDNS_PORT },
       address,
       onReady: () => this.#begin(),
@@ -167,9 +174,7 @@ export class LanLink {
 
   #toAll(bytes: Uint8Array, send: (socket: LinkSocket) => Promise<void>): readonly Promise<void>[] {
     if (this.#closed) return []
-    return [...this.#sockets.values()]
-      .filter(({ ready }) => ready && this.#options.bytes.take(bytes.length))
-      .map(socket => send(socket))
+    return [...this.#sockets.values()].filter(({ ready }) => ready && this.#spend(bytes)).map(socket => send(socket))
   }
 
   #onDatagram(bytes: Buffer, from: Endpoint, socket: LinkSocket): void {
@@ -180,13 +185,16 @@ export class LanLink {
     if (message.response) {
       // RFC 6762 §6: an answer comes from no other port.
       if (from.port !== MDNS_PORT) return
-      for (const heard of lanAnnouncementsOf(message)) {
-        if (heard.announcement.instance !== this.#own.instance) this.#options.onHeard(heard, this.facts)
-      }
+      const others = lanAnnouncementsOf(message).filter(
+        ({ announcement }) => announcement.instance !== this.#own.instance,
+      )
+      if (others.length > 0) this.#note(from.address, LAN_TTL_S * 1000)
+      for (const heard of others) this.#options.onHeard(heard, this.facts)
       return
     }
     if (from.port === socket.ownPort && this.#isOwn(from.address)) return
     const question = lanQuestionOf(message, this.#own)
+    if (question?.unicast && from.port !== MDNS_PORT) this.#askBack(from, socket)
     if (!question || question.known.has(this.#own.instance) || !this.#options.shown()) return
     if (from.port !== MDNS_PORT) {
       const ttlS = question.unicast ? LAN_TTL_S : LEGACY_TTL_S
@@ -195,8 +203,28 @@ export class LanLink {
     else this.#answerAll()
   }
 
+  /** What is said to all may be lost on the way; who asks from a port of its own hears what is said to it alone. */
+  #askBack(asker: Endpoint, socket: LinkSocket): void {
+    const { clock, looking, known } = this.#options
+    if ((this.#neighbours.get(asker.address) ?? 0) > clock.now() || !socket.ready || !looking()) return
+    this.#note(asker.address, SAY_APART_MS)
+    const query = encodeLanQuery(known())
+    if (this.#spend(query)) void socket.ask(query, asker)
+  }
+
+  #spend(bytes: Uint8Array): boolean {
+    return this.#options.bytes.take(bytes.length + HEADER_BYTES)
+  }
+
+  #note(address: string, forMs: number): void {
+    this.#neighbours.delete(address)
+    this.#neighbours.set(address, this.#options.clock.now() + forMs)
+    const [oldest] = this.#neighbours.keys()
+    if (oldest !== undefined && this.#neighbours.size > MAX_NEIGHBOURS) this.#neighbours.delete(oldest)
+  }
+
   #answerTo(to: Endpoint, bytes: Uint8Array, socket: LinkSocket): void {
-    if (socket.ready && this.#options.bytes.take(bytes.length)) void socket.answer(bytes, to)
+    if (socket.ready && this.#spend(bytes)) void socket.answer(bytes, to)
   }
 
   #answerAll(): void {

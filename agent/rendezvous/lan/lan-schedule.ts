@@ -1,7 +1,7 @@
 /** When an agent says something on a LAN unasked, as pure functions. `chance` is 0 to 1. */
 
-/** RFC 6762 §8.3: at least two announcements, twice as far apart each time; Wi-Fi drops one multicast in three on bad days. */
-const ANNOUNCE_AT_MS = [0, 1_000, 3_000] as const
+/** RFC 6762 §8.3: up to eight, twice as far apart each time; Wi-Fi drops one multicast in three on bad days. */
+const ANNOUNCE_AT_MS = [0, 1_000, 3_000, 7_000, 15_000, 31_000] as const
 
 /** Milliseconds until the next announcement after so many; undefined: it has been said. A mere change of names is said once. */
 export function announceDelayMs(said: number, renamed: boolean): number | undefined {

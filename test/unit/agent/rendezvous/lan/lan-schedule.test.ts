@@ -10,10 +10,10 @@ import { encodeLanAnnouncement, encodeLanQuery, LAN_TTL_S } from '../../../../..
 import { ANNOUNCEMENT } from '../../../../vectors/lan.ts'
 import { FakeClock } from '../../../fake-clock.ts'
 
-test('who comes says so three times, a second and then two apart; new names are said once', t => {
+test('who comes says so six times, ever further apart; new names are said once', t => {
   t.deepEqual(
-    [0, 1, 2, 3].map(said => announceDelayMs(said, false)),
-    [0, 1_000, 2_000, undefined],
+    [0, 1, 2, 3, 4, 5, 6].map(said => announceDelayMs(said, false)),
+    [0, 1_000, 2_000, 4_000, 8_000, 16_000, undefined],
   )
   t.deepEqual([announceDelayMs(0, true), announceDelayMs(1, true)], [0, undefined])
 })
