@@ -8,7 +8,8 @@ import { type InterfaceAddress, listInterfaceAddresses } from '../common/platfor
 import { systemRandom } from '../common/platform/random.ts'
 import { serviceManager } from '../common/platform/service-manager.ts'
 import { addressScope, type Endpoint, formatEndpoint } from '../common/wire/endpoint.ts'
-import { loadRelayOptions, type RelayOptions, relayOptionsOf } from './options.ts'
+import { hostOn, lookAtCertificate, type ServedCertificate } from './certificate-names.ts'
+import { formatOptionFault, loadRelayOptions, type OptionFault, type RelayOptions, relayOptionsOf } from './options.ts'
 import { type Relay, startRelay } from './relay.ts'
 import { loadRelayKey, tidyRelayState } from './relay-key.ts'
 import { loadTls } from './tls-reload.ts'
@@ -24,12 +25,19 @@ export interface RelayCommand {
   readonly onReady?: (relay: Relay) => void
 }
 
-/** Rejects with every fault of a relay's config file, or with what is wrong with the certificate that it names. */
-export async function checkRelayConfig(file: string): Promise<void> {
-  const { tls } = await loadRelayOptions(file)
-  if (!tls) return
+/**
+ * Rejects with every fault of a relay's config file, or with what is wrong with the certificate that it names; resolves
+ * with what can be served, but is not what agents take.
+ */
+export async function checkRelayConfig(file: string): Promise<readonly OptionFault[]> {
+  const { tls, url } = await loadRelayOptions(file)
+  if (!tls) return []
   try {
-    await loadTls(tls)
+    const { certificate } = await loadTls(tls)
+    const now = new Date(systemClock.wallNow())
+    const { faults, warnings } = lookAtCertificate(certificate, { file: tls.cert, url, now })
+    if (faults.length > 0) throw new CulvertError('bad-config', faults.map(formatOptionFault).join('; '))
+    return warnings
   } catch (thrown) {
     throw new CulvertError('bad-config', `${file}: ${reasonOf(thrown)}`, { cause: thrown })
   }
@@ -67,7 +75,8 @@ export async function runRelay(command: RelayCommand, signal: AbortSignal): Prom
   }
   process.on('SIGHUP', onHangUp)
   try {
-    command.stdout(`${relayLine(options, relay.http, relay.id, listInterfaceAddresses())}\n`)
+    const place = { http: relay.http, interfaces: listInterfaceAddresses(), certificate: relay.certificate }
+    command.stdout(`${relayLine(options, relay.id, place)}\n`)
     log.info('relay ready', {
       http: formatEndpoint(relay.http),
       stun: relay.stunPorts?.join(',') ?? 'off',
@@ -91,18 +100,27 @@ function summary(relay: Relay): string {
   return `${lines} agents connected, ${pipesJoined} pipes`
 }
 
-/** What goes into an agent's `relays`. Without `url`, the host is the address that others most likely reach us at. */
-export function relayLine(
-  options: Pick<RelayOptions, 'url' | 'tls'>,
-  http: Endpoint,
-  id: string,
-  interfaces: readonly InterfaceAddress[],
-): string {
-  const scheme = options.tls ? 'https' : 'http'
+/** Where a relay listens, on what machine, and by what certificate it is known. */
+export interface RelayPlace {
+  readonly http: Endpoint
+  readonly interfaces: readonly InterfaceAddress[]
+  readonly certificate: Pick<ServedCertificate, 'subject' | 'subjectAltName'> | undefined
+}
+
+/**
+ * What goes into an agent's `relays`. Without `url`, the host is one that the certificate names, or else the address that
+ * others most likely reach us at.
+ */
+export function relayLine(options: Pick<RelayOptions, 'url'>, id: string, place: RelayPlace): string {
+  return `{ "url": ${JSON.stringify(options.url ?? urlAt(place))}, "id": "${id}" }`
+}
+
+function urlAt({ http, interfaces, certificate }: RelayPlace): string {
   const any = http.address === '::' || http.address === '0.0.0.0'
-  const host = any ? reachableAddress(interfaces, http.address === '0.0.0.0') : http.address
-  const url = options.url ?? `${scheme}://${formatEndpoint({ address: host, port: http.port })}`
-  return `{ "url": ${JSON.stringify(url)}, "id": "${id}" }`
+  const address = any ? reachableAddress(interfaces, http.address === '0.0.0.0') : http.address
+  const host = (certificate && hostOn(certificate, address)) ?? address
+  const where = formatEndpoint({ address: host, port: http.port })
+  return certificate ? `https://${where.replace(/:443$/, '')}` : `http://${where}`
 }
 
 const SCOPE_ORDER = ['public', 'private', 'carrier', 'loopback']

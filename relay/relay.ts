@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { type Clock, pause } from '../common/platform/clock.ts'
 import type { KeyPair } from '../common/platform/ed25519.ts'
@@ -11,11 +12,12 @@ import { relayNameOf } from '../common/wire/relay-proof.ts'
 import { type AdminServer, openAdminServer } from './admin-server.ts'
 import { reconnectWindowMs } from './admission.ts'
 import { retryWhileInUse } from './bind-retry.ts'
+import { lookAtCertificate } from './certificate-names.ts'
 import { CHECKS_PER_KEEP_ALIVE, ControlLine, type ControlLineParts } from './control-line.ts'
 import { Counters } from './counters.ts'
 import { openHttpFront } from './http-front.ts'
 import { formatMetrics } from './metrics.ts'
-import type { RelayOptions } from './options.ts'
+import { formatOptionFault, type RelayOptions } from './options.ts'
 import { parseListen } from './options-schema.ts'
 import { PipeDesk } from './pipe-desk.ts'
 import { KeyedBuckets } from './quota.ts'
@@ -46,6 +48,8 @@ export interface Relay extends AsyncDisposable {
   readonly spliceMode: SpliceMode
   readonly http: Endpoint
   readonly admin: Endpoint | undefined
+  /** The one that is served now, with TLS. */
+  readonly certificate: X509Certificate | undefined
   /** The ports of STUN, main one first; undefined when it is off. */
   readonly stunPorts: readonly [number, number] | undefined
   status(): RelayStatus
@@ -176,9 +180,18 @@ export async function startRelay(initial: RelayOptions, doors: RelayDoors): Prom
     front.close()
     front.cut()
   })
+  const warnOfCertificate = () => {
+    if (!files || !certificate) return
+    const parts = { file: files.cert, url: initial.url, now: new Date(clock.wallNow()) }
+    const { faults, warnings } = lookAtCertificate(certificate, parts)
+    for (const fault of faults) log.error(formatOptionFault(fault))
+    for (const warning of warnings) log.warn(formatOptionFault(warning))
+  }
+  warnOfCertificate()
   const useTls = (newer: TlsMaterial) => {
     front.useTls(newer)
     certificate = newer.certificate
+    warnOfCertificate()
   }
   if (options.admit === 'anyone' && addressScope(front.local.address) !== 'loopback') {
     log.warn('anyone may use this relay: to close it, list the peer ids of your agents in admit')
@@ -250,6 +263,9 @@ export async function startRelay(initial: RelayOptions, doors: RelayDoors): Prom
     spliceMode,
     http: front.local,
     admin: admin?.local,
+    get certificate() {
+      return certificate
+    },
     stunPorts: stun?.layout.ports,
     status,
     reconfigure: next => {

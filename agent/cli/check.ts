@@ -15,8 +15,9 @@ export async function run(args: Arguments, io: CommandIo): Promise<number> {
   for (const warning of result.warnings) io.err(line(`${path}: warning: ${formatFault(warning)}`))
   if (!result.ok && (await isRelays(path))) {
     const { checkRelayConfig } = await import('./relay.ts')
-    await checkRelayConfig(path)
-    if (args.flag('json')) printJson(io, { file: path, kind: 'relay', ok: true, warnings: result.warnings })
+    const warnings = [...result.warnings, ...(await checkRelayConfig(path))]
+    for (const warning of warnings) io.err(line(`${path}: warning: ${formatFault(warning)}`))
+    if (args.flag('json')) printJson(io, { file: path, kind: 'relay', ok: true, warnings })
     else io.out(`${path}: ok, as the config of a relay\n`)
     return EXIT_DONE
   }

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
+import type { InterfaceAddress } from '../../../common/platform/network-interfaces.ts'
+import type { ServedCertificate } from '../../../relay/certificate-names.ts'
 import { relayLine } from '../../../relay/main.ts'
 import { formatOptionFault, parseRelayOptions, relayOptionsOf } from '../../../relay/options.ts'
 import { RELAY_SCHEMA_FILE, relayConfigSchema } from '../../../relay/options-schema.ts'
@@ -99,25 +101,34 @@ test('the published schema has every option with its words', t => {
   t.true(text.includes('Pipes of one peer at a time.'))
 })
 
+type Names = Pick<ServedCertificate, 'subject' | 'subjectAltName'>
+
 const address = (text: string, family: 4 | 6, loopback = false) => {
   return { interfaceName: 'x', address: text, family, prefixLength: 24, loopback }
 }
 
-test('the line for agents names the url, else the most public address', t => {
+test('the line for agents names the url, else a host on the certificate, else the most public address', t => {
   const all = [
     address('127.0.0.1', 4, true),
     address('192.168.1.2', 4),
     address('2001:db8::5', 6),
     address('203.0.113.5', 4),
   ]
-  const http = { address: '::', port: 8080 }
-  const none = { url: undefined, tls: undefined }
-  t.is(relayLine(none, http, 'ID', all), '{ "url": "http://203.0.113.5:8080", "id": "ID" }')
-  t.is(relayLine(none, http, 'ID', all.slice(0, 3)), '{ "url": "http://[2001:db8::5]:8080", "id": "ID" }')
+  const at = (address: string, port: number, interfaces: readonly InterfaceAddress[], certificate?: Names) => {
+    return { http: { address, port }, interfaces, certificate }
+  }
+  const none = { url: undefined }
+  t.is(relayLine(none, 'ID', at('::', 8080, all)), '{ "url": "http://203.0.113.5:8080", "id": "ID" }')
+  const noPublic4 = all.slice(0, 3)
+  t.is(relayLine(none, 'ID', at('::', 8080, noPublic4)), '{ "url": "http://[2001:db8::5]:8080", "id": "ID" }')
+  t.is(relayLine(none, 'ID', at('0.0.0.0', 8080, noPublic4)), '{ "url": "http://192.168.1.2:8080", "id": "ID" }')
+  const url = 'https://r.example'
+  const certificate = { subject: 'CN=x.example', subjectAltName: 'DNS:*.example.org, DNS:relay.example.org' }
+  t.is(relayLine({ url }, 'ID', at('::', 8080, all, certificate)), '{ "url": "https://r.example", "id": "ID" }')
+  t.is(relayLine(none, 'ID', at('127.0.0.1', 5, [])), '{ "url": "http://127.0.0.1:5", "id": "ID" }')
+  t.is(relayLine(none, 'ID', at('::', 443, all, certificate)), '{ "url": "https://relay.example.org", "id": "ID" }')
   t.is(
-    relayLine(none, { ...http, address: '0.0.0.0' }, 'ID', all.slice(0, 3)),
-    '{ "url": "http://192.168.1.2:8080", "id": "ID" }',
+    relayLine(none, 'ID', at('::', 8443, all, certificate)),
+    '{ "url": "https://relay.example.org:8443", "id": "ID" }',
   )
-  t.is(relayLine({ ...none, url: 'https://r.example' }, http, 'ID', all), '{ "url": "https://r.example", "id": "ID" }')
-  t.is(relayLine(none, { address: '127.0.0.1', port: 5 }, 'ID', []), '{ "url": "http://127.0.0.1:5", "id": "ID" }')
 })
