@@ -35,6 +35,7 @@ import { situationOf } from './nat/situation.ts'
 import { resolveStunHosts } from './nat/stun-hosts.ts'
 import { ThisMachine } from './nat/this-machine.ts'
 import { UdpPorts, type UdpPortsOptions } from './nat/udp-ports.ts'
+import { NetworkDesk } from './network-desk.ts'
 import { closeAllDatachannels } from './path/datachannel/attempt.ts'
 import { createSealer } from './path/seal.ts'
 import { listenForPaths, type PathListener, type PathListenerOptions } from './path/tcp-listener.ts'
@@ -56,6 +57,7 @@ import type { PeerContext } from './session/peer-context.ts'
 import { Peers } from './session/peers.ts'
 import { SearchGate } from './session/search-gate.ts'
 import { WindowBudget } from './session/window.ts'
+import { HomeNetwork } from './trust/home-network.ts'
 import { Strangers } from './trust/strangers.ts'
 import { createTrust } from './trust/trust.ts'
 import { VERSION } from './version.ts'
@@ -80,7 +82,16 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
   const identity = await loadOrCreateIdentity(config.stateDir, { log })
   await tidyStateDir(config.stateDir, clock, log)
   const ports = await openStablePorts(config.stateDir, { random, log })
-  const trust = createTrust(config.peers, identity.id)
+  const home = await HomeNetwork.open({
+    stateDir: config.stateDir,
+    identity,
+    clock,
+    random,
+    log: log.area('network'),
+    onChange: change => network.onChange(change),
+  })
+  cleanup.defer(() => home.save())
+  const trust = createTrust(config.peers, identity.id, () => home.current)
   const strangers = new Strangers()
   const admits = (id: PeerId) => {
     const trusted = trust.isTrusted(id)
@@ -152,7 +163,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     clock,
     log,
     isTrusted: id => trust.isTrusted(id),
-    isPinned: id => trust.isTrusted(id),
+    isPinned: id => trust.isPinned(id),
     places: () => placesOf(readDefaultGateways(), readArpTable()),
     look: () => ({
       relays: agent.rendezvous.homeRelays(),
@@ -180,12 +191,13 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
       isTrusted: admits,
       homesOf: id => records.homesOf(id),
       onCall: call => peers.answer(call),
-      onPresence: (id, online) => peers.get(id)?.onPresence(online),
+      onPresence: (id, online) => peers.onPresence(id, online),
       onLost: () => peers.check(),
       onChange: () => {
         records.own.changed()
         agent.onRelayChange()
       },
+      onTime: serverTime => home.current?.noteTime(Math.floor(serverTime / 1000)),
     })
 
   const situation = () =>
@@ -197,7 +209,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
   const bench = new BenchService({
     clock,
     random,
-    isRelayed: id => peers.get(id)?.session?.active?.kind === 'relay',
+    isRelayed: id => peers.peek(id)?.session?.active?.kind === 'relay',
   })
   const services = new Services({
     clock,
@@ -242,7 +254,19 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     onStream: (peer, stream) => void services.serve(peer, stream),
     onChange: () => agent.changed(),
   }
-  const peers = new Peers(peerContext)
+  const peers = new Peers(peerContext, {
+    isMember: id => home.current?.isMember(id) ?? false,
+    members: () => home.current?.memberIds() ?? [],
+  })
+  const network = new NetworkDesk({
+    clock,
+    log: log.area('network'),
+    trust,
+    peers,
+    home,
+    onChange: () => agent.changed(),
+  })
+  cleanup.defer(() => network.close())
   const forwards = new Forwards({
     clock,
     log: log.area('forward'),
@@ -257,6 +281,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     config,
     trust,
     strangers,
+    network,
     nat,
     peers,
     services,
@@ -264,8 +289,8 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     situation,
     knownFrom: id =>
       knownFrom({
-        pinned: trust.isTrusted(id),
-        member: false,
+        pinned: trust.isPinned(id),
+        member: network.member(id) !== undefined,
         online: agent.rendezvous.presence(id) === true,
         addresses: sources.told(id),
       }),

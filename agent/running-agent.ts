@@ -12,7 +12,7 @@ import { formatAddress, parseAddress, parseTarget } from './config/address.ts'
 import type { AgentConfig, ForwardOption } from './config/agent-config.ts'
 import { EVERY_SERVICE, forwardTargetFault } from './config/forward-target.ts'
 import { parsePeerService } from './config/name.ts'
-import type { BenchReply, ControlTarget, ForwardReply, PingReply } from './control/control-target.ts'
+import type { BenchReply, ControlTarget, ForwardReply, PingReply, RemoveReply } from './control/control-target.ts'
 import { examineAgent, type Patient } from './control/doctor/examine.ts'
 import type { DoctorReport } from './control/doctor/report.ts'
 import type { KnownFrom } from './control/known-from.ts'
@@ -21,6 +21,7 @@ import { pathStatus, statusOf } from './control/status-of.ts'
 import type { Nat } from './nat/nat.ts'
 import type { ProbeBudget } from './nat/probe-budget.ts'
 import { StunList } from './nat/stun-list.ts'
+import type { NetworkDesk } from './network-desk.ts'
 import { relayAddresses } from './rendezvous/relay-addresses.ts'
 import type { Rendezvous } from './rendezvous/rendezvous.ts'
 import { type BenchWish, benchRequest, measure } from './service/bench.ts'
@@ -44,6 +45,9 @@ const DRIFT_APART_MS = 10_000
 /** A path that was asked has answered or is suspect within 2.5 s, be its round trip ever so long. */
 const LOOK_MS = 2_600
 
+/** Of members that there is nothing with, no more are listed: who has thousands asks for one by name. */
+const MAX_LISTED_MEMBERS = 1_000
+
 /** How long a measurement waits for the attempts at a direct path: it is to measure the path that will be used. */
 const SETTLE_MS = 5_000
 
@@ -55,6 +59,7 @@ export interface AgentParts {
   readonly config: AgentConfig
   readonly trust: Trust
   readonly strangers: Strangers
+  readonly network: NetworkDesk
   readonly nat: Nat
   readonly peers: Peers
   readonly services: Services
@@ -123,7 +128,7 @@ export class RunningAgent implements ControlTarget {
       this.changed()
     })
     this.#offer()
-    peers.update(trust.peers())
+    peers.update(trust.pinned())
     await Promise.all(this.#config.forwards.map(forward => this.#forward(forward.listen, forward.to, true)))
     void this.#stun.configure(this.#config.nat.stun)
   }
@@ -166,7 +171,7 @@ export class RunningAgent implements ControlTarget {
       this.#rendezvous.close()
       this.#rendezvous = this.#parts.rendezvousOf(next.relays)
     }
-    peers.update(trust.peers())
+    peers.update(trust.pinned())
     await this.#reconcileForwards(before, next)
     await this.#stun.configure(next.nat.stun)
     const later = RESTART_KEYS.filter(key => JSON.stringify(before[key]) !== JSON.stringify(next[key])).map(String)
@@ -186,8 +191,10 @@ export class RunningAgent implements ControlTarget {
   // -- ControlTarget
 
   status(): AgentStatus {
-    const { identity, trust, strangers, nat, peers, services, forwards, startedAt, clock } = this.#parts
+    const { identity, trust, strangers, network, nat, peers, services, forwards, startedAt, clock } = this.#parts
     const now = clock.now()
+    const present = peers.list()
+    const others = trust.peers().flatMap(({ id }) => (peers.peek(id) ? [] : [id]))
     return statusOf(
       {
         id: identity.id,
@@ -198,9 +205,12 @@ export class RunningAgent implements ControlTarget {
         nat,
         situation: this.#parts.situation(),
         probes: this.#parts.probes,
-        peers: peers.list(),
         knownFrom: this.#parts.knownFrom,
-        nameOf: peer => trust.nameOf(peer.id) ?? peer.id,
+        network: network.status(),
+        peers: present,
+        others: others.slice(0, MAX_LISTED_MEMBERS),
+        nameOf: id => trust.nameOf(id) ?? id,
+        memberOf: id => network.member(id),
         services,
         forwards,
         strangers: strangers.list(id => trust.isTrusted(id), now),
@@ -285,6 +295,10 @@ export class RunningAgent implements ControlTarget {
     return this.#parts.reload()
   }
 
+  remove(peer: string): Promise<RemoveReply> {
+    return this.#parts.network.remove(peer)
+  }
+
   addForward(listen: string, to: string | undefined): Promise<ForwardReply> {
     return this.#forward(listen, to, false)
   }
@@ -311,7 +325,7 @@ export class RunningAgent implements ControlTarget {
     if (peer) return peer
     const known = trust.peers().map(({ name }) => name)
     const more = known.length > 10 ? ` and ${known.length - 10} more` : ''
-    const list = known.length > 0 ? `; known are ${known.slice(0, 10).join(', ')}${more}` : '; none is configured yet'
+    const list = known.length > 0 ? `; known are ${known.slice(0, 10).join(', ')}${more}` : '; there is none yet'
     throw new CulvertError('peer-unknown', `no peer is called "${nameOrId}"${list}`)
   }
 

@@ -90,6 +90,14 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: () => import('./status.ts'),
   },
   {
+    name: 'remove',
+    operands: ['PEER'],
+    summary: 'remove a member from the network; its sessions end at once',
+    options: { json, ...toAgent },
+    notes: 'Only an admin may, and only a device with the network key removes an admin. Exit code 4: not allowed.',
+    load: () => import('./remove.ts'),
+  },
+  {
     name: 'share',
     operands: ['NAME', 'TARGET'],
     summary: 'offer a service of this machine to peers, from now on',

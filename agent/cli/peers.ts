@@ -9,5 +9,7 @@ export function run(args: Arguments, io: CommandIo): Promise<number> {
 }
 
 function words({ peers }: AgentStatus, style: PageStyle): string {
-  return peers.length > 0 ? formatPeers(peers, style) : 'no peers yet: add them to "peers" in the config\n'
+  return peers.length > 0
+    ? formatPeers(peers, style)
+    : 'no peers yet: "culvert invite" makes a code for another device; or add it to "peers" in the config\n'
 }

@@ -79,6 +79,9 @@ function checkRelays(written: unknown, fault: Note, warn: Note): void {
   }
 }
 
+/** Only the running agent knows who is a member of its network. */
+const MEMBER_WORDS = 'that works when a member of the network of this device is called so'
+
 function checkServices(written: unknown, fault: Note, warn: Note): void {
   const names = peerNamesOf(written)
   for (const [service, option] of entriesOf(valueAt(written, ['services']))) {
@@ -91,10 +94,8 @@ function checkServices(written: unknown, fault: Note, warn: Note): void {
       const path = ['services', service, 'allow', index]
       if (typeof entry !== 'string') continue
       const peer = entry.startsWith('peer:') ? entry.slice('peer:'.length) : undefined
-      if (peer !== undefined && !names.has(peer))
-        fault(path, 'names a peer that is not in "peers"', knownPeer(peer, names, 'peer:', ''))
-      if (entry.startsWith('role:')) {
-        warn(path, 'lets nobody in: peers given by their id have no roles', 'write "peer:NAME" or "*"')
+      if (peer !== undefined && !names.has(peer)) {
+        warn(path, `is not in "peers"; ${MEMBER_WORDS}`, knownPeer(peer, names, 'peer:', ''))
       }
     }
   }
@@ -119,8 +120,10 @@ function checkForwards(written: unknown, fault: Note, warn: Note): void {
     const parts = typeof to === 'string' ? parsePeerService(to) : undefined
     if (!parts || names.has(parts.peer) || ids.has(parts.peer)) continue
     const path = ['forwards', index, 'to']
-    if (parsePeerId(parts.peer)) fault(path, 'leads to an id that is not in "peers"', 'add that peer to "peers"')
-    else fault(path, 'leads to a peer that is not in "peers"', knownPeer(parts.peer, names, '', `/${parts.service}`))
+    const remedy = parsePeerId(parts.peer)
+      ? 'else add that peer to "peers"'
+      : knownPeer(parts.peer, names, '', `/${parts.service}`)
+    warn(path, `leads to a peer that is not in "peers"; ${MEMBER_WORDS}`, remedy)
   }
 }
 
@@ -154,7 +157,7 @@ function checkUnixPath(path: JsonPath, value: unknown, fault: Note): void {
 function knownPeer(name: string, names: ReadonlySet<string>, before: string, after: string): string {
   const near = nearest(name, names)
   return near === undefined
-    ? `add "${name}": { "id": "..." } to "peers"`
+    ? `else add "${name}": { "id": "..." } to "peers"`
     : `did you mean "${before}${near}${after}"? Otherwise add "${name}" to "peers"`
 }
 

@@ -3,7 +3,7 @@ import { connect as connectSocket, type Socket } from 'node:net'
 import { CulvertError, reasonOf, systemCodeOf } from '../../common/errors.ts'
 import type { BenchWish } from '../service/bench.ts'
 import { errorFromBody } from './control-error.ts'
-import type { BenchReply, ForwardReply, PingReply } from './control-target.ts'
+import type { BenchReply, ForwardReply, PingReply, RemoveReply } from './control-target.ts'
 import type { DoctorReport } from './doctor/report.ts'
 import type { AgentStatus } from './status.ts'
 
@@ -27,6 +27,8 @@ export interface ControlClient {
   ping(peer: string, signal?: AbortSignal): Promise<PingReply>
   bench(peer: string, wish: BenchWish, signal?: AbortSignal): Promise<BenchReply>
   doctor(peer: string | undefined, signal?: AbortSignal): Promise<DoctorReport>
+  /** Removes a member from the network. */
+  remove(peer: string, signal?: AbortSignal): Promise<RemoveReply>
   /** The agent reads its config again. */
   reload(signal?: AbortSignal): Promise<void>
   addForward(listen: string, to: string | undefined, signal?: AbortSignal): Promise<ForwardReply>
@@ -46,6 +48,7 @@ export function createControlClient(socketPath: string): ControlClient {
     bench: async (peer, wish, signal) => (await ask('POST', '/v1/bench', { peer, ...wish }, signal)) as BenchReply,
     doctor: async (peer, signal) =>
       (await ask('POST', '/v1/doctor', peer === undefined ? {} : { peer }, signal)) as DoctorReport,
+    remove: async (peer, signal) => (await ask('POST', '/v1/remove', { peer }, signal)) as RemoveReply,
     reload: async signal => void (await ask('POST', '/v1/reload', undefined, signal)),
     addForward: async (listen, to, signal) =>
       (await ask('POST', '/v1/forwards', { listen, to }, signal)) as ForwardReply,

@@ -42,6 +42,7 @@ export interface ControlServer extends AsyncDisposable {
  *   POST   /v1/ping      { peer }             one round trip
  *   POST   /v1/bench     { peer, direction, durationMs, overRelay }   what one direction carries
  *   POST   /v1/doctor    { peer? }            what is wrong, and what would be better, after some seconds
+ *   POST   /v1/remove    { peer }             removes a member from the network
  *   POST   /v1/reload                         reads the config again
  *   POST   /v1/forwards  { listen, to }       opens a forward; without `to` for socks5://
  *   DELETE /v1/forwards  { listen }           closes it
@@ -105,6 +106,8 @@ async function answer(offer: Offer, request: IncomingMessage, response: ServerRe
       return reply(response, await bench(target, await readBody(request), goneSignal(response)))
     case 'POST /v1/doctor':
       return reply(response, await doctor(target, await readBody(request), goneSignal(response)))
+    case 'POST /v1/remove':
+      return reply(response, await target.remove(peerIn(await readBody(request))))
     case 'POST /v1/reload':
       await target.reload()
       return reply(response, { reloaded: true })

@@ -26,6 +26,12 @@ export interface BenchReply {
   readonly limitedByRelay: boolean
 }
 
+/** Who was removed from the network. */
+export interface RemoveReply {
+  readonly id: string
+  readonly name: string
+}
+
 export interface ForwardReply {
   readonly listen: string
   readonly to: string
@@ -48,6 +54,8 @@ export interface ControlTarget {
   bench(peer: string, wish: BenchWish, signal: AbortSignal): Promise<BenchReply>
   /** Looks at everything that paths depend on; a peer that is named is called for it. */
   doctor(peer: string | undefined, signal: AbortSignal): Promise<DoctorReport>
+  /** Removes a member from the network: not-authorized when this device may not, peer-unknown when there is no such one. */
+  remove(peer: string): Promise<RemoveReply>
   /** Reads the config again; rejects with its faults, as bad-config, and then nothing changes. */
   reload(): Promise<void>
   /**

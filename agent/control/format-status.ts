@@ -2,6 +2,7 @@ import type {
   AgentStatus,
   ForwardStatus,
   NatStatus,
+  NetworkStatus,
   PathStatus,
   PeerStatus,
   RelayStatus,
@@ -21,6 +22,7 @@ export function formatStatus(status: AgentStatus, style: PageStyle = PLAIN_PAGE)
   const sections = [
     formatRelays(status.relays, style),
     formatNat(status.nat, style),
+    formatNetwork(status.network, style),
     formatPeers(status.peers, style),
     formatStrangers(status.strangers, style),
     formatTable(
@@ -40,6 +42,7 @@ export function formatStatus(status: AgentStatus, style: PageStyle = PLAIN_PAGE)
 
 /** The rows of `culvert peers`, with lines below a peer that could be reached better. */
 export function formatPeers(peers: readonly PeerStatus[], style: PageStyle = PLAIN_PAGE): string {
+  const withRoles = peers.some(peer => rolesOf(peer) !== '')
   const columns = [
     { title: 'PEER' },
     { title: 'STATE' },
@@ -49,8 +52,14 @@ export function formatPeers(peers: readonly PeerStatus[], style: PageStyle = PLA
     { title: 'STREAMS', dispensable: 1 },
     { title: 'IN', dispensable: 3 },
     { title: 'OUT', dispensable: 4 },
+    ...(withRoles ? [{ title: 'ROLES', dispensable: 1.5 }] : []),
   ]
-  return formatTable(columns, peers.map(peerRow), style, row => noteOf(peers[row], style))
+  return formatTable(
+    columns,
+    peers.map(peer => peerRow(peer, withRoles)),
+    style,
+    row => noteOf(peers[row], style),
+  )
 }
 
 function formatStrangers(strangers: readonly StrangerStatus[], style: PageStyle): string {
@@ -92,7 +101,7 @@ function formatRelays(relays: readonly RelayStatus[], style: PageStyle): string 
   )
 }
 
-function peerRow(peer: PeerStatus): readonly (Cell | string)[] {
+function peerRow(peer: PeerStatus, withRoles: boolean): readonly (Cell | string)[] {
   const { path } = peer
   return [
     peer.name,
@@ -103,7 +112,22 @@ function peerRow(peer: PeerStatus): readonly (Cell | string)[] {
     String(peer.streams),
     formatBytes(peer.bytesIn),
     formatBytes(peer.bytesOut),
+    ...(withRoles ? [rolesOf(peer)] : []),
   ]
+}
+
+function rolesOf({ member }: PeerStatus): string {
+  return member ? [...(member.admin ? ['admin'] : []), ...member.roles].join(', ') : ''
+}
+
+/** `Network hogdyhrbv3: 3 members; this device is an admin.` */
+function formatNetwork(network: NetworkStatus | null, style: PageStyle): string {
+  if (!network) return ''
+  const { id, standing, members, admin, root, problem } = network
+  const count = `${members} ${members === 1 ? 'member' : 'members'}`
+  const right = root ? 'this device holds its key' : 'this device is an admin'
+  const words = standing === 'member' ? [count, ...(admin ? [right] : [])].join('; ') : plain(standing)
+  return `Network ${plain(id).slice(0, 10)}: ${words}.\n${note(problem, '', style)}`
 }
 
 function toneOf({ state, path }: PeerStatus): Tone {

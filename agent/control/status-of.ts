@@ -9,10 +9,12 @@ import type { Forwards } from '../service/forwards.ts'
 import type { Services } from '../service/services.ts'
 import type { PathLink } from '../session/path-link.ts'
 import type { Peer } from '../session/peer.ts'
+import { NO_TRAFFIC } from '../session/traffic.ts'
 import { explain } from '../session/why.ts'
+import type { Member } from '../trust/network.ts'
 import type { Stranger } from '../trust/strangers.ts'
 import type { KnownFrom } from './known-from.ts'
-import type { AgentStatus, NatStatus, PathStatus, PeerStatus } from './status.ts'
+import type { AgentStatus, MemberStatus, NatStatus, NetworkStatus, PathStatus, PeerStatus } from './status.ts'
 
 /** The living parts that a status is read from. */
 export interface StatusSources {
@@ -24,9 +26,14 @@ export interface StatusSources {
   readonly nat: Nat
   readonly probes: ProbeBudget
   readonly situation: Situation
+  readonly network: NetworkStatus | null
+  /** Pinned peers, and members that there is something with. */
   readonly peers: readonly Peer[]
-  readonly nameOf: (peer: Peer) => string
   readonly knownFrom: (peer: PeerId) => readonly KnownFrom[]
+  /** Members that there is nothing with. */
+  readonly others: readonly PeerId[]
+  readonly nameOf: (peer: PeerId) => string
+  readonly memberOf: (peer: PeerId) => Member | undefined
   readonly services: Services
   readonly forwards: Forwards
   readonly strangers: readonly Stranger[]
@@ -41,7 +48,11 @@ export function statusOf(sources: StatusSources, now: number): AgentStatus {
     uptimeS: Math.round((now - sources.startedAt) / 1000),
     relays: sources.rendezvous.report().map(relay => ({ ...relay, rttMs: rounded(relay.rttMs) })),
     nat,
-    peers: sources.peers.map(peer => peerStatus(peer, sources, now)),
+    network: sources.network,
+    peers: [
+      ...sources.peers.map(peer => peerStatus(peer, sources, now)),
+      ...sources.others.map(id => otherStatus(id, sources)),
+    ],
     strangers: sources.strangers.map(({ id, at }) => ({ id, agoS: Math.round((now - at) / 1000) })),
     services: sources.services.list().map(({ name, target }) => ({ name, target: formatAddress(target) })),
     forwards: sources.forwards.report().map(({ listen, to, state, problem, lastFailure }) => ({
@@ -70,10 +81,10 @@ function natStatus(nat: Nat, probes: ProbeBudget): NatStatus {
 
 function peerStatus(peer: Peer, sources: StatusSources, now: number): PeerStatus {
   const { session } = peer
-  const relays = sources.rendezvous.report()
   const active = session?.active
   const { why, remedy } = explain({
-    name: sources.nameOf(peer),
+    ...surroundings(sources),
+    name: sources.nameOf(peer.id),
     state: peer.state,
     path: active ? { kind: active.kind, transport: active.transport, how: active.how, ...endsOf(active) } : undefined,
     silentMs: active?.suspect ? active.silentMs : undefined,
@@ -81,17 +92,13 @@ function peerStatus(peer: Peer, sources: StatusSources, now: number): PeerStatus
     trying: peer.direct?.trying ?? false,
     lastError: peer.lastError,
     mute: peer.mute,
-    hasRelay: relays.length > 0,
-    relayProblem: relays.some(({ state }) => state === 'connected')
-      ? null
-      : (relays.find(relay => relay.lastError)?.lastError ?? null),
-    own: sources.situation,
     theirs: peer.direct?.theirSituation,
   })
   return {
     id: peer.id,
-    name: sources.nameOf(peer),
+    name: sources.nameOf(peer.id),
     state: peer.state,
+    member: memberStatus(sources.memberOf(peer.id)),
     path: active ? pathStatus(active, now) : null,
     standby: session?.links.filter(link => link !== active && link.ready).map(link => pathStatus(link, now)) ?? [],
     why,
@@ -100,6 +107,55 @@ function peerStatus(peer: Peer, sources: StatusSources, now: number): PeerStatus
     streams: session?.streamCount ?? 0,
     ...peer.traffic,
   }
+}
+
+/** Of a member that there is nothing with only its presence is known. */
+function otherStatus(id: PeerId, sources: StatusSources): PeerStatus {
+  const name = sources.nameOf(id)
+  const state = sources.rendezvous.presence(id) === false ? 'offline' : 'idle'
+  const { why, remedy } = explain({
+    ...surroundings(sources),
+    name,
+    state,
+    path: undefined,
+    silentMs: undefined,
+    faults: new Map(),
+    trying: false,
+    lastError: undefined,
+    mute: false,
+    theirs: undefined,
+  })
+  const member = memberStatus(sources.memberOf(id))
+  return {
+    id,
+    name,
+    state,
+    member,
+    knownFrom: sources.knownFrom(id),
+    path: null,
+    standby: [],
+    why,
+    remedy,
+    streams: 0,
+    ...NO_TRAFFIC,
+  }
+}
+
+/** What the reasons of all peers have in common. */
+function surroundings({ rendezvous, situation }: StatusSources) {
+  const relays = rendezvous.report()
+  const connected = relays.some(({ state }) => state === 'connected')
+  return {
+    hasRelay: relays.length > 0,
+    relayProblem: connected ? null : (relays.find(({ lastError }) => lastError)?.lastError ?? null),
+    own: situation,
+  }
+}
+
+function memberStatus(member: Member | undefined): MemberStatus | null {
+  if (!member) return null
+  const { roles, admin, notAfter } = member
+  return { roles, admin, expiresAt: notAfter === 0 ? null : new Date(notAfter * 1000).toISOString() }
 }
 
 function endsOf({ path: { local, remote } }: PathLink) {

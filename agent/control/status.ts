@@ -1,6 +1,7 @@
 import type { FilteringBehaviour, MappingBehaviour } from '../nat/behaviour.ts'
 import type { PathHow, PathKind, PathTransport } from '../path/path.ts'
 import type { PeerState } from '../session/peer.ts'
+import type { OwnStanding } from '../trust/network.ts'
 import type { KnownFrom } from './known-from.ts'
 
 /** What `culvert status --json` prints: the names are a contract with whoever reads them. Endpoints are `ip:port`. */
@@ -10,11 +11,35 @@ export interface AgentStatus {
   readonly uptimeS: number
   readonly relays: readonly RelayStatus[]
   readonly nat: NatStatus
+  /** The network that this device belongs to; null: none. */
+  readonly network: NetworkStatus | null
   readonly peers: readonly PeerStatus[]
   /** Who called lately and is not in "peers", newest first; the last few. */
   readonly strangers: readonly StrangerStatus[]
   readonly services: readonly { readonly name: string; readonly target: string }[]
   readonly forwards: readonly ForwardStatus[]
+}
+
+export interface NetworkStatus {
+  readonly id: string
+  /** What this device is in it; `unknown`: its roster was lost. */
+  readonly standing: OwnStanding
+  /** This device included. */
+  readonly members: number
+  /** This device may take in and remove members. */
+  readonly admin: boolean
+  /** It holds the key of the network. */
+  readonly root: boolean
+  /** What is wrong with the own membership or with what is kept of the roster, and what would mend it. */
+  readonly problem: string | null
+}
+
+/** A peer in our network. */
+export interface MemberStatus {
+  readonly roles: readonly string[]
+  readonly admin: boolean
+  /** ISO 8601; null: no end. */
+  readonly expiresAt: string | null
 }
 
 export interface StrangerStatus {
@@ -74,6 +99,8 @@ export interface PeerStatus {
   readonly id: string
   readonly name: string
   readonly state: PeerState
+  /** Null: it is named by the config alone. */
+  readonly member: MemberStatus | null
   /** The path that carries the session now. */
   readonly path: PathStatus | null
   /** Paths that are up besides. */

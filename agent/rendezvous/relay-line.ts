@@ -60,6 +60,8 @@ export interface RelayLineEvents {
   /** It was connected, and is not any more. */
   onLost(line: RelayLine): void
   onChange(line: RelayLine): void
+  /** What time the relay has; ms since 1970. */
+  onTime(serverTime: number): void
 }
 
 /** The control line to one relay, kept up for as long as the agent runs. */
@@ -277,6 +279,7 @@ export class RelayLine {
       if (this.#line !== line || this.#closing.signal.aborted) return
       this.#lastError = null
       this.#relayId = line.relayId
+      this.#options.events.onTime(welcome.serverTime)
       this.#stun = usableStun(welcome.stun, this.#relayAddress)
       this.#looksAt = welcome.features.includes(REACH_FEATURE) ? welcome.observed?.address : undefined
       this.observed = welcome.observed?.address

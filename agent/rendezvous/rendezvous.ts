@@ -54,6 +54,8 @@ export interface RendezvousOptions {
   /** A line broke: perhaps our own network is another one now. */
   readonly onLost: () => void
   readonly onChange: () => void
+  /** What time a relay has; ms since 1970. */
+  readonly onTime?: (serverTime: number) => void
 }
 
 /** Finds peers: all relays of the config together. */
@@ -72,6 +74,7 @@ export class Rendezvous {
       onPresence: (_line: RelayLine, peer: PeerId, online: boolean) => options.onPresence(peer, online),
       onLost: () => options.onLost(),
       onChange: () => options.onChange(),
+      onTime: (serverTime: number) => options.onTime?.(serverTime),
     }
     const { identity, clock, random, log, software, addresses } = options
     const lineTo = (relay: RelayAddress, own: RelayLineEvents) =>

@@ -71,6 +71,10 @@ export class Caller {
     return this.#calling !== undefined
   }
 
+  get answering(): boolean {
+    return this.#answering > 0
+  }
+
   /** Failed calls since the peer was last connected. */
   get failures(): number {
     return this.#failures

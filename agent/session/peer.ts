@@ -65,11 +65,13 @@ export class Peer {
   #suspendTimer: Timer | undefined
   #turnTimer: Timer | undefined
   #past: Traffic = NO_TRAFFIC
+  #usedAt: number
 
   constructor(id: PeerId, keep: boolean, context: PeerContext) {
     this.id = id
     this.#keep = keep
     this.#context = context
+    this.#usedAt = context.clock.now()
     this.#waiters = new PathWaiters(context.clock)
     this.#pruner = new PathPruner(context.clock)
     this.#budget = new AttemptBudget(context.clock)
@@ -121,6 +123,13 @@ export class Peer {
   /** The relay says that the peer is there, but only small messages seem to get to it. */
   get mute(): boolean {
     return this.#caller.mute && this.#presence() !== false
+  }
+
+  /** How long there has been nothing with the peer, in ms; undefined while there is. */
+  get idleMs(): number | undefined {
+    const { calling, answering } = this.#caller
+    if (this.#session || calling || answering || this.#wanted()) return undefined
+    return this.#context.clock.now() - this.#usedAt
   }
 
   /** A relay carries it. Who keeps such a session up may be the other side, so this is enough to want it direct. */
@@ -352,6 +361,7 @@ export class Peer {
   }
 
   #onCallEnd(): void {
+    this.#usedAt = this.#context.clock.now()
     this.#waiters.wake()
     this.#context.onChange()
   }
@@ -367,6 +377,7 @@ export class Peer {
     this.#wasSound = false
     this.#log.pathless()
     if (!session) return
+    this.#usedAt = this.#context.clock.now()
     this.#past = this.traffic
     this.#session = undefined
     session.close(reason)

@@ -93,6 +93,11 @@ export class HomeNetwork {
     return this.#network
   }
 
+  /** Why the last change of the roster is not on the disk. */
+  get problem(): string | undefined {
+    return this.#keeper?.problem
+  }
+
   /** Resolves when all that was merged so far is on the disk. */
   async save(): Promise<void> {
     await this.#keeper?.save()

@@ -115,6 +115,10 @@ export class Network {
     return this.#memberOf(peer)
   }
 
+  *memberIds(): IterableIterator<PeerId> {
+    for (const { id } of this.members()) yield id
+  }
+
   /** All but this device; with `own`, that, too. */
   *members(own = false): IterableIterator<Member> {
     const ourselves = this.#options.identity.id

@@ -1,7 +1,9 @@
 import { type PeerId, parsePeerId } from '../../common/wire/peer-id.ts'
 import type { PeerOption } from '../config/agent-config.ts'
+import { memberNames } from './member-names.ts'
+import type { Member } from './network.ts'
 
-/** A peer that we trust, as the config names it. */
+/** A peer that we trust: as the config names it, or as our network does. */
 export interface TrustedPeer {
   readonly id: PeerId
   readonly name: string
@@ -15,47 +17,95 @@ export interface TrustChange {
   readonly removed: readonly PeerId[]
 }
 
+/** The network of this device, as far as trust goes. */
+export interface Members {
+  member(id: PeerId): Member | undefined
+  members(): Iterable<Member>
+}
+
 /** Who may do what. Nothing else decides that, and nothing here does I/O. */
 export interface Trust {
+  /** Those of the config. */
+  pinned(): readonly TrustedPeer[]
+  /** All: those of the config, then the members of our network. */
   peers(): readonly TrustedPeer[]
   isTrusted(id: PeerId): boolean
+  isPinned(id: PeerId): boolean
   nameOf(id: PeerId): string | undefined
   /** The id of a trusted peer, given its name or the id itself. */
   idOf(nameOrId: string): PeerId | undefined
   /** Whether a service with this `allow` list is open to a peer. A stranger may use nothing, whatever the list says. */
   mayUse(id: PeerId, allow: readonly string[]): boolean
   update(peers: PinnedPeers): TrustChange
+  /** The network is another one, or somebody came, went or got another name. */
+  membersChanged(): void
 }
 
 export type PinnedPeers = Readonly<Record<string, PeerOption>>
 
-/** Trust in the peers of a config. `own` is never a peer, even when the config says so. */
-export function createTrust(peers: PinnedPeers, own: PeerId): Trust {
+/** Trust in the peers of a config, and in the members of our network. `own` is never a peer, even when the config says so. */
+export function createTrust(
+  peers: PinnedPeers,
+  own: PeerId,
+  network: () => Members | undefined = () => undefined,
+): Trust {
   let byId = pin(peers, own)
-  let byName = new Map([...byId.values()].map(peer => [peer.name, peer]))
+  let names: Names | undefined
+  const memberOf = (id: PeerId) => (id === own ? undefined : network()?.member(id))
+  const isTrusted = (id: PeerId) => byId.has(id) || memberOf(id) !== undefined
+  const known = () => {
+    names ??= namesOf(byId, network()?.members() ?? [])
+    return names
+  }
+  const nameOf = (id: PeerId) => byId.get(id)?.name ?? (memberOf(id) && known().ofMembers.get(id))
   return {
-    peers: () => [...byId.values()],
-    isTrusted: id => byId.has(id),
-    nameOf: id => byId.get(id)?.name,
+    pinned: () => [...byId.values()],
+    peers() {
+      const members = [...known().ofMembers].filter(([id]) => memberOf(id) !== undefined)
+      return [...byId.values(), ...members.map(([id, name]) => ({ id, name, keep: false }))]
+    },
+    isTrusted,
+    isPinned: id => byId.has(id),
+    nameOf,
     idOf(nameOrId) {
-      const id = parsePeerId(nameOrId)
-      return id === undefined ? byName.get(nameOrId)?.id : byId.get(id)?.id
+      const id = parsePeerId(nameOrId) ?? known().ids.get(nameOrId)
+      return id !== undefined && isTrusted(id) ? id : undefined
     },
     mayUse(id, allow) {
-      const peer = byId.get(id)
-      // Roles belong to members of a network; a pinned peer has none.
-      return peer !== undefined && allow.some(entry => entry === '*' || entry === `peer:${peer.name}`)
+      if (!isTrusted(id)) return false
+      const roles = memberOf(id)?.roles ?? []
+      return allow.some(
+        entry => entry === '*' || entry === `peer:${nameOf(id)}` || roles.some(role => entry === `role:${role}`),
+      )
     },
     update(newPeers) {
       const before = byId
       byId = pin(newPeers, own)
-      byName = new Map([...byId.values()].map(peer => [peer.name, peer]))
+      names = undefined
       return {
         added: [...byId.keys()].filter(id => !before.has(id)),
-        removed: [...before.keys()].filter(id => !byId.has(id)),
+        removed: [...before.keys()].filter(id => !isTrusted(id)),
       }
     },
+    membersChanged() {
+      names = undefined
+    },
   }
+}
+
+interface Names {
+  readonly ofMembers: ReadonlyMap<PeerId, string>
+  readonly ids: ReadonlyMap<string, PeerId>
+}
+
+/** A member that is pinned, too, goes by the name in the config. */
+function namesOf(pinned: ReadonlyMap<PeerId, TrustedPeer>, members: Iterable<Member>): Names {
+  const own = [...pinned.values()]
+  const others = [...members].filter(({ id }) => !pinned.has(id))
+  const ofMembers = memberNames(others, new Set(own.map(({ name }) => name)))
+  const ids = new Map([...ofMembers].map(([id, name]) => [name, id]))
+  for (const { id, name } of own) ids.set(name, id)
+  return { ofMembers, ids }
 }
 
 function pin(peers: PinnedPeers, own: PeerId): ReadonlyMap<PeerId, TrustedPeer> {

@@ -45,6 +45,10 @@ export function createDriver(): Driver {
       listeners.add(listener)
       return () => listeners.delete(listener)
     },
+    remove(peer) {
+      if (peer === 'laptop') return Promise.resolve({ id: 'b'.repeat(52), name: 'laptop' })
+      return Promise.reject(new CulvertError('not-authorized', 'this device is no admin of the network'))
+    },
     reload: () => Promise.reject(new CulvertError('bad-config', 'agent.json: name: 7 is no name')),
     connect(peer, service, signal) {
       if (peer !== 'laptop') return Promise.reject(new CulvertError('peer-unknown', `no peer is called ${peer}`))

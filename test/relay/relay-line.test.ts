@@ -23,7 +23,7 @@ function agentLine({ url }: FakeRelay) {
     software: 'test',
     log: createLog({ level: 'error', style: 'words', write: () => undefined }),
     addresses: () => ['127.0.0.1'],
-    events: { onRing: ignore, onPresence: ignore, onLost: ignore, onChange: ignore },
+    events: { onRing: ignore, onPresence: ignore, onLost: ignore, onChange: ignore, onTime: ignore },
   })
   return { clock, line, [Symbol.dispose]: () => line.close() }
 }

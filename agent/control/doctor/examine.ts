@@ -96,7 +96,7 @@ export async function examineAgent(patient: Patient, doors: CheckDoors): Promise
     tookMs: Math.round(clock.now() - startedAt),
     findings: [
       config,
-      ...some(clockFinding(relays)),
+      ...some(clockFinding(relays, clock.wallNow())),
       ...hostFindings(host),
       ...relayFindings(relays, status.relays),
       ...natFindings(here, natNow, {
@@ -131,7 +131,7 @@ export async function examineWithout(
     findings: [
       // With such a config none can be started.
       ...(config.code === 'config-invalid' ? [config, noAgent] : [noAgent, config]),
-      ...some(clockFinding(relays)),
+      ...some(clockFinding(relays, doors.clock.wallNow())),
       ...(config.code === 'config-invalid' ? [] : relayFindings(relays, [])),
     ],
     nat: null,

@@ -1,4 +1,5 @@
 import type { RelayCheck, RelayStep } from '../../rendezvous/relay-check.ts'
+import { knownTime } from '../../trust/known-time.ts'
 import type { RelayStatus } from '../status.ts'
 import { type Finding, type FindingCode, finding } from './finding.ts'
 
@@ -98,17 +99,29 @@ function timesOf({ nameMs, tcpMs, tlsMs, answerMs }: RelayCheck): string {
 const CLOCK_OFF_MS = 300_000
 
 /** Whether the clock here can be right, by what relays say; undefined when none says anything. */
-export function clockFinding(checks: readonly RelayCheck[]): Finding | undefined {
+export function clockFinding(checks: readonly RelayCheck[], wallNow: number): Finding | undefined {
   // One relay's clock may be wrong itself; of several, the one that is the nearest to ours speaks.
   const [offset] = checks
     .flatMap(({ clockOffsetMs }) => (clockOffsetMs === null ? [] : [clockOffsetMs]))
     .toSorted((a, b) => Math.abs(a) - Math.abs(b))
-  if (offset === undefined) return undefined
+  if (offset === undefined) return isSet(wallNow) ? undefined : unset(wallNow)
   if (Math.abs(offset) < CLOCK_OFF_MS) return finding('clock-right', 'ok', 'the clock agrees with the relays')
   const words = `the clock here is ${spanOf(Math.abs(offset))} ${offset > 0 ? 'behind' : 'ahead of'} the relay's`
   return finding('clock-wrong', 'problem', words, {
     remedy: 'set the clock, for example with "timedatectl set-ntp true"',
     gain: 'then the certificates of relays can be checked, and the log tells the right time',
+  })
+}
+
+function isSet(wallNow: number): boolean {
+  return knownTime(wallNow, 0).sure
+}
+
+function unset(wallNow: number): Finding {
+  const words = `the clock here was never set: it says ${new Date(wallNow).toISOString().slice(0, 10)}`
+  return finding('clock-unset', 'problem', words, {
+    remedy: 'let it find a time server, for example with "timedatectl set-ntp true"',
+    gain: 'then memberships end on their day; until then only what the root or a relay tells later ends them',
   })
 }
 

@@ -60,7 +60,7 @@ test('what is wrong in it is told with place and remedy', t => {
   t.regex(String(merged('[]')), /^the file: holds no object/)
   t.regex(String(merged({ listen: '0.0.0.0:443', admit: 'anyone' })), /is a relay's config/)
   t.regex(String(merged('{ "__proto__": { "name": "x" } }')), /^__proto__: .*is no known key/)
-  t.regex(String(merged({ forwards: [{ listen: 'tcp://127.0.0.1:1', to: 'tv/x' }] })), /^forwards\[0\]\.to: /)
+  t.regex(String(merged({ forwards: [{ listen: 'tcp://127.0.0.1:1', to: 'tv' }] })), /^forwards\[0\]\.to: /)
 })
 
 test('a fault of the config that is there is told as that of another file', t => {

@@ -19,8 +19,10 @@ UDP  endpoint-independent  address-and-port-dependent  203.0.113.5:4000
 TCP  unknown                                           -
 Port mapping: tcp 203.0.113.5:4001 (upnp, not yet seen to work); the router gave another port
 
-PEER    STATE      PATH                                    RTT     SINCE  STREAMS  IN      OUT
-laptop  connected  tcp lan 192.168.1.7:4000                3.1 ms  9 s    2        1.2 MB  345 B
+Network nnnnnnnnnn: 3 members; this device is an admin.
+
+PEER    STATE      PATH                                    RTT     SINCE  STREAMS  IN      OUT    ROLES
+laptop  connected  tcp lan 192.168.1.7:4000                3.1 ms  9 s    2        1.2 MB  345 B  admin, family
 phone   connected  udp/datachannel punched 198.51.100.7:9  46 ms   2 min  0        0 B     0 B
     Their router keeps TCP out.
     > Turn on UPnP there.

@@ -2,6 +2,7 @@ import type { AgentStatus, PeerStatus } from '../../../../agent/control/status.t
 
 const QUIET: Omit<PeerStatus, 'id' | 'name'> = {
   state: 'offline',
+  member: null,
   path: null,
   standby: [],
   why: 'not connected to any relay',
@@ -40,11 +41,13 @@ export const SAMPLE_STATUS: AgentStatus = {
     },
     probeBudget: { entries: 12, peakEntries: 260, packets: 514, limit: 1_500 },
   },
+  network: { id: 'n'.repeat(52), standing: 'member', members: 3, admin: true, root: false, problem: null },
   peers: [
     {
       ...QUIET,
       id: 'b'.repeat(52),
       name: 'laptop',
+      member: { roles: ['family'], admin: true, expiresAt: null },
       state: 'connected',
       path: {
         kind: 'tcp',

@@ -1,6 +1,8 @@
 import test from 'ava'
+import type { Member } from '../../../../agent/trust/network.ts'
 import { createTrust } from '../../../../agent/trust/trust.ts'
 import { keyPairFromSeed } from '../../../../common/platform/ed25519.ts'
+import type { PeerId } from '../../../../common/wire/peer-id.ts'
 
 const id = (seed: number) => keyPairFromSeed(new Uint8Array(32).fill(seed)).id
 const [OWN, LAPTOP, PHONE, STRANGER] = [id(1), id(2), id(3), id(4)]
@@ -57,4 +59,49 @@ test('an update tells who came and who went, and holds at once', t => {
   t.is(changing.idOf('laptop'), undefined)
   t.false(changing.mayUse(LAPTOP, ['peer:laptop']))
   t.false(changing.isTrusted(PHONE))
+})
+
+test('members of the network stand beside pinned peers: roles open services, names are found, pinned names win', t => {
+  const [ANNA, BERT] = [id(5), id(6)]
+  const member = (peer: PeerId, name: string, roles: readonly string[], since = 1): Member => ({
+    id: peer,
+    name,
+    roles,
+    admin: false,
+    notAfter: 0,
+    since,
+  })
+  let present = [member(ANNA, 'laptop', ['family']), member(BERT, 'bert', []), member(PHONE, 'handy', ['family'])]
+  const network = { member: (peer: PeerId) => present.find(({ id: own }) => own === peer), members: () => present }
+  const both = createTrust(
+    { laptop: { id: LAPTOP, keep: true }, phone: { id: PHONE, keep: false } },
+    OWN,
+    () => network,
+  )
+  t.is(both.idOf('laptop'), LAPTOP)
+  t.is(both.idOf(`laptop-${ANNA.slice(0, 4)}`), ANNA)
+  t.is(both.nameOf(PHONE), 'phone')
+  t.is(both.idOf('handy'), undefined)
+  t.deepEqual(
+    both.peers().map(({ name }) => name),
+    ['laptop', 'phone', `laptop-${ANNA.slice(0, 4)}`, 'bert'],
+  )
+  t.deepEqual(
+    both.pinned().map(({ name }) => name),
+    ['laptop', 'phone'],
+  )
+  t.true(both.mayUse(ANNA, ['role:family']))
+  t.true(both.mayUse(PHONE, ['role:family']))
+  t.false(both.mayUse(BERT, ['role:family']))
+  t.true(both.mayUse(BERT, ['peer:bert']))
+  t.true(both.mayUse(BERT, ['*']))
+  t.false(both.mayUse(STRANGER, ['*', 'role:family']))
+  present = present.filter(({ id: peer }) => peer !== BERT)
+  t.false(both.mayUse(BERT, ['*']))
+  t.is(both.idOf('bert'), undefined)
+  both.membersChanged()
+  t.deepEqual(both.update({}).removed, [LAPTOP])
+  t.true(both.isTrusted(PHONE))
+  t.is(both.nameOf(PHONE), 'handy')
+  t.false(both.isPinned(PHONE))
 })

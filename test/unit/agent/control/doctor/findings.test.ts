@@ -77,16 +77,26 @@ test('a relay that refuses this device is told from one that is not there', t =>
   t.deepEqual(codesOf(relayFindings([], [])), ['relay-none problem'])
 })
 
+const NOW = 1.7e12
+
 test('a clock that is decades behind is a problem, and one that is a minute off is none', t => {
-  t.is(clockFinding([{ ...GOOD, clockOffsetMs: null }]), undefined)
-  t.like(clockFinding([{ ...GOOD, clockOffsetMs: 60_000 }]), { code: 'clock-right', severity: 'ok' })
-  const found = clockFinding([{ ...GOOD, clockOffsetMs: 56.9 * 365.25 * 86_400_000 }])
+  t.is(clockFinding([{ ...GOOD, clockOffsetMs: null }], NOW), undefined)
+  t.like(clockFinding([{ ...GOOD, clockOffsetMs: 60_000 }], NOW), { code: 'clock-right', severity: 'ok' })
+  const found = clockFinding([{ ...GOOD, clockOffsetMs: 56.9 * 365.25 * 86_400_000 }], NOW)
   t.like(found, { code: 'clock-wrong', severity: 'problem', text: "the clock here is 56 years behind the relay's" })
-  t.is(clockFinding([{ ...GOOD, clockOffsetMs: -3_600_000 }])?.text, "the clock here is 1 hour ahead of the relay's")
+  t.is(
+    clockFinding([{ ...GOOD, clockOffsetMs: -3_600_000 }], NOW)?.text,
+    "the clock here is 1 hour ahead of the relay's",
+  )
+})
+
+test('a clock that was never set is a problem also where no relay tells the time', t => {
+  const found = clockFinding([{ ...GOOD, clockOffsetMs: null }], 86_400_000)
+  t.like(found, { code: 'clock-unset', severity: 'problem', text: 'the clock here was never set: it says 1970-01-02' })
 })
 
 test('of two relays the one that agrees with this clock is believed', t => {
-  t.is(clockFinding([{ ...GOOD, clockOffsetMs: 9e9 }, GOOD])?.code, 'clock-right')
+  t.is(clockFinding([{ ...GOOD, clockOffsetMs: 9e9 }, GOOD], NOW)?.code, 'clock-right')
 })
 
 const { nat } = SAMPLE_STATUS
@@ -300,11 +310,20 @@ test('a device that has only another IP version than the STUN servers is told so
 
 test('a stranger that called is told with what to add, and so is that there are no peers', t => {
   const strangers = [{ id: 'e'.repeat(52), agoS: 5 }]
-  const [called] = trustFindings({ peers: SAMPLE_STATUS.peers, strangers })
+  const [called] = trustFindings({ ...SAMPLE_STATUS, strangers })
   t.like(called, { code: 'stranger-called', severity: 'note' })
   t.regex(called?.remedy ?? '', /"NAME": \{ "id": "e{52}" \}/)
-  t.deepEqual(codesOf(trustFindings({ peers: [], strangers: [] })), ['peers-none note'])
-  t.deepEqual(trustFindings({ peers: SAMPLE_STATUS.peers, strangers: [] }), [])
+  t.deepEqual(codesOf(trustFindings({ peers: [], strangers: [], network: null })), ['peers-none note'])
+  t.deepEqual(trustFindings({ ...SAMPLE_STATUS, strangers: [] }), [])
+})
+
+test('a network that this device is out of is a problem, and a roster that was damaged is told', t => {
+  const { network } = SAMPLE_STATUS
+  if (!network) return t.fail('the sample has no network')
+  const codes = (change: Partial<typeof network>) =>
+    codesOf(trustFindings({ ...SAMPLE_STATUS, strangers: [], network: { ...network, ...change } }))
+  t.deepEqual(codes({ standing: 'removed', problem: 'out' }), ['network-out problem'])
+  t.deepEqual(codes({ problem: 'damaged' }), ['network-damaged note'])
 })
 
 test('a forward that does not listen is a problem; one whose last use failed, and a target that refuses, are told', t => {

@@ -1,0 +1,115 @@
+import { CulvertError } from '../common/errors.ts'
+import type { Clock, Timer } from '../common/platform/clock.ts'
+import { createRateGate, type Log } from '../common/platform/log.ts'
+import { type PeerId, shortPeerId } from '../common/wire/peer-id.ts'
+import type { NetworkStatus } from './control/status.ts'
+import type { Peers } from './session/peers.ts'
+import type { HomeNetwork } from './trust/home-network.ts'
+import type { Member, NetworkChange, OwnStanding } from './trust/network.ts'
+import type { Trust } from './trust/trust.ts'
+
+/** A clock that is set, or set back, is noticed by then. */
+const LOOK_MS = 3_600_000
+
+const OUT_WORDS: Readonly<Record<Exclude<OwnStanding, 'member'>, string>> = {
+  removed: 'this device was removed from its network: its members do not take it any more, nor it them',
+  expired: 'the membership of this device in its network is over; an admin can renew it',
+  unknown: 'the roster of the network is lost, so this device knows none of its members; join again with a new code',
+}
+
+export interface NetworkDeskOptions {
+  readonly clock: Clock
+  readonly log: Log
+  readonly trust: Trust
+  readonly peers: Peers
+  readonly home: HomeNetwork
+  readonly onChange: () => void
+}
+
+/** What a change of the network means at once: whose sessions end, what others are told, and what the owner is told. */
+export class NetworkDesk {
+  readonly #options: NetworkDeskOptions
+  readonly #mayLog: (key: string) => boolean
+  #own: OwnStanding | undefined
+  #end: Timer | undefined
+
+  constructor(options: NetworkDeskOptions) {
+    this.#options = options
+    this.#mayLog = createRateGate(options.clock, 60_000)
+    this.#look()
+  }
+
+  onChange(change: NetworkChange): void {
+    const { trust, peers, home, onChange } = this.#options
+    trust.membersChanged()
+    this.#look()
+    const removed = [...change.touched].filter(id => home.current?.wasRemoved(id))
+    for (const id of removed) this.#log(id, change.from)
+    peers.onMembers()
+    onChange()
+  }
+
+  /** Signs that a peer is removed; resolves when its session here is cut and that is on the disk. */
+  async remove(nameOrId: string): Promise<{ readonly id: PeerId; readonly name: string }> {
+    const { trust, home } = this.#options
+    const network = home.current
+    if (!network) throw new CulvertError('not-authorized', 'this device is in no network; "culvert init" makes one')
+    const id = trust.idOf(nameOrId)
+    if (id === undefined) throw new CulvertError('peer-unknown', `no member of the network is called "${nameOrId}"`)
+    const name = trust.nameOf(id) ?? id
+    if (!network.isMember(id)) {
+      const remedy = `take it out of "peers" in the config`
+      throw new CulvertError(
+        'peer-unknown',
+        `${name} is no member of the network but is named by the config; ${remedy}`,
+      )
+    }
+    network.remove(id)
+    await home.save()
+    return { id, name }
+  }
+
+  member(id: PeerId): Member | undefined {
+    return this.#options.home.current?.member(id)
+  }
+
+  status(): NetworkStatus | null {
+    const { home } = this.#options
+    const network = home.current
+    if (!network) return null
+    const { own } = network
+    const problem = own === 'member' ? (network.damage ?? home.problem ?? null) : OUT_WORDS[own]
+    const members = [...network.members(true)].length
+    return { id: network.id, standing: own, members, admin: network.isAdmin, root: network.isRoot, problem }
+  }
+
+  close(): void {
+    this.#end?.cancel()
+  }
+
+  /** What we are ourselves may have changed, and when the next membership ends. */
+  #look(): void {
+    const { home, clock, log } = this.#options
+    const network = home.current
+    if (!network) return
+    const { own } = network
+    if (own !== this.#own && own !== 'member') log.error(OUT_WORDS[own], { network: shortPeerId(network.id) })
+    if (own === 'member' && this.#own !== undefined && this.#own !== 'member') log.info('a member of the network again')
+    this.#own = own
+    const next = network.nextEnd()
+    this.#end?.cancel()
+    this.#end = undefined
+    if (next === undefined) return
+    const dueMs = (next - network.now().s + 1) * 1000
+    this.#end = clock.after(Math.min(Math.max(dueMs, 1000), LOOK_MS), () => {
+      this.onChange({ taken: [], touched: new Set(), from: undefined })
+    })
+  }
+
+  #log(removed: PeerId, from: PeerId | undefined): void {
+    const { log, trust } = this.#options
+    if (!this.#mayLog(removed)) return
+    const by = from === undefined ? {} : { heardFrom: trust.nameOf(from) ?? shortPeerId(from) }
+    log.info('a member was removed', { peer: shortPeerId(removed), ...by })
+  }
+}
