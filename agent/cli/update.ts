@@ -68,6 +68,7 @@ function doorsTo(args: Arguments, io: CommandIo, socketPath: string, restart: st
     clock: systemClock,
     log: createLog({ level: 'info', ...logStyle(io.env, systemClock), write: io.err }).area('update'),
     restart: () => restartAgent(restart),
+    signal: io.signal,
   }
 }
 

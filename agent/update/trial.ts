@@ -19,11 +19,13 @@ export interface TrialDoors {
   readonly clock: Clock
   readonly log: Log
   readonly restart: () => Promise<void>
+  /** Aborts when the machine, or somebody, wants this to end; then the trial goes on, or ends with the machine. */
+  readonly signal: AbortSignal
 }
 
 /**
  * Watches over the trial that the marks tell of, to its end: keeps the version or has the one before start again. May be
- * killed at any moment and begun anew. Resolves with undefined when there is no trial.
+ * killed at any moment and begun anew. Resolves with undefined when there is no trial, or when told to end before it does.
  */
 export async function watchTrial(doors: TrialDoors): Promise<Outcome | undefined> {
   const { versions, clock, log } = doors
@@ -32,6 +34,7 @@ export async function watchTrial(doors: TrialDoors): Promise<Outcome | undefined
   const moment = await versions.moment()
   const until = clock.now() + (trial.untilS - moment.uptimeS) * 1000
   const state = isOnTrial(trial, moment) ? await watch(doors, trial, until) : undefined
+  if (state?.name === 'waiting' || state?.name === 'proving') return undefined
   const outcome = (ended: Pick<Outcome, 'state' | 'reason'>) => ({
     version: trial.version,
     before: trial.terms.before,
@@ -56,7 +59,7 @@ export async function watchTrial(doors: TrialDoors): Promise<Outcome | undefined
 
 /** Has the new version start, unless it did, and looks at it until it is clear what becomes of it. */
 async function watch(doors: TrialDoors, trial: Trial, until: number): Promise<TrialState> {
-  const { clock, log } = doors
+  const { clock, log, signal } = doors
   const { version, terms } = trial
   try {
     if ((await answeringVersion(doors)) !== version) await doors.restart()
@@ -64,19 +67,20 @@ async function watch(doors: TrialDoors, trial: Trial, until: number): Promise<Tr
     return { name: 'rolled-back', reason: reasonOf(thrown) }
   }
   let state = beginWatch(clock.now())
-  while (state.name === 'waiting' || state.name === 'proving') {
+  while ((state.name === 'waiting' || state.name === 'proving') && !signal.aborted) {
     const seen = await look(doors, trial)
+    if (signal.aborted) break
     const next = watched(state, seen, clock.now(), { version, until, terms })
     if (next.name === 'proving' && state.name === 'waiting') log.info(`${version}, on trial, reaches what it has to`)
     if (next.name === 'waiting' && state.name === 'proving') log.warn(`${version}, on trial, has lost it again`)
     state = next
-    await pause(clock, LOOK_EVERY_MS)
+    await pause(clock, LOOK_EVERY_MS, signal)
   }
   return state
 }
 
-async function look({ client, clock }: TrialDoors, { version, terms }: Trial): Promise<Look> {
-  const late = deadline(clock, ANSWER_MS)
+async function look({ client, clock, signal }: TrialDoors, { version, terms }: Trial): Promise<Look> {
+  const late = deadline(clock, ANSWER_MS, signal)
   try {
     const status = await client.status(late.signal)
     const relay = status.relays.some(({ state }) => state === 'connected')
@@ -106,8 +110,8 @@ async function reachesPeer(
   }
 }
 
-async function answeringVersion({ client, clock }: TrialDoors): Promise<string | undefined> {
-  const late = deadline(clock, ANSWER_MS)
+async function answeringVersion({ client, clock, signal }: TrialDoors): Promise<string | undefined> {
+  const late = deadline(clock, ANSWER_MS, signal)
   try {
     return (await client.status(late.signal)).version
   } catch {
@@ -132,10 +136,11 @@ async function goBack(doors: TrialDoors, trial: Trial): Promise<void> {
 
 /** Waits for a version that answers in the place of the one on trial; undefined when none does so for a minute. */
 export async function answeredAgain(doors: TrialDoors, { version }: Trial): Promise<string | undefined> {
-  const { clock } = doors
-  for (const until = clock.now() + BACK_MS; clock.now() < until; await pause(clock, LOOK_EVERY_MS)) {
+  const { clock, signal } = doors
+  const until = clock.now() + BACK_MS
+  do {
     const answers = await answeringVersion(doors)
     if (answers !== undefined && answers !== version) return answers
-  }
+  } while ((await pause(clock, LOOK_EVERY_MS, signal)) && clock.now() < until)
   return undefined
 }

@@ -159,6 +159,7 @@ async function startWatcher(home: string): Promise<void> {
 async function awaitEnd(doors: TrialDoors, trial: Trial, signal: AbortSignal): Promise<UpdateResult> {
   const { versions, clock } = doors
   const { version } = trial
+  const earlier = await versions.outcome()
   while ((await versions.marks()).trial) {
     const { uptimeS } = await versions.moment()
     const late = uptimeS >= trial.untilS + WATCHER_LATE_S
@@ -171,5 +172,6 @@ async function awaitEnd(doors: TrialDoors, trial: Trial, signal: AbortSignal): P
   if ((await versions.marks()).current === version) return { version, state: 'kept', reason: null }
   await answeredAgain(doors, trial)
   const outcome = await versions.outcome()
-  return { version, state: 'rolled-back', reason: outcome?.version === version ? outcome.reason : null }
+  const isTold = outcome?.version === version && outcome.at !== earlier?.at
+  return { version, state: 'rolled-back', reason: isTold ? outcome.reason : 'a package that is as new was installed' }
 }

@@ -34,7 +34,7 @@ usr/lib/culvert/culvert version >/dev/null 2>&1 ||
   fail "the program does not run here: it is for another kind of machine, or for glibc (this is $(uname -m))"
 old=
 [ ! -x "$destination/usr/lib/culvert/culvert" ] ||
-  old=$("$destination/usr/lib/culvert/culvert" version 2>/dev/null | cut -d' ' -f2) || true
+  old=$("$destination/usr/lib/culvert/culvert" version 2>/dev/null | sed -n '1s/^culvert \([^ ]*\).*/\1/p') || true
 find . -type f | while read -r file; do
   mkdir -p "$destination/$(dirname "$file")"
   # Put in place whole, so that the one that runs is not touched.

@@ -50,8 +50,12 @@ export class BootedMachine implements AsyncDisposable {
   }
 
   tryRun(line: string, options: ExecOptions = {}) {
-    const environment = ['env', '-i', 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'HOME=/root']
-    return exec(this.#processes, 'nsenter', ['-t', this.#leader, '-a', '--', ...environment, 'sh', '-c', line], options)
+    return exec(this.#processes, 'nsenter', this.#entering(line), options)
+  }
+
+  /** Starts what a line of shell says, and does not wait for its end. */
+  start(line: string): LabProcess {
+    return this.#processes.start('nsenter', this.#entering(line))
   }
 
   /** A property of a unit, as `systemctl show` names it. */
@@ -81,8 +85,17 @@ export class BootedMachine implements AsyncDisposable {
     return (await this.tryRun(`journalctl --no-pager --lines=60 --unit=${unit}`)).stdout
   }
 
+  /** As when somebody pulls the plug. */
   async [Symbol.asyncDispose](): Promise<void> {
+    // All others go with its first process, which outlives a killed nspawn.
+    if (this.#leader !== '' && (await this.#firstProcess()) === this.#leader)
+      process.kill(Number(this.#leader), 'SIGKILL')
     await this.#nspawn.stop('SIGKILL', 10_000)
+  }
+
+  #entering(line: string): readonly string[] {
+    const environment = ['env', '-i', 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'HOME=/root']
+    return ['-t', this.#leader, '-a', '--', ...environment, 'sh', '-c', line]
   }
 
   async #booted(): Promise<void> {

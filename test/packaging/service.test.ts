@@ -1,91 +1,28 @@
 import { once } from 'node:events'
-import { access, cp, mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
+import { access, cp, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
 import { guarded } from '../guard.ts'
-import { execOk } from '../lab/command.ts'
-import { ProcessTable } from '../lab/lab-process.ts'
 import { makeCertificate } from '../relay/certificate.ts'
 import { ROOT } from '../scenario/built-bundle.ts'
-import { World } from '../scenario/world.ts'
-import { baseSystem, machineRefusal, machineTest } from './base-system.ts'
-import { BootedMachine } from './booted-machine.ts'
+import { machineRefusal, machineTest } from './base-system.ts'
 import { laterPackage } from './debian-package.ts'
 import { packaged } from './packaged.ts'
+import { AGENT, RELAY, running, ServiceScene } from './service-scene.ts'
 
-const AGENT = 'culvert-agent.service'
-const RELAY = 'culvert-relay.service'
 const ID = /[a-z2-7]{52}/
 
-/** Each connection gets a program of its own, as inetd did. */
-const services = {
-  'web.socket': '[Socket]\nListenStream=127.0.0.1:8080\nAccept=yes\n',
-  'web@.service':
-    '[Service]\nStandardInput=socket\nExecStart=/bin/sh -c \'read line; printf "HTTP/1.0 200 OK\\\\r\\\\n\\\\r\\\\nhello"\'\n',
-  'echo.socket': '[Socket]\nListenStream=127.0.0.1:7000\nAccept=yes\n',
-  'echo@.service': '[Service]\nStandardInput=socket\nExecStart=/bin/cat\n',
-}
-
-interface Scene extends AsyncDisposable {
-  readonly world: World
-  readonly machine: BootedMachine
-  readonly processes: ProcessTable
-  readonly deb: string
-  /** Every file of the machine before anything was installed. */
-  readonly before: readonly string[]
-}
-
-let scene: Scene
+let scene: ServiceScene
+let deb = ''
+let before: readonly string[] = []
 const bootTest = machineTest()
 
-/** A Debian behind a home router, and an agent behind another one that is to use its services. */
-async function startScene(): Promise<Scene> {
-  await using stack = new AsyncDisposableStack()
-  const processes = new ProcessTable()
-  stack.defer(() => processes.stopAll())
-  const world = stack.use(await World.start({ lab: { sites: { attic: 'eim-apdf', office: 'eim-eif' } }, agents: {} }))
-  await world.prepare('office')
-  const root = join(world.directory, 'machine')
-  const base = await baseSystem(processes)
-  const { deb } = await packaged('x64')
-  await execOk(processes, 'cp', ['-a', base, root])
-  // Else sudo asks for its own name in a network without DNS, and waits.
-  await writeFile(join(root, 'etc/hostname'), 'attic\n')
-  await writeFile(join(root, 'etc/hosts'), '127.0.0.1 localhost attic\n')
-  for (const [unit, text] of Object.entries(services)) await writeFile(join(root, 'etc/systemd/system', unit), text)
-  const machine = stack.use(await BootedMachine.boot(processes, { root, namespace: world.lab.host('attic').namespace }))
-  await machine.run('systemctl start web.socket echo.socket')
-  const before = await filesOf(machine)
-  await cp(deb, join(root, 'root/culvert.deb'))
-  const end = stack.move()
-  return { world, machine, processes, deb, before, [Symbol.asyncDispose]: () => end.disposeAsync() }
-}
-
-/** But for what every installation of a package leaves: logs, caches, lists. */
-async function filesOf(machine: BootedMachine): Promise<readonly string[]> {
-  const changing = ['/var/log', '/var/cache', '/var/lib/dpkg', '/var/lib/apt', '/var/lib/systemd', '/var/tmp', '/root']
-  const prune = changing.map(path => `-path ${path} -prune -o`).join(' ')
-  return (await machine.run(`find / -xdev ${prune} -print`)).split('\n').toSorted()
-}
-
-async function curl(): Promise<string> {
-  const host = scene.world.agent('office').host
-  const { stdout } = await host.exec('curl', ['--silent', '--max-time', '20', 'http://127.0.0.1:8080/'])
-  return stdout
-}
-
-/** From the moment that the machine's agent is ready on, one request after the other until one is answered. */
-async function answered(): Promise<void> {
-  const ask = async () => {
-    while ((await curl()) !== 'hello') await new Promise(resolve => setTimeout(resolve, 200))
-  }
-  await guarded(ask(), () => scene.world.agent('office').log.slice(-3_000))
-}
-
-const running = (pid: number, state: string) => pid > 0 && state === 'active'
-
 test.before(async () => {
-  if (machineRefusal() === undefined) scene = await startScene()
+  if (machineRefusal() !== undefined) return
+  deb = (await packaged('x64')).deb
+  scene = await ServiceScene.start()
+  before = await scene.files()
+  await cp(deb, join(scene.root, 'root/culvert.deb'))
 })
 
 test.after.always(async () => {
@@ -103,38 +40,22 @@ bootTest('the package asks nothing, runs nothing, and says what comes next', asy
 })
 
 bootTest('a file on the boot partition is taken in at the start, and the service is ready', async t => {
-  const { machine, world } = scene
+  const { machine } = scene
   const boot = join(machine.root, 'boot/firmware')
-  await mkdir(boot, { recursive: true })
-  const part = {
-    name: 'attic',
-    relays: [{ url: world.relayUrl }],
-    peers: { office: { id: world.idOf('office') } },
-    services: { web: { target: 'tcp://127.0.0.1:8080' }, echo: { target: 'tcp://127.0.0.1:7000' } },
-  }
-  await writeFile(join(boot, 'culvert.json'), JSON.stringify({ ...part, nmae: 'attic' }))
+  await scene.writeBootFile({ nmae: 'attic' })
   await machine.run(`systemctl enable --now ${AGENT}`)
   t.is(await machine.show(AGENT, 'ActiveState'), 'inactive')
   t.regex(await readFile(join(boot, 'culvert.json.error.txt'), 'utf8'), /nmae: "nmae" is no known key/)
   t.regex(await machine.journal('culvert-first-boot'), /nmae: "nmae" is no known key; did you mean "name"\?/)
 
-  await writeFile(join(boot, 'culvert.json'), JSON.stringify(part))
+  await scene.writeBootFile()
   await machine.run(`systemctl start ${AGENT}`)
   t.is(await machine.show(AGENT, 'ActiveState'), 'active', await machine.journal(AGENT))
   t.deepEqual(await readdir(boot), ['culvert.json.taken.txt'])
   const [id = ''] = ID.exec(await readFile(join(boot, 'culvert.json.taken.txt'), 'utf8')) ?? []
   t.is((await machine.run('culvert id')).trim(), id)
   t.regex(await machine.show(AGENT, 'StatusText'), /^attic: \d of 1 peer connected/)
-
-  const config = {
-    peers: { attic: { id } },
-    forwards: [
-      { listen: 'tcp://127.0.0.1:8080', to: 'attic/web' },
-      { listen: 'tcp://127.0.0.1:7000', to: 'attic/echo' },
-    ],
-  }
-  await world.startAgent('office', { peers: [], config })
-  await answered()
+  await scene.startOffice()
 })
 
 bootTest('nothing runs as root, and members of the group command the agent', async t => {
@@ -164,6 +85,17 @@ bootTest('a changed config is taken over without a restart', async t => {
   t.is(await machine.until(AGENT, running), Number(pid))
 })
 
+bootTest('a boot partition that cannot be written is read all the same, and that its file stays is told', async t => {
+  const { machine } = scene
+  await scene.writeBootFile({ services: { late: { target: 'tcp://127.0.0.1:9' } } })
+  await machine.run('mount --bind /boot/firmware /boot/firmware && mount -o remount,ro,bind /boot/firmware')
+  await machine.run(`systemctl restart ${AGENT}`)
+  t.is(await machine.show(AGENT, 'ActiveState'), 'active')
+  t.true((await machine.run('culvert status --json')).includes('"late"'))
+  t.regex(await machine.journal('culvert-first-boot'), /it cannot be erased, so what is secret in it stays there/)
+  await machine.run('umount /boot/firmware && rm /boot/firmware/culvert.json')
+})
+
 bootTest('an agent that is stuck, or killed, comes back and is reached again', async t => {
   const { machine } = scene
   const dropIn = '/etc/systemd/system/culvert-agent.service.d'
@@ -176,18 +108,18 @@ bootTest('an agent that is stuck, or killed, comes back and is reached again', a
     await machine.run(`kill -${signal} ${pid}`)
     pid = await machine.until(AGENT, (now, state) => running(now, state) && now !== before)
     t.log(`SIG${signal}: ready again after ${Math.round(performance.now() - startedAt)} ms`)
-    await answered()
+    await scene.answered()
   }
   t.regex(await machine.journal(AGENT), /Failed with result 'watchdog'/)
   await machine.run(`rm -r ${dropIn} && systemctl daemon-reload`)
 })
 
 bootTest('an upgrade keeps identity and config, and an open stream can be opened anew at once', async t => {
-  const { machine, processes, deb, world } = scene
+  const { machine, processes, world } = scene
   const kept = async () => machine.run('cat /etc/culvert/agent.json /var/lib/culvert/identity.key')
-  const before = await kept()
+  const keptBefore = await kept()
   const pid = await machine.until(AGENT, running)
-  await cp(await laterPackage(processes, deb, world.directory), join(machine.root, 'root/later.deb'))
+  await cp(await laterPackage(processes, deb, world.directory), join(scene.root, 'root/later.deb'))
   const stream = await world.agent('office').client.connect('attic', 'echo')
   stream.socket.write('x')
   await once(stream.socket, 'data')
@@ -199,12 +131,12 @@ bootTest('an upgrade keeps identity and config, and an open stream can be opened
   again.socket.write('y')
   t.is(String((await once(again.socket, 'data'))[0]), 'y')
   again.socket.destroy()
-  t.is(await kept(), before)
+  t.is(await kept(), keptBefore)
   t.regex(await machine.run('dpkg-query -W culvert'), /\+later/)
 })
 
 bootTest('a removal keeps identity and config for the next installation, and a purge leaves nothing', async t => {
-  const { machine, before } = scene
+  const { machine } = scene
   const id = await machine.run('culvert id')
   await machine.run('apt-get remove -y culvert 2>&1')
   t.is((await machine.tryRun(`systemctl is-active ${AGENT}`)).stdout.trim(), 'inactive')
@@ -215,9 +147,7 @@ bootTest('a removal keeps identity and config for the next installation, and a p
   await machine.run('apt-get purge -y culvert 2>&1')
   await t.throwsAsync(access(join(machine.root, 'etc/culvert')), { code: 'ENOENT' })
   t.notRegex(await machine.run('cat /etc/passwd /etc/group /etc/shadow; id -un 0'), /culvert(?!.*member)/)
-  const theirs = /^\/(?:boot\/firmware|home|var\/spool|etc\/(?:passwd|group|shadow|gshadow|sub[ug]id|\.pwd)|dev|run)/
-  const left = (await filesOf(machine)).filter(path => !before.includes(path) && !theirs.test(path))
-  t.deepEqual(left, [])
+  t.deepEqual(await scene.filesSince(before), [])
 })
 
 /** The commands of that section which are for a device, block by block. */

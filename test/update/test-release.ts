@@ -5,10 +5,10 @@ import { type KeyPair, keyPairFromSeed } from '../../common/platform/ed25519.ts'
 
 export const RELEASE_KEY = keyPairFromSeed(new Uint8Array(32).fill(21))
 
-/** A release of a program, which may be a shell script; `changes` are signed with it. */
+/** A release of a program, which may be the text of a shell script; `changes` are signed with it. */
 export function releaseOf(
   version: string,
-  program: string,
+  program: string | Uint8Array,
   changes: Partial<Manifest> = {},
   key: KeyPair = RELEASE_KEY,
 ): Buffer {
