@@ -42,7 +42,7 @@ export class ConfigReload {
       log.setLevel(config.log.level)
       await apply(config)
     } catch (thrown) {
-      log.error('the config was not taken over', { reason: reasonOf(thrown) })
+      for (const reason of reasonOf(thrown).split('\n')) log.error('the config was not taken over', { reason })
       throw thrown
     } finally {
       manager.ready()

@@ -25,19 +25,29 @@ export interface RelayCommand {
   readonly onReady?: (relay: Relay) => void
 }
 
+/** What is to be said of a relay's config that is valid, and what else the relay has to read, by its place in it. */
+export interface RelayCheckup {
+  readonly warnings: readonly OptionFault[]
+  readonly files: readonly (readonly [place: string, file: string])[]
+}
+
 /**
  * Rejects with every fault of a relay's config file, or with what is wrong with the certificate that it names; resolves
  * with what can be served, but is not what agents take.
  */
-export async function checkRelayConfig(file: string): Promise<readonly OptionFault[]> {
+export async function checkRelayConfig(file: string): Promise<RelayCheckup> {
   const { tls, url } = await loadRelayOptions(file)
-  if (!tls) return []
+  if (!tls) return { warnings: [], files: [] }
   try {
     const { certificate } = await loadTls(tls)
     const now = new Date(systemClock.wallNow())
     const { faults, warnings } = lookAtCertificate(certificate, { file: tls.cert, url, now })
     if (faults.length > 0) throw new CulvertError('bad-config', faults.map(formatOptionFault).join('; '))
-    return warnings
+    const files = [
+      ['tls.cert', tls.cert],
+      ['tls.key', tls.key],
+    ] as const
+    return { warnings, files }
   } catch (thrown) {
     throw new CulvertError('bad-config', `${file}: ${reasonOf(thrown)}`, { cause: thrown })
   }
@@ -64,7 +74,7 @@ export async function runRelay(command: RelayCommand, signal: AbortSignal): Prom
       const later = relay.reconfigure(next)
       log.info('config read again', { file, needsRestart: later.length > 0 ? later.join(',') : undefined })
     } catch (thrown) {
-      log.error('config not taken over', { why: reasonOf(thrown) })
+      for (const why of reasonOf(thrown).split('\n')) log.error('config not taken over', { why })
     }
   }
   const onHangUp = () => {

@@ -1,6 +1,7 @@
 import { open } from 'node:fs/promises'
 import type * as z from 'zod/mini'
-import { CulvertError, reasonOf } from '../common/errors.ts'
+import { CulvertError, reasonOf, systemCodeOf } from '../common/errors.ts'
+import { handingToUs } from '../common/platform/service-reader.ts'
 import { editDistance } from './edit-distance.ts'
 import { REMEDY_SEPARATOR, relayConfigSchema, relaySchema } from './options-schema.ts'
 
@@ -40,7 +41,9 @@ async function readText(file: string): Promise<string> {
     if (stat.size > MAX_CONFIG_BYTES) throw new CulvertError('bad-config', `more than ${MAX_CONFIG_BYTES} bytes`)
     return await handle.readFile('utf8')
   } catch (cause) {
-    const message = `${file}: cannot be read (${reasonOf(cause)}); correct --config or the file's owner`
+    const denied = systemCodeOf(cause) === 'EACCES'
+    const remedy = (denied ? handingToUs(file) : undefined) ?? "correct --config or the file's owner"
+    const message = `${file}: cannot be read (${reasonOf(cause)}); ${remedy}`
     throw new CulvertError('bad-config', message, { cause })
   }
 }

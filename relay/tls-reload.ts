@@ -1,9 +1,10 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
 import { createSecureContext } from 'node:tls'
-import { asCulvertError, CulvertError, reasonOf } from '../common/errors.ts'
+import { asCulvertError, CulvertError, reasonOf, systemCodeOf } from '../common/errors.ts'
 import type { Clock, Timer } from '../common/platform/clock.ts'
 import type { Log } from '../common/platform/log.ts'
+import { handingToUs } from '../common/platform/service-reader.ts'
 
 /** A certificate chain and its key, in PEM. */
 export interface TlsMaterial {
@@ -37,7 +38,9 @@ async function read(place: string, path: string): Promise<Buffer> {
   try {
     return await readFile(path)
   } catch (cause) {
-    const message = `${place}: ${path} cannot be read (${reasonOf(cause)}); correct the path or the file's owner`
+    const denied = systemCodeOf(cause) === 'EACCES'
+    const remedy = (denied ? handingToUs(path) : undefined) ?? "correct the path or the file's owner"
+    const message = `${place}: ${path} cannot be read (${reasonOf(cause)}); ${remedy}`
     throw new CulvertError('bad-config', message, { cause })
   }
 }

@@ -1,8 +1,9 @@
-import { formatFault } from '../config/config-fault.ts'
+import { type ConfigFault, formatFault } from '../config/config-fault.ts'
 import { parseJsonText } from '../config/json-text.ts'
-import { ConfigError, readConfig, readConfigText } from '../config/load-config.ts'
+import { ConfigError, checkConfig, readConfigText } from '../config/load-config.ts'
 import { ownIdFaults } from '../config/parse-config.ts'
 import { isMeantForRelay } from '../config/relay-config.ts'
+import { serviceFaults, serviceOf } from '../config/service-faults.ts'
 import { readIdentity } from '../identity/identity.ts'
 import type { Arguments, CommandIo } from './command.ts'
 import { configPathOf } from './config-path.ts'
@@ -11,12 +12,12 @@ import { line, printJson } from './output.ts'
 
 export async function run(args: Arguments, io: CommandIo): Promise<number> {
   const path = configPathOf(args, io)
-  const result = await readConfig(path)
+  const result = await checkConfig(path)
   for (const warning of result.warnings) io.err(line(`${path}: warning: ${formatFault(warning)}`))
   if (!result.ok && (await isRelays(path))) {
-    const { checkRelayConfig } = await import('./relay.ts')
-    const warnings = [...result.warnings, ...(await checkRelayConfig(path))]
-    for (const warning of warnings) io.err(line(`${path}: warning: ${formatFault(warning)}`))
+    const more = await checkRelays(path)
+    for (const warning of more) io.err(line(`${path}: warning: ${formatFault(warning)}`))
+    const warnings = [...result.warnings, ...more]
     if (args.flag('json')) printJson(io, { file: path, kind: 'relay', ok: true, warnings })
     else io.out(`${path}: ok, as the config of a relay\n`)
     return EXIT_DONE
@@ -28,6 +29,16 @@ export async function run(args: Arguments, io: CommandIo): Promise<number> {
   if (args.flag('json')) printJson(io, { file: path, kind: 'agent', ok: true, warnings: result.warnings })
   else io.out(`${path}: ok\n`)
   return EXIT_DONE
+}
+
+/** Gives what is to be warned of; throws what is wrong. */
+async function checkRelays(path: string): Promise<readonly ConfigFault[]> {
+  const { checkRelayConfig } = await import('./relay.ts')
+  const { warnings, files } = await checkRelayConfig(path)
+  const service = await serviceOf(path)
+  const faults = service ? await serviceFaults(service.user, [['the file', path], ...files]) : []
+  if (faults.length > 0) throw new ConfigError(path, faults)
+  return warnings
 }
 
 async function isRelays(path: string): Promise<boolean> {

@@ -1,8 +1,10 @@
 import { open } from 'node:fs/promises'
 import { CulvertError, reasonOf, systemCodeOf } from '../../common/errors.ts'
+import { handingToUs } from '../../common/platform/service-reader.ts'
 import type { AgentConfig } from './agent-config.ts'
 import { type ConfigFault, formatFault } from './config-fault.ts'
 import { type ConfigResult, parseConfig } from './parse-config.ts'
+import { serviceFaults, serviceOf } from './service-faults.ts'
 
 /** Some fifty times the largest sensible config. */
 const CONFIG_BYTES_LIMIT = 256 * 1024
@@ -31,6 +33,15 @@ export async function readConfig(path: string): Promise<ConfigResult> {
   const remedy = `run: chmod o-w ${path}`
   const warning = { place: 'the file', value, problem: 'lets every user of this machine change it', remedy }
   return { ...result, warnings: [warning, ...result.warnings] }
+}
+
+/** The same, and whether the service of this machine that runs with the file could read it. */
+export async function checkConfig(path: string): Promise<ConfigResult> {
+  const result = await readConfig(path)
+  const service = await serviceOf(path)
+  const faults = service ? await serviceFaults(service.user, [['the file', path]]) : []
+  if (faults.length === 0) return result
+  return { ok: false, faults: result.ok ? faults : [...faults, ...result.faults], warnings: result.warnings }
 }
 
 /** The config in a file with its warnings; throws a ConfigError that names every fault. */
@@ -72,7 +83,9 @@ function problemOf(thrown: unknown): string {
 function remedyOf(thrown: unknown, path: string): string {
   const code = systemCodeOf(thrown)
   if (code === 'ENOENT') return `make it with "culvert init --config ${path}", or name another with --config FILE`
-  if (code === 'EACCES' || code === 'EPERM') return 'run the command as its owner, for example with sudo'
+  if (code === 'EACCES' || code === 'EPERM') {
+    return handingToUs(path) ?? 'run the command as its owner, for example with sudo'
+  }
   if (thrown instanceof TypeError) return 'save it as UTF-8'
   return 'name a config file with --config FILE'
 }
