@@ -3,7 +3,7 @@ import { systemClock } from '../../common/platform/clock.ts'
 import { createLog, logStyle } from '../../common/platform/log.ts'
 import { createControlClient } from '../control/control-client.ts'
 import { releaseKeys } from '../update/release-keys.ts'
-import { restartAgent } from '../update/restart.ts'
+import { servicesBy } from '../update/restart.ts'
 import { type TrialDoors, watchTrial } from '../update/trial.ts'
 import { type UpdateResult, update } from '../update/update.ts'
 import { VERSIONS_HOME, VersionsDirectory } from '../update/versions-directory.ts'
@@ -67,7 +67,7 @@ function doorsTo(args: Arguments, io: CommandIo, socketPath: string, restart: st
     client: createControlClient(socketPath),
     clock: systemClock,
     log: createLog({ level: 'info', ...logStyle(io.env, systemClock), write: io.err }).area('update'),
-    restart: () => restartAgent(restart),
+    services: servicesBy(restart),
     signal: io.signal,
   }
 }
@@ -86,10 +86,11 @@ function trialSeconds(args: Arguments): number {
 
 function words({ version, state }: UpdateResult): string {
   if (state === 'current') return `culvert ${version} is here already`
-  return state === 'installed' ? `culvert ${version} is installed; no agent runs` : `culvert ${version} is kept`
+  const untried = `culvert ${version} is installed, and was not tried, as no agent answers here`
+  return state === 'installed' ? untried : `culvert ${version} is kept`
 }
 
 function rolledBack({ version, reason }: UpdateResult): CulvertError {
-  const why = reason === null ? '' : `: ${reason}`
+  const why = reason === null ? ' (why is in the journal of culvert-update)' : `: ${reason}`
   return new CulvertError('update-rolled-back', `${version} was rolled back${why}; ${VERSION} runs again`)
 }

@@ -8,6 +8,8 @@ export interface Outcome {
   readonly state: 'kept' | 'rolled-back'
   /** Why it was rolled back. */
   readonly reason: string | null
+  /** It was rolled back before it could show anything, so another try needs no word of its owner. */
+  readonly untried?: boolean | undefined
   /** Wall clock, ms. */
   readonly at: number
 }
@@ -17,6 +19,7 @@ const schema = z.object({
   before: z.string(),
   state: z.enum(['kept', 'rolled-back']),
   reason: z.nullable(z.string()),
+  untried: z.optional(z.boolean()),
   at: z.number(),
 })
 

@@ -1,24 +1,24 @@
-import { spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { CulvertError } from '../../common/errors.ts'
-import { pause } from '../../common/platform/clock.ts'
-import { isPackaged } from '../../common/platform/packed.ts'
+import { CulvertError, reasonOf } from '../../common/errors.ts'
+import { deadline, pause } from '../../common/platform/clock.ts'
 import { listenOnSocketFile } from '../../common/platform/unix-socket.ts'
+import type { AgentStatus } from '../control/status.ts'
 import { type Acceptance, type OpenRelease, openRelease } from './install-release.ts'
 import { isOnTrial, type Trial, type TrialTerms } from './marks.ts'
 import type { Outcome } from './outcome.ts'
 import { refused } from './release.ts'
 import { readSource, type SourceOptions } from './release-source.ts'
 import { isUnderSystemd } from './restart.ts'
-import { answeredAgain, type TrialDoors, watchTrial } from './trial.ts'
+import { answeredAgain, renewRelay, type TrialDoors, watchTrial } from './trial.ts'
 
 /** As many peers as a trial calls, of those that were connected. */
 const MAX_PEERS = 16
 /** How much later than its end whoever watches over a trial is taken for dead. */
 const WATCHER_LATE_S = 15
 const LOOK_EVERY_MS = 250
+/** An agent that takes longer hangs. */
+const ANSWER_MS = 10_000
 
 export interface UpdateOptions extends SourceOptions {
   readonly source: string
@@ -34,7 +34,7 @@ export interface UpdateOptions extends SourceOptions {
 }
 
 export type UpdateResult = Pick<Outcome, 'version' | 'reason'> & {
-  /** `installed`: without a trial, since no agent runs. */
+  /** `installed`: without a trial, since no agent answers. */
   readonly state: Outcome['state'] | 'current' | 'installed'
 }
 
@@ -50,7 +50,7 @@ export async function update(doors: TrialDoors, options: UpdateOptions): Promise
     const { version } = release.manifest
     if (version === options.accept.version) return { version, state: 'current', reason: null }
     const last = await versions.outcome()
-    if (last?.state === 'rolled-back' && last.version === version && !options.again) {
+    if (last?.state === 'rolled-back' && last.version === version && !last.untried && !options.again) {
       throw refused(`${version} was rolled back before (${last.reason}); --again tries it once more`)
     }
     return await tryOut(doors, release, options)
@@ -70,15 +70,24 @@ async function tryOut(doors: TrialDoors, release: OpenRelease, options: UpdateOp
   const terms = await termsNow(doors, options)
   if (!terms) {
     await versions.keep(version)
+    const { version: before } = options.accept
+    await versions.tell({ version, before, state: 'kept', reason: null, at: doors.clock.wallNow() })
+    await renewRelay(doors)
     return { version, state: 'installed', reason: null }
   }
   const goal = [terms.relay ? 'a relay' : 'its control socket', ...(terms.peers.length > 0 ? ['a peer'] : [])].join(
     ' and ',
   )
   options.say(`installed; now on trial: it has ${options.seconds} s to reach ${goal}, else ${terms.before} comes back`)
+  const earlier = await versions.outcome()
   const trial = await versions.begin(terms, version)
-  await startWatcher(versions.home)
-  return awaitEnd(doors, trial, options.signal)
+  try {
+    await doors.services.startWatcher(versions.home)
+  } catch (thrown) {
+    doors.log.warn('the trial is watched over from here, so let this command run', { reason: reasonOf(thrown) })
+    return (await watchTrial(doors)) ?? (await awaitEnd(doors, trial, earlier))
+  }
+  return awaitEnd(doors, trial, earlier)
 }
 
 /** A trial that was cut off, with the machine or without, is over; one that goes on is not disturbed. */
@@ -98,13 +107,9 @@ async function settleLast(doors: TrialDoors): Promise<void> {
   await doors.versions.endTrial()
 }
 
-/** What the new version has to reach; undefined when no agent runs that could show it. */
+/** What the new version has to reach; undefined when no agent answers that could show it. */
 async function termsNow(doors: TrialDoors, options: UpdateOptions): Promise<TrialTerms | undefined> {
-  const status = await doors.client.status(options.signal).catch((thrown: unknown) => {
-    const notThere = thrown instanceof CulvertError && thrown.code === 'agent-not-running'
-    if (!notThere || !options.unproven) throw notThere ? notProvable('no agent runs here', thrown) : thrown
-    return undefined
-  })
+  const status = await statusNow(doors, options)
   if (!status) return undefined
   if (options.restart === null && !(await isUnderSystemd())) {
     throw new CulvertError('usage', 'the agent is not run by culvert-agent.service; give --restart COMMAND')
@@ -120,6 +125,21 @@ async function termsNow(doors: TrialDoors, options: UpdateOptions): Promise<Tria
     peers: peers.slice(0, MAX_PEERS),
     socket: options.socketPath,
     restart: options.restart,
+  }
+}
+
+async function statusNow({ client, clock }: TrialDoors, options: UpdateOptions): Promise<AgentStatus | undefined> {
+  const late = deadline(clock, ANSWER_MS, options.signal)
+  try {
+    return await client.status(late.signal)
+  } catch (thrown) {
+    const notThere = thrown instanceof CulvertError && thrown.code === 'agent-not-running'
+    const hangs = late.signal.aborted && !options.signal.aborted
+    if (!notThere && !hangs) throw thrown
+    if (!options.unproven) throw notProvable(hangs ? 'the agent here does not answer' : 'no agent runs here', thrown)
+    return undefined
+  } finally {
+    late.done()
   }
 }
 
@@ -140,38 +160,29 @@ async function lock(home: string): Promise<AsyncDisposable> {
   return server
 }
 
-/**
- * Starts what watches over the trial, apart from us: whoever updates a machine over culvert itself loses the connection
- * with the restart.
- */
-async function startWatcher(home: string): Promise<void> {
-  const self = [process.execPath, ...(isPackaged ? [] : process.argv.slice(1, 2)), 'update', '--watch', '--home', home]
-  const unit = ['--unit=culvert-update', '--collect', '--quiet', '-p', 'Restart=on-failure', '-p', 'RestartSec=1']
-  const [command = '', ...args] = existsSync('/run/systemd/system') ? ['systemd-run', ...unit, '--', ...self] : self
-  const child = spawn(command, args, { detached: true, stdio: 'ignore', env: { PATH: process.env.PATH } })
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
-  child.once('spawn', resolve)
-  child.once('error', reject)
-  child.unref()
-  await promise
-}
-
-async function awaitEnd(doors: TrialDoors, trial: Trial, signal: AbortSignal): Promise<UpdateResult> {
-  const { versions, clock } = doors
+async function awaitEnd(doors: TrialDoors, trial: Trial, earlier: Outcome | undefined): Promise<UpdateResult> {
+  const { versions, clock, signal } = doors
   const { version } = trial
-  const earlier = await versions.outcome()
-  while ((await versions.marks()).trial) {
+  while (await goesOn(doors, trial)) {
     const { uptimeS } = await versions.moment()
     const late = uptimeS >= trial.untilS + WATCHER_LATE_S
-    if (late) await watchTrial(doors)
-    else if (!(await pause(clock, LOOK_EVERY_MS, signal))) {
+    const ended = late ? await watchTrial(doors) : undefined
+    if (ended) return ended
+    if (!(await pause(clock, LOOK_EVERY_MS, signal))) {
       const message = `the trial of ${version} goes on without this command; "culvert version" tells how it ends`
       throw new CulvertError('aborted', message)
     }
   }
   if ((await versions.marks()).current === version) return { version, state: 'kept', reason: null }
   await answeredAgain(doors, trial)
-  const outcome = await versions.outcome()
+  const [outcome, { bootId }] = await Promise.all([versions.outcome(), versions.moment()])
   const isTold = outcome?.version === version && outcome.at !== earlier?.at
-  return { version, state: 'rolled-back', reason: isTold ? outcome.reason : 'a package that is as new was installed' }
+  // Whoever ends a trial with its outcome takes its boot mark, too.
+  const untold = bootId === trial.bootId ? 'a package that is as new was installed' : null
+  return { version, state: 'rolled-back', reason: isTold ? outcome.reason : untold }
+}
+
+async function goesOn({ versions }: TrialDoors, { bootId }: Trial): Promise<boolean> {
+  const [marks, moment] = await Promise.all([versions.marks(), versions.moment()])
+  return marks.trial !== undefined && moment.bootId === bootId
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { readdir, readFile, readlink, rm, stat } from 'node:fs/promises'
+import { chmod, readdir, readFile, readlink, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CulvertError, reasonOf, systemCodeOf } from '../../common/errors.ts'
 import { makeDirectory, switchLink, syncDirectory, writeFileAtomic } from '../../common/platform/atomic-file.ts'
@@ -17,6 +17,7 @@ export const PROGRAM = 'culvert'
 const BOOT_MARK = '/run/culvert-update'
 
 const OTHERS_MAY_WRITE = 0o022
+const OTHERS_MAY_ENTER = 0o055
 
 /** The versions on disk and the marks that decide between them. */
 export class VersionsDirectory {
@@ -24,10 +25,10 @@ export class VersionsDirectory {
 
   readonly #bootMark: string
 
-  constructor(home: string) {
+  constructor(home: string, bootMark?: string) {
     this.home = home
     // Whoever keeps versions elsewhere may not be root, nor alone on this machine.
-    this.#bootMark = home === VERSIONS_HOME ? BOOT_MARK : join(home, 'boot')
+    this.#bootMark = bootMark ?? (home === VERSIONS_HOME ? BOOT_MARK : join(home, 'boot'))
   }
 
   directoryOf(version: string): string {
@@ -41,7 +42,11 @@ export class VersionsDirectory {
       await makeDirectory(join(this.home, 'versions'), 0o755)
       for (const directory of [this.home, join(this.home, 'versions')]) {
         const { uid, mode } = await stat(directory)
-        if (uid === own && (mode & OTHERS_MAY_WRITE) === 0) continue
+        if (uid === own && (mode & OTHERS_MAY_WRITE) === 0) {
+          // The service's user has to get there: a launcher that finds nothing would run the version before.
+          if ((mode & OTHERS_MAY_ENTER) !== OTHERS_MAY_ENTER) await chmod(directory, 0o755)
+          continue
+        }
         const message = `${directory} can be changed by others, and what stands there is run; make it yours alone: chmod 755, chown ${own}`
         throw new CulvertError('not-authorized', message)
       }
@@ -92,6 +97,8 @@ export class VersionsDirectory {
   }
 
   async endTrial(): Promise<void> {
+    // A trial without its boot mark is over, too: also on a disk that has come to take no writes.
+    await rm(this.#bootMark, { force: true })
     await rm(join(this.home, 'trial'), { force: true })
     await syncDirectory(this.home)
   }

@@ -1,4 +1,4 @@
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import test from 'ava'
@@ -53,7 +53,15 @@ test.serial('a good version is kept, and runs the commands too', async t => {
   t.log(`in ${Math.round(performance.now() - started)} ms`)
   await alice.agentOf(NEXT)
   t.regex((await alice.culvert('version', '--home', alice.home)).stdout, /^culvert 0\.9\.0 .*\n$/)
-  t.deepEqual((await readdir(alice.home)).toSorted(), ['boot', 'current', 'outcome', 'versions'])
+  t.deepEqual((await readdir(alice.home)).toSorted(), ['current', 'outcome', 'versions'])
+  // The service is another user than who updates.
+  if (process.geteuid?.() === 0) {
+    const modes = ['.', 'versions', `versions/${NEXT}`, `versions/${NEXT}/culvert`, 'outcome'].map(async path => {
+      return [path, ((await stat(join(alice.home, path))).mode & 0o777).toString(8)]
+    })
+    const open = { '.': '755', versions: '755', [`versions/${NEXT}`]: '755', [`versions/${NEXT}/culvert`]: '755' }
+    t.deepEqual(Object.fromEntries(await Promise.all(modes)), { ...open, outcome: '644' })
+  }
 
   const again = await alice.update(releaseOf(NEXT, running(await bundleOf(NEXT))), '--json')
   t.deepEqual(JSON.parse(again.stdout), { version: NEXT, state: 'current', before: NEXT })
