@@ -61,6 +61,8 @@ async function runCommand(spec: CommandSpec, argv: readonly string[]): Promise<n
   return command.run(args, io)
 }
 
+// Every file is made with the mode that it needs: what the umask of whoever is root here took off, the service's user lacks.
+if (process.geteuid?.() === 0) process.umask(0o022)
 process.on('uncaughtException', onFault)
 process.on('unhandledRejection', onFault)
 process.on('SIGINT', onSignal)

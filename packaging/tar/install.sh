@@ -5,6 +5,7 @@
 #   install.sh --purge       take it away with them
 # DESTDIR=FOLDER puts the files there, and touches nothing else.
 set -eu
+umask 022
 here=$(dirname "$(readlink -f "$0")")
 cd "$here/root"
 
@@ -17,7 +18,7 @@ esac
 destination=${DESTDIR:-}
 if [ -z "$destination" ]; then
   [ "$(id -u)" = 0 ] || fail "it takes root; run: sudo $0${1:+ $1}"
-  ! dpkg -s culvert >/dev/null 2>&1 || fail "culvert is installed as a Debian package; first run: apt-get remove culvert"
+  [ "$(dpkg-query -W -f '${db:Status-Status}' culvert 2>/dev/null)" != installed ] || fail "culvert is installed as a Debian package; first run: apt-get remove culvert"
 fi
 
 if [ -n "${1:-}" ]; then
@@ -37,8 +38,9 @@ old=
   old=$("$destination/usr/lib/culvert/culvert" version 2>/dev/null | sed -n '1s/^culvert \([^ ]*\).*/\1/p') || true
 find . -type f | while read -r file; do
   mkdir -p "$destination/$(dirname "$file")"
-  # Put in place whole, so that the one that runs is not touched.
-  cp "$file" "$destination/$file.new"
+  # Put in place whole, so that the one that runs is not touched; and whoever unpacked it had an umask.
+  if [ -x "$file" ]; then mode=755; else mode=644; fi
+  install -m "$mode" "$file" "$destination/$file.new"
   mv "$destination/$file.new" "$destination/$file"
 done
 [ -n "$destination" ] || "$here/scripts/postinst" configure "$old"

@@ -62,10 +62,15 @@ function zipped(words: string): Uint8Array {
 export async function layOut(files: readonly PackageFile[], folder: string, epoch: number): Promise<void> {
   for (const { path, content, mode } of files) {
     const target = join(folder, path)
-    await mkdir(dirname(target), { recursive: true, mode: 0o755 })
+    await mkdir(dirname(target), { recursive: true })
     if (typeof content === 'string' || content instanceof Uint8Array) await writeFile(target, content)
     else await copyFile(content.copyOf, target)
     await chmod(target, mode)
     await utimes(target, epoch, epoch)
+  }
+  // mkdir(2) takes the umask off, and passes setgid on.
+  await chmod(folder, 0o755)
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    if (entry.isDirectory()) await chmod(join(entry.parentPath, entry.name), 0o755)
   }
 }

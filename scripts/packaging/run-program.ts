@@ -4,6 +4,9 @@ import { reasonOf } from '../../common/errors.ts'
 
 const execute = promisify(execFile)
 
+/** With these, whoever builds would change what xz, tar and dpkg-deb make. */
+const HABITS = /^(?:XZ_DEFAULTS|XZ_OPT|TAR_OPTIONS|GZIP|DPKG_DEB_.*)$/
+
 export interface RunOptions {
   readonly cwd: string
   readonly env?: Readonly<Record<string, string>>
@@ -14,7 +17,8 @@ export async function runProgram(command: readonly string[], { cwd, env = {} }: 
   const [program = '', ...args] = command
   try {
     // Nothing may depend on where and by whom it is built.
-    const { stdout } = await execute(program, args, { cwd, env: { ...process.env, LC_ALL: 'C', TZ: 'UTC', ...env } })
+    const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !HABITS.test(name)))
+    const { stdout } = await execute(program, args, { cwd, env: { ...inherited, LC_ALL: 'C', TZ: 'UTC', ...env } })
     return stdout
   } catch (thrown) {
     const { stderr = '', stdout = '', code } = thrown as { stderr?: string; stdout?: string; code?: unknown }

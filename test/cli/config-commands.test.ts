@@ -20,6 +20,24 @@ test.serial('init writes a config that check accepts and id agrees with', async 
   t.is((await culvert(['id'], { CULVERT_CONFIG: file })).out, `${id}\n`)
 })
 
+const rootTest = process.geteuid?.() === 0 ? test.serial : test.serial.skip
+
+rootTest("a root who lets nobody else see what he writes makes a config that the service's group reads", async t => {
+  const file = join(await temporaryHome(t), 'attic', 'agent.json')
+  const before = process.umask(0o077)
+  const made = await culvert(['init', '--config', file, '--name', 'attic']).finally(() => process.umask(before))
+  t.is(made.code, 0, made.err)
+  t.is((await stat(file)).mode & 0o777, 0o640)
+})
+
+test.serial('version tells itself where it cannot tell of updates', async t => {
+  const file = join(await temporaryHome(t), 'file')
+  await writeFile(file, '')
+  const told = await culvert(['version', '--home', file, '--json'])
+  t.is(told.code, 0, told.err)
+  t.is(JSON.parse(told.out).update, null)
+})
+
 test.serial('init tells what to give the other side and what to run next', async t => {
   const file = join(await temporaryHome(t), 'agent.json')
   const { code, out } = await culvert(['init', '--config', file, '--name', 'attic'])

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { copyFile, mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises'
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
@@ -10,9 +10,11 @@ import { ROOT } from '../scenario/built-bundle.ts'
 import { namesOf, packaged, sourceFiles } from './packaged.ts'
 
 const run = promisify(execFile)
+/** With their modes. */
+const FILES = ['-printf', '%m %y %p\\n']
 const HOST = ARCHITECTURES.find(arch => arch === process.arch) ?? 'x64'
 
-test('two builds are the same, byte for byte, also by another user in another folder', async t => {
+test('two builds are the same, byte for byte, whatever the folder, the umask, and the habits of xz and tar', async t => {
   const place = await mkdtemp(join(tmpdir(), 'culvert another place-'))
   t.teardown(() => rm(place, { recursive: true }))
   for (const file of await sourceFiles()) {
@@ -29,7 +31,13 @@ test('two builds are the same, byte for byte, also by another user in another fo
     TZ: 'Pacific/Kiritimati',
     LC_ALL: 'C.UTF-8',
     HOME: place,
+    XZ_DEFAULTS: '--check=crc32',
+    XZ_OPT: '-9',
+    TAR_OPTIONS: '--format=gnu --mode=a+w',
+    DPKG_DEB_COMPRESSOR_TYPE: 'none',
   }
+  // Each folder in it gets that, too.
+  await chmod(place, 0o2755)
   const build = 'umask 077; exec scripts/package --quick --arch "$1" --out out'
   const first = await packaged(HOST)
   await run('sh', ['-c', build, 'sh', HOST], { cwd: place, env })
@@ -40,23 +48,26 @@ test('two builds are the same, byte for byte, also by another user in another fo
   await t.notThrowsAsync(run('sha256sum', ['--check', '--strict', 'SHA256SUMS'], { cwd: join(place, 'out') }))
 })
 
-test('what the archive holds is installed and taken away again without a trace', async t => {
+test('what the archive holds is installed, as the package would, and taken away again without a trace', async t => {
   const place = await mkdtemp(join(tmpdir(), 'culvert-install-'))
   t.teardown(() => rm(place, { recursive: true }))
   const { deb, tar } = await packaged(HOST)
-  await run('tar', ['-xJf', tar, '-C', place, '--strip-components=1'])
+  const careful = (...command: readonly string[]) => {
+    const env = { ...process.env, DESTDIR: system }
+    return run('sh', ['-c', 'umask 077; exec "$@"', 'sh', ...command], { env })
+  }
   const system = join(place, 'system')
-  const install = (...args: readonly string[]) =>
-    run(join(place, 'install.sh'), args, { env: { ...process.env, DESTDIR: system } })
+  await careful('tar', '-xJf', tar, '-C', place, '--strip-components=1', '--no-same-permissions')
+  const install = (...args: readonly string[]) => careful(join(place, 'install.sh'), ...args)
   const filesOf = async (folder: string) =>
-    (await run('find', ['.', '-type', 'f'], { cwd: folder })).stdout.split('\n').sort()
+    (await run('find', ['.', '-mindepth', '1', ...FILES], { cwd: folder })).stdout.split('\n').sort()
   await mkdir(system)
   await install()
   await run('dpkg-deb', ['--extract', deb, join(place, 'package')])
   t.deepEqual(await filesOf(system), await filesOf(join(place, 'package')))
   await install()
   await install('--uninstall')
-  t.deepEqual(await filesOf(system), [''])
+  t.is((await run('find', [system, '-type', 'f'])).stdout, '')
   await t.throwsAsync(install('--force'), { message: /"--force" is not known/ })
 })
 

@@ -161,7 +161,8 @@ bootTest('a version that sticks once during its trial gets another chance by the
 bootTest('an older package leaves the update in its place, and a newer one takes it', async t => {
   const { machine, processes, world, root } = scene
   await cp(await laterPackage(processes, deb, world.directory), join(root, 'root/older.deb'))
-  await machine.run('apt-get install -y /root/older.deb 2>&1')
+  const said = await machine.run('apt-get install -y /root/older.deb 2>&1')
+  t.regex(said, /culvert: 0\.2\.0, which "culvert update" brought, is newer than this package and goes on/)
   t.is(await versionNow(), NEXT)
   t.regex(await machine.run('culvert version'), /^culvert 0\.2\.0 /)
 

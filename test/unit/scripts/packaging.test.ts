@@ -1,9 +1,10 @@
-import { globSync, readFileSync } from 'node:fs'
+import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
 import { COMMANDS } from '../../../agent/cli/commands.ts'
 import { type Component, packagesOf, spdx } from '../../../scripts/packaging/components.ts'
-import { controlOf } from '../../../scripts/packaging/debian-package.ts'
+import { controlOf, installedKib } from '../../../scripts/packaging/debian-package.ts'
 import { manPage } from '../../../scripts/packaging/man-page.ts'
 import { noticesOf } from '../../../scripts/packaging/notices.ts'
 import { integrityOf } from '../../../scripts/packaging/npm-package.ts'
@@ -21,6 +22,17 @@ test('without options: this machine, every format', t => {
     out: 'dist/package',
     quick: false,
   })
+})
+
+test('what a package takes is counted alike on every file system', async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'culvert-size-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  mkdirSync(join(folder, 'DEBIAN'))
+  writeFileSync(join(folder, 'DEBIAN/control'), 'x')
+  mkdirSync(join(folder, 'usr/bin'), { recursive: true })
+  // Two folders, and three files of 0, 1 and 2 KiB.
+  for (const size of [0, 1, 1025]) writeFileSync(join(folder, `usr/bin/${size}`), Buffer.alloc(size))
+  t.is(await installedKib(folder), 5)
 })
 
 test('architectures and formats may be named more than once, and come in one order', t => {

@@ -74,7 +74,7 @@ test('a relay that refuses this device is told from one that is not there', t =>
   const [found] = relayFindings([GOOD], [refused])
   t.like(found, { code: 'relay-refused', severity: 'problem' })
   t.regex(found?.text ?? '', /not admitted/)
-  t.deepEqual(codesOf(relayFindings([], [])), ['relay-none note'])
+  t.deepEqual(codesOf(relayFindings([], [])), ['relay-none problem'])
 })
 
 const NOW = 1.7e12
