@@ -8,7 +8,7 @@ import { labRefusal } from '../lab/lab-rights.ts'
 import { ROOT } from '../scenario/built-bundle.ts'
 
 /** What is used of a machine that boots, beside what every Debian has. */
-const INCLUDED = ['systemd', 'systemd-sysv', 'sudo']
+const INCLUDED = ['systemd', 'systemd-sysv', 'sudo', 'nftables', 'xz-utils']
 const NEEDED = ['systemd-nspawn', 'debootstrap', 'dpkg-deb']
 
 /** Why machines cannot be booted here, or undefined. */

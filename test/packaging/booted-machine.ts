@@ -2,12 +2,15 @@ import { readFile } from 'node:fs/promises'
 import { guarded } from '../guard.ts'
 import { type ExecOptions, exec } from '../lab/command.ts'
 import type { LabProcess, ProcessTable } from '../lab/lab-process.ts'
+import type { MemoryGroup } from './memory-group.ts'
 
 export interface BootOptions {
   /** The folder that holds its system, which changes as it runs. */
   readonly root: string
   /** Of `ip netns`: the network that it sees. */
   readonly namespace: string
+  /** What it has to do with. */
+  readonly memory?: MemoryGroup | undefined
 }
 
 let machines = 0
@@ -26,8 +29,8 @@ export class BootedMachine implements AsyncDisposable {
   }
 
   /** Resolves when everything that starts at boot has started. */
-  static async boot(processes: ProcessTable, { root, namespace }: BootOptions): Promise<BootedMachine> {
-    const nspawn = processes.start('systemd-nspawn', [
+  static async boot(processes: ProcessTable, { root, namespace, memory }: BootOptions): Promise<BootedMachine> {
+    const args = [
       '--quiet',
       '--keep-unit',
       '--register=no',
@@ -36,7 +39,8 @@ export class BootedMachine implements AsyncDisposable {
       `--machine=culvert-${process.pid}-${machines++}`,
       `--network-namespace-path=/run/netns/${namespace}`,
       `--directory=${root}`,
-    ])
+    ]
+    const nspawn = processes.start(...(memory?.entering('systemd-nspawn', args) ?? (['systemd-nspawn', args] as const)))
     const machine = new BootedMachine(root, processes, nspawn)
     await guarded(machine.#booted(), () => `${nspawn.stdout}${nspawn.stderr}`)
     return machine

@@ -1,6 +1,6 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { guarded } from '../guard.ts'
 import { exec, execOk } from '../lab/command.ts'
 import { ProcessTable } from '../lab/lab-process.ts'
@@ -9,6 +9,7 @@ import { World } from '../scenario/world.ts'
 import { baseSystem, machineTest } from './base-system.ts'
 import { BootedMachine } from './booted-machine.ts'
 import { packaged } from './packaged.ts'
+import { readmeBlocks } from './readme-blocks.ts'
 
 const flashTest = machineTest(['sfdisk', 'mkfs.vfat', 'mkfs.ext4', 'mcopy', 'debugfs', 'e2fsck'])
 
@@ -49,18 +50,19 @@ flashTest('a flashed card comes up connected by itself', async t => {
   stack.defer(() => processes.stopAll())
   const world = stack.use(await World.start({ lab: { sites: { attic: 'eim-apdf', office: 'eim-eif' } }, agents: {} }))
   await world.prepare('office')
-  const [image, root, config] = ['card.img', 'card', 'culvert.json'].map(name => join(world.directory, name)) as [
-    string,
-    string,
-    string,
-  ]
+  const [checkout, root] = [join(world.directory, 'checkout'), join(world.directory, 'card')]
+  const [image, config] = [join(checkout, 'raspios.img'), join(checkout, 'culvert.json')]
   const { deb } = await packaged('x64')
+  // As after scripts/package, whose outcome is for a Pi.
+  for (const folder of ['scripts', 'dist/package']) await mkdir(join(checkout, folder), { recursive: true })
+  await cp(join(ROOT, 'scripts/flash-image'), join(checkout, 'scripts/flash-image'))
+  await symlink(deb, join(checkout, 'dist/package', basename(deb)))
   await makeImage(processes, image, await baseSystem(processes))
   const part = { name: 'attic', relays: [{ url: world.relayUrl }], peers: { office: { id: world.idOf('office') } } }
   await writeFile(config, JSON.stringify(part))
-  const flash = [image, '--package', deb, '--config', config]
-  t.regex(await execOk(processes, join(ROOT, 'scripts/flash-image'), flash), /is in \S+card\.img, with its config/)
-  const again = await exec(processes, join(ROOT, 'scripts/flash-image'), flash)
+  const flash = ['-ec', (await readmeBlocks()).flash]
+  t.regex(await execOk(processes, 'sh', flash, { cwd: checkout }), /is in raspios\.img, with its config/)
+  const again = await exec(processes, 'sh', flash, { cwd: checkout })
   t.regex(again.stderr, /culvert is in the image already/)
 
   await unpack(processes, image, root)

@@ -6,6 +6,7 @@ import { ProcessTable } from '../lab/lab-process.ts'
 import { World } from '../scenario/world.ts'
 import { baseSystem } from './base-system.ts'
 import { BootedMachine } from './booted-machine.ts'
+import type { MemoryGroup } from './memory-group.ts'
 
 export const AGENT = 'culvert-agent.service'
 export const RELAY = 'culvert-relay.service'
@@ -22,19 +23,27 @@ const services = {
 
 export const running = (pid: number, state: string) => pid > 0 && state === 'active'
 
+export interface SceneOptions {
+  /** It stands in the place of its home's router, and has the provider's address. */
+  readonly isRouter?: boolean
+  readonly memory?: MemoryGroup | undefined
+}
+
 /** A Debian behind a home router, and an agent behind another one that is to use its services. */
 export class ServiceScene implements AsyncDisposable {
   readonly world: World
   readonly processes = new ProcessTable()
+  readonly #options: SceneOptions
   #machine: BootedMachine | undefined
 
-  private constructor(world: World) {
+  private constructor(world: World, options: SceneOptions) {
     this.world = world
+    this.#options = options
   }
 
-  static async start(): Promise<ServiceScene> {
+  static async start(options: SceneOptions = {}): Promise<ServiceScene> {
     const sites = { attic: 'eim-apdf', office: 'eim-eif' } as const
-    const scene = new ServiceScene(await World.start({ lab: { sites }, agents: {} }))
+    const scene = new ServiceScene(await World.start({ lab: { sites }, agents: {} }), options)
     try {
       await scene.#install()
       return scene
@@ -54,8 +63,10 @@ export class ServiceScene implements AsyncDisposable {
   }
 
   async boot(): Promise<void> {
-    const { namespace } = this.world.lab.host('attic')
-    this.#machine = await BootedMachine.boot(this.processes, { root: this.root, namespace })
+    const { lab } = this.world
+    const { isRouter = false, memory } = this.#options
+    const { namespace } = isRouter ? lab.site('attic').router : lab.host('attic')
+    this.#machine = await BootedMachine.boot(this.processes, { root: this.root, namespace, memory })
   }
 
   /** As when somebody pulls the plug. */

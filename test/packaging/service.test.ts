@@ -4,10 +4,10 @@ import { join } from 'node:path'
 import test from 'ava'
 import { guarded } from '../guard.ts'
 import { makeCertificate } from '../relay/certificate.ts'
-import { ROOT } from '../scenario/built-bundle.ts'
 import { machineRefusal, machineTest } from './base-system.ts'
 import { laterPackage } from './debian-package.ts'
 import { packaged } from './packaged.ts'
+import { asRun, readmeBlocks } from './readme-blocks.ts'
 import { AGENT, RELAY, running, ServiceScene } from './service-scene.ts'
 
 const ID = /[a-z2-7]{52}/
@@ -150,22 +150,13 @@ bootTest('a removal keeps identity and config for the next installation, and a p
   t.deepEqual(await scene.filesSince(before), [])
 })
 
-/** The commands of that section which are for a device, block by block. */
-async function readmeBlocks(): Promise<readonly string[]> {
-  const readme = await readFile(join(ROOT, 'README.md'), 'utf8')
-  const section = readme.slice(readme.indexOf('\n## As a service\n'), readme.indexOf('\n## Commands\n'))
-  const blocks = [...section.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block = '']) => block)
-  return blocks.filter(block => block.includes('sudo '))
-}
-
 bootTest('the commands of the README make an agent, and a relay with TLS', async t => {
   const { machine, world } = scene
   const home = join(machine.root, 'root')
   await rename(join(home, 'culvert.deb'), join(home, 'culvert_0_amd64.deb'))
   makeCertificate('relay', join(home, 'fullchain.pem'), join(home, 'privkey.pem'))
-  const [install, change, relay, ...more] = await readmeBlocks()
-  t.deepEqual(more, [])
-  const here = (block = '') => `cd /root && set -e\n${block.replace(/'http:[^']*'/, `'${world.relayUrl}'`)}`
+  const { install, change, relay } = await readmeBlocks()
+  const here = (block: string) => asRun(block, '/root', world.relayUrl)
 
   t.regex(await machine.run(here(install)), /Active: active \(running\)/)
   await machine.run(here(change))
