@@ -353,6 +353,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
   agent.onChange(() => {
     boundYoungGeneration()
     memory.worked()
+    manager.changed()
   })
   memory.worked()
 

@@ -95,6 +95,7 @@ export async function runRelay(command: RelayCommand, signal: AbortSignal): Prom
     })
     command.onReady?.(relay)
     manager.ready()
+    relay.onChange(() => manager.changed())
     await aborted(signal)
     log.info('relay stops')
     manager.stopping()

@@ -53,6 +53,8 @@ export interface Relay extends AsyncDisposable {
   /** The ports of STUN, main one first; undefined when it is off. */
   readonly stunPorts: readonly [number, number] | undefined
   status(): RelayStatus
+  /** Calls back when an agent comes or goes. */
+  onChange(listener: () => void): void
   /** Takes over what can change without cutting anything: `admit` and `limits`. Returns the keys that need a restart. */
   reconfigure(options: RelayOptions): readonly string[]
   reloadTls(): Promise<void>
@@ -76,6 +78,7 @@ export async function startRelay(initial: RelayOptions, doors: RelayDoors): Prom
   const startedAt = clock.now()
   let options = initial
   let goingAway = false
+  let changed = (): void => undefined
   let stun: StunServer | undefined
 
   const spliceMode = doors.spliceMode ?? (await probeSpliceMode(clock))
@@ -138,13 +141,16 @@ export async function startRelay(initial: RelayOptions, doors: RelayDoors): Prom
     onOpen: line => {
       switchboard.opened(line)
       warnOfPrivateStun(line)
+      changed()
     },
     onMessage: (line, message) => {
       if (message.type === 'reach') void lookFor(line, message)
       else switchboard.received(line, message)
     },
     onClose: line => {
-      if (!goingAway) switchboard.closed(line)
+      if (goingAway) return
+      switchboard.closed(line)
+      changed()
     },
   }
   let warned = false
@@ -268,6 +274,9 @@ export async function startRelay(initial: RelayOptions, doors: RelayDoors): Prom
     },
     stunPorts: stun?.layout.ports,
     status,
+    onChange(listener) {
+      changed = listener
+    },
     reconfigure: next => {
       const restart = (['listen', 'tls', 'url', 'stun', 'admin', 'stateDir'] as const).filter(
         name => JSON.stringify(next[name]) !== JSON.stringify(initial[name]),

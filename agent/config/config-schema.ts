@@ -74,13 +74,13 @@ function name(description: string) {
   return text({ ...NAME_RULE, description, pattern: NAME_PATTERN, accepts: isName })
 }
 
-function peerId(description: string) {
+function peerId(description: string, teller = '"culvert id" prints on that machine') {
   const written = text({
     description,
     pattern: /^[a-z2-7]{52}$/,
     accepts: id => parsePeerId(id) !== undefined,
     problem: 'is no peer id',
-    remedy: 'write the 52 characters that "culvert id" prints on that machine',
+    remedy: `write the 52 characters that ${teller}`,
   })
   return z.pipe(
     written,
@@ -106,7 +106,10 @@ const relay = group('A relay.', {
     remedy: 'write "https://HOST" or "http://HOST:PORT", without user, password, "?" and "#"',
   }),
   id: z.optional(
-    peerId("The relay's id. With it the relay is proven by its key instead of by a certificate authority."),
+    peerId(
+      "The relay's id. With it the relay is proven by its key instead of by a certificate authority.",
+      'the relay prints at its start, as "id"',
+    ),
   ),
 })
 

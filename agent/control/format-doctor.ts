@@ -15,9 +15,9 @@ const MAX_WIDTH = 100
 const CHAPTERS: readonly (readonly [title: string, codes: RegExp])[] = [
   ['This device', /^(agent|config|clock|file|listening|ipv6|mtu)/],
   ['Relays', /^relay-/],
-  ['Network', /^(nat-|udp-|web-|carrier-|port-mapping-|reachable|unreachable)/],
+  ['Network', /^(link-|nat-|udp-|web-|carrier-|port-mapping-|reachable|unreachable)/],
   ['Services', /^(service-|forward-)/],
-  ['Peers', /^(peers?-|stranger-)/],
+  ['Peers', /^(peers?-|stranger-|network-)/],
 ]
 
 /** What the doctor found, as a page for people: what is wrong or could be better in full, the rest in one line each. */

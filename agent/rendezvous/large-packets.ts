@@ -30,7 +30,7 @@ async function isAnswered(
 ): Promise<boolean> {
   const tcp = await openRelayTcp(relay, clock, signal)
   try {
-    const socket = isSecure(relay.url) ? await startRelayTls(relay, tcp, signal) : tcp
+    const socket = isSecure(relay.url) ? await startRelayTls(relay, tcp, clock, signal) : tcp
     const limit = deadline(clock, limitMs, signal)
     try {
       const padding = paddingBytes === 0 ? '' : `X-Padding: ${'.'.repeat(paddingBytes)}\r\n`

@@ -65,7 +65,7 @@ export async function checkRelay(
     step = 'tls'
     const plain = tcp.value
     if (isSecure(relay.url)) {
-      const tls = await timed(() => startRelayTls(relay, plain, limit.signal))
+      const tls = await timed(() => startRelayTls(relay, plain, clock, limit.signal))
       socket = tls.value
       found = { ...found, tlsMs: tls.ms }
     }
@@ -110,7 +110,7 @@ function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
 /** Opens a line as far as the relay's challenge, and gives the id in it. */
 async function challengerOf(relay: RelayAddress, clock: Clock, signal: AbortSignal): Promise<PeerId> {
   const tcp = await openRelayTcp(relay, clock, signal)
-  const carrier = isSecure(relay.url) ? await startRelayTls(relay, tcp, signal) : tcp
+  const carrier = isSecure(relay.url) ? await startRelayTls(relay, tcp, clock, signal) : tcp
   const socket = new WebSocket(`ws://${relay.url.host}/v1/agent`, {
     createConnection: () => carrier,
     perMessageDeflate: false,

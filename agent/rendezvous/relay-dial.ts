@@ -4,6 +4,7 @@ import { CulvertError, reasonOf } from '../../common/errors.ts'
 import { type Clock, deadline } from '../../common/platform/clock.ts'
 import { peerIdOfPublicKey } from '../../common/platform/ed25519.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
+import { certificateTrouble } from './certificate-trouble.ts'
 import { type KnownHost, openRelaySocket } from './relay-socket.ts'
 
 /** A relay that does not take the connection within this is as good as down. */
@@ -28,7 +29,7 @@ export async function dialRelay(relay: RelayAddress, clock: Clock, signal: Abort
   const limit = deadline(clock, RELAY_DIAL_MS, signal)
   try {
     const socket = await openRelayTcp(relay, clock, limit.signal)
-    return isSecure(relay.url) ? await startRelayTls(relay, socket, limit.signal) : socket
+    return isSecure(relay.url) ? await startRelayTls(relay, socket, clock, limit.signal) : socket
   } catch (thrown) {
     if (signal.aborted) throw new CulvertError('aborted', `connecting to ${relay.url.host} was aborted`)
     const late = limit.signal.aborted ? `no answer in ${RELAY_DIAL_MS} ms` : reasonOf(thrown)
@@ -64,22 +65,30 @@ export async function openRelayTcp(relay: RelayAddress, clock: Clock, signal: Ab
 }
 
 /** The second half, over `https`. */
-export async function startRelayTls(relay: RelayAddress, socket: Socket, signal: AbortSignal): Promise<TLSSocket> {
+export async function startRelayTls(
+  relay: RelayAddress,
+  socket: Socket,
+  clock: Pick<Clock, 'wallNow'>,
+  signal: AbortSignal,
+): Promise<TLSSocket> {
   const host = hostOf(relay.url)
   const stream = tlsConnect({
     socket,
     ...(/^[\d.]+$|:/.test(host) ? { host } : { servername: host }),
     ALPNProtocols: ['http/1.1'],
-    // With an id the key is compared below, and a relay needs no certificate from an authority.
-    rejectUnauthorized: relay.id === undefined,
+    // Looked at below: with an id the key is compared, and a relay needs no certificate from an authority.
+    rejectUnauthorized: false,
   })
   await secured(stream, signal)
   const certificate = stream.getPeerX509Certificate()
   const pinned = relay.id !== undefined && certificate && peerIdOfPublicKey(certificate.publicKey) === relay.id
   if (!stream.authorized && !pinned) {
     stream.destroy()
-    const message = `relay ${relay.url.host} shows a certificate that is neither from a public authority nor its id`
-    throw new CulvertError('relay-impersonated', message)
+    // Declared as an error, and the code of one.
+    const code = String(stream.authorizationError)
+    const trouble = { code, certificate, host, id: relay.id !== undefined, now: new Date(clock.wallNow()) }
+    const kind = trouble.id ? 'relay-impersonated' : 'relay-unreachable'
+    throw new CulvertError(kind, `relay ${relay.url.host}: ${certificateTrouble(trouble)}`)
   }
   return stream
 }

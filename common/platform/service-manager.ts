@@ -10,6 +10,8 @@ export interface ServiceManager {
   /** The config is being read again, until `ready` is called once more. */
   reloading(): void
   stopping(): void
+  /** Something changed that the status line may show; it is told soon, and not too often. */
+  changed(): void
   close(): void
 }
 
@@ -29,6 +31,11 @@ type Environment = Readonly<Record<string, string | undefined>>
 /** More than that waiting means that nobody takes them, and the newest says nothing that the older ones did not. */
 const WAITING_LIMIT = 8
 
+/** Changes come in swarms: one look for all of them. */
+const LOOK_AFTER_MS = 1_000
+/** A message costs some CPU time, and who looks at the line can wait. */
+const TELL_EVERY_MS = 10_000
+
 /** The manager that the environment names; without one, calls have no effect. */
 export function serviceManager(environment: Environment, options: ServiceManagerOptions): ServiceManager {
   if (!environment.NOTIFY_SOCKET) return NOBODY
@@ -40,6 +47,7 @@ const NOBODY: ServiceManager = {
   ready: () => undefined,
   reloading: () => undefined,
   stopping: () => undefined,
+  changed: () => undefined,
   close: () => undefined,
 }
 
@@ -56,6 +64,9 @@ class Notifier implements ServiceManager {
   readonly #options: ServiceManagerOptions
   readonly #send: Send
   #timer: Timer | undefined
+  #change: Timer | undefined
+  #changeToldAt = Number.NEGATIVE_INFINITY
+  #told: string | undefined
   #waiting = 0
   #last: Promise<void> = Promise.resolve()
   #failed = false
@@ -82,8 +93,26 @@ class Notifier implements ServiceManager {
     this.#tell('STOPPING=1')
   }
 
+  changed(): void {
+    // Before it is ready nobody waits for a line.
+    if (this.#change || this.#told === undefined) return
+    const { clock } = this.#options
+    const waitMs = Math.max(LOOK_AFTER_MS, this.#changeToldAt + TELL_EVERY_MS - clock.now())
+    this.#change = clock.after(waitMs, () => {
+      this.#change = undefined
+      if (this.#status() === this.#told) return
+      this.#changeToldAt = clock.now()
+      this.#tell()
+    })
+  }
+
   close(): void {
     this.#timer?.cancel()
+    this.#change?.cancel()
+  }
+
+  #status(): string {
+    return plainText(this.#options.status())
   }
 
   #live(): void {
@@ -94,7 +123,8 @@ class Notifier implements ServiceManager {
   #tell(...fields: readonly string[]): void {
     if (this.#waiting >= WAITING_LIMIT) return
     this.#waiting++
-    const message = [...fields, `STATUS=${plainText(this.#options.status())}`]
+    this.#told = this.#status()
+    const message = [...fields, `STATUS=${this.#told}`]
     this.#last = this.#last
       .then(() => this.#send(message))
       .catch((thrown: unknown) => this.#warnOnce(thrown))

@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connect } from 'node:tls'
 import test, { type ExecutionContext } from 'ava'
+import { dialRelay, relayAddress } from '../../agent/rendezvous/relay-dial.ts'
+import { systemClock } from '../../common/platform/clock.ts'
 import { generateKeyPair } from '../../common/platform/ed25519.ts'
 import type { Endpoint } from '../../common/wire/endpoint.ts'
 import { readAll, seededBytes, sendAll, sha256 } from './bytes.ts'
@@ -88,6 +90,20 @@ test('a relay without url is known by the names on the certificate that it serve
   await relay.reloadTls()
   t.is((await (await dial('new.example.org:443')).next('welcome')).type, 'welcome')
   t.is((await (await dial('relay.example.org:443')).next('refused')).type, 'refused')
+})
+
+test('an agent that does not take the certificate says why, with an id in its config and without', async t => {
+  const { cert, key } = tlsFiles(t)
+  makeCertificate('relay.example.org', cert, key)
+  const { relay } = await testRelay(t, { tls: { cert, key } })
+  const url = new URL(`https://127.0.0.1:${relay.http.port}`)
+  const never = new AbortController().signal
+  for (const id of [undefined, relay.id]) {
+    const dialled = dialRelay(relayAddress(url, id, undefined), systemClock, never)
+    const refused = await t.throwsAsync(dialled, { code: id ? 'relay-impersonated' : 'relay-unreachable' })
+    t.regex(refused?.message ?? '', /is from no authority that this device knows \(depth zero self signed cert\)/)
+    t.is(/nor has it the key of the "id"/.test(refused?.message ?? ''), id !== undefined)
+  }
 })
 
 test('bad new files are logged, and the old certificate stays until they are good', async t => {

@@ -104,6 +104,7 @@ export async function examineAgent(patient: Patient, doors: CheckDoors): Promise
         reach,
         filteringGuessed: nat?.udp.filteringGuessed ?? false,
         outOfReach: nat === undefined && patient.stunServers.length > 0,
+        noNetwork: addresses.every(({ loopback }) => loopback),
       }),
       ...(patient.asked ? [] : [...serviceFindings(targets, status.forwards), ...trustFindings(status)]),
       ...found.flatMap(examination => [peerFinding(examination, patient.asked), ...some(oldFinding(examination))]),

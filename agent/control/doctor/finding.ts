@@ -40,6 +40,7 @@ export const FINDING_CODES = [
   'relay-large-packets-lost',
   'reachable',
   'unreachable',
+  'link-down',
   'nat-none',
   'nat-firewall',
   'nat-endpoint-independent',

@@ -15,6 +15,8 @@ export interface NatContext {
   readonly filteringGuessed: boolean
   /** STUN servers are known, but of no IP version that this device has. */
   readonly outOfReach: boolean
+  /** No interface is up that leads anywhere. */
+  readonly noNetwork: boolean
 }
 
 /** What the network around this device is like, in the words of RFC 4787 and in those of who owns the router. */
@@ -64,9 +66,11 @@ function reachFinding(reach: ReachLook | undefined): readonly Finding[] {
   ]
 }
 
-function natFinding(own: Situation, nat: NatStatus, { relayed, filteringGuessed, outOfReach }: NatContext): Finding {
+function natFinding(own: Situation, nat: NatStatus, context: NatContext): Finding {
   const { udp } = own
+  const { relayed, filteringGuessed, outOfReach, noNetwork } = context
   const filtering = `${udp.filtering} filtering`
+  if (noNetwork) return noNetworkFinding()
   switch (barrierOf(own)) {
     case 'open':
       return finding('nat-none', 'ok', 'no NAT stands before this device, and UDP comes in from everybody')
@@ -122,6 +126,11 @@ function natFinding(own: Situation, nat: NatStatus, { relayed, filteringGuessed,
         remedy: 'get a relay connected, or name STUN servers under "nat"',
       })
   }
+}
+
+function noNetworkFinding(): Finding {
+  const text = 'this device has no network: none of its interfaces is up and has an address'
+  return finding('link-down', 'problem', text, { remedy: 'plug the cable in, or join a Wi-Fi' })
 }
 
 function ofAnotherVersion(): Finding {

@@ -51,10 +51,12 @@ export function relayFindings(checks: readonly RelayCheck[], lines: readonly Rel
     const { url: subject, failedAt, reason } = check
     const line = lines.find(({ url }) => url === subject)
     if (failedAt) {
-      const { code, words, remedy } = FAILED[failedAt]
+      const { code, words, remedy: usual } = FAILED[failedAt]
+      const [fact = '', ...remedies] = (reason ?? '').split('; ')
+      const remedy = remedies.length > 0 ? remedies.join('; ') : usual
       // An old line may outlive what keeps a new one from being made.
       const severity = line?.state === 'connected' ? 'note' : 'problem'
-      return finding(code, severity, `${words}: ${reason}`, { subject, remedy })
+      return finding(code, severity, `${words}: ${fact}`, { subject, remedy })
     }
     if (line && line.state !== 'connected' && line.lastError !== null) {
       const remedy = remedyForRefusal(line.lastError)

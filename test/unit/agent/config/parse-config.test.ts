@@ -119,7 +119,13 @@ const FAULTS: readonly (readonly [
   [{ relays: [{ url: 'ftp://x' }] }, 'relays[0].url', '"ftp://x"', /no relay URL/, /https/],
   [{ relays: [{ url: 'https://me:pw@x' }] }, 'relays[0].url', '"https://me:pw@x"', /no relay URL/, /without user/],
   [{ relays: [{ url: 'https://x#y' }] }, 'relays[0].url', '"https://x#y"', /no relay URL/, /without/],
-  [{ relays: [{ url: 'https://x', id: 'abc' }] }, 'relays[0].id', '"abc"', /no peer id/, /52 characters/],
+  [
+    { relays: [{ url: 'https://x', id: 'abc' }] },
+    'relays[0].id',
+    '"abc"',
+    /no peer id/,
+    /52 characters that the relay prints/,
+  ],
   [{ relays: [{ url: 'https://x', ur: 1 }] }, 'relays[0].ur', '"ur"', /no known key/, /mean "url"/],
   [
     { relays: [{ url: 'https://x' }, { url: 'https://X/' }] },

@@ -14,9 +14,14 @@ function scene(environment: Readonly<Record<string, string>>, arrives: (message:
     sent.push(fields.map(field => field.replace(/USEC=\d+/, 'USEC=now')).join(' '))
     return arrives(sent.at(-1) ?? '')
   }
-  const manager = serviceManager(environment, { clock, log, status: () => 'all\nwell', send })
+  let status = 'all\nwell'
+  const manager = serviceManager(environment, { clock, log, status: () => status, send })
+  const becomes = (next: string) => {
+    status = next
+    manager.changed()
+  }
   const settle = () => new Promise(resolve => setImmediate(resolve))
-  return { clock, sent, logged, manager, settle }
+  return { clock, sent, logged, manager, becomes, settle }
 }
 
 test('says that it is ready, lives, reads its config again and stops', async t => {
@@ -41,6 +46,33 @@ test('says that it is ready, lives, reads its config again and stops', async t =
     'STOPPING=1 STATUS=all well',
   ])
   t.is(clock.timers, 1)
+  manager.close()
+  t.is(clock.timers, 0)
+})
+
+test('what changes is told soon, though not each time, and only if it is another line', async t => {
+  const { clock, sent, manager, becomes, settle } = scene(SYSTEMD, () => Promise.resolve())
+  becomes('too early')
+  t.is(clock.timers, 0)
+  manager.ready()
+  await settle()
+  becomes('0 of 1')
+  becomes('1 of 1')
+  clock.advance(1_000)
+  await settle()
+  t.deepEqual(sent.splice(0), ['READY=1 STATUS=too early', 'STATUS=1 of 1'])
+  becomes('0 of 1')
+  clock.advance(9_999)
+  await settle()
+  t.deepEqual(sent, [])
+  clock.advance(1)
+  await settle()
+  t.deepEqual(sent.splice(0), ['STATUS=0 of 1'])
+  becomes('0 of 1')
+  clock.advance(18_000)
+  await settle()
+  t.deepEqual(sent, [])
+  becomes('1 of 1')
   manager.close()
   t.is(clock.timers, 0)
 })

@@ -63,6 +63,14 @@ test('each step at which a relay can fail has its code, its reason and a remedy'
   }
 })
 
+test('a reason that brings its remedy needs no other', t => {
+  const reason =
+    'relay r: its certificate is for a.example, not for b.example; write a name on it into the "url" of this relay'
+  const [found] = relayFindings([{ ...GOOD, failedAt: 'tls', reason }], [])
+  t.regex(found?.text ?? '', /^TLS to it fails: .*not for b\.example$/)
+  t.is(found?.remedy, 'write a name on it into the "url" of this relay')
+})
+
 test('what fails now is no problem while the old line still stands', t => {
   t.deepEqual(codesOf(relayFindings([{ ...GOOD, failedAt: 'name', reason: 'ENOTFOUND' }], [LINE])), [
     'relay-name-unknown note',
@@ -101,7 +109,7 @@ test('of two relays the one that agrees with this clock is believed', t => {
 
 const { nat } = SAMPLE_STATUS
 const context = (relayed: readonly string[]) => {
-  return { relayed, reach: undefined, filteringGuessed: false, outOfReach: false }
+  return { relayed, reach: undefined, filteringGuessed: false, outOfReach: false, noNetwork: false }
 }
 const HARD: Situation = { ...HOME, udp: { mapping: 'address-and-port-dependent', filtering: 'address-dependent' } }
 
@@ -306,6 +314,12 @@ test('a device that has only another IP version than the STUN servers is told so
   t.is(found?.code, 'nat-unknown')
   t.regex(found?.text ?? '', /no relay tells a STUN server of an IP version that this device has/)
   t.regex(found?.remedy ?? '', /"stun\.addresses"/)
+})
+
+test('a device without any network is told that, and nothing of relays', t => {
+  const [found] = natFindings(NO_SITUATION, nat, { ...context([]), outOfReach: true, noNetwork: true })
+  t.like(found, { code: 'link-down', severity: 'problem' })
+  t.regex(found?.text ?? '', /this device has no network/)
 })
 
 test('a stranger that called is told with what to add, and so is that there are no peers', t => {
