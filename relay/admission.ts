@@ -1,13 +1,15 @@
 import { verifyBytes } from '../common/platform/ed25519.ts'
 import type { Endpoint } from '../common/wire/endpoint.ts'
+import type { Chain } from '../common/wire/membership.ts'
 import { type PeerId, shortPeerId } from '../common/wire/peer-id.ts'
 import { type AgentMessage, RELAY_PROTOCOL } from '../common/wire/relay-message.ts'
 import { agentProof, type RelayHandshake } from '../common/wire/relay-proof.ts'
+import { judgeClaim, type NetworkTerms } from './membership-claim.ts'
 import { type OwnNames, whyNotOurs } from './own-names.ts'
 
 export type Hello = Extract<AgentMessage, { readonly type: 'hello' }>
 
-/** Who may hold a line. */
+/** Who may hold a line: everybody, or these peers and the members of these networks. */
 export type Admit = 'anyone' | readonly PeerId[]
 
 /** What a hello is judged by. */
@@ -19,7 +21,15 @@ export interface AdmissionTerms {
   /** Where the agent's connection arrived. */
   readonly local: Endpoint
   readonly admit: Admit
+  readonly networks: NetworkTerms
 }
+
+/** Why a peer may have a line. */
+export type Standing =
+  /** It, or everybody, is admitted. A membership that it brings is good for what members tell each other. */
+  | { readonly name: 'listed'; readonly membership: Chain | undefined }
+  | { readonly name: 'member'; readonly membership: Chain }
+  | { readonly name: 'guest' }
 
 /** Why a line was refused; the label of the refusal metric. */
 export type RefusalKind =
@@ -27,14 +37,22 @@ export type RefusalKind =
   | 'name'
   | 'signature'
   | 'admission'
+  | 'membership'
   | 'handshake-rate'
   | 'same-identity'
   | 'message-rate'
   | 'malformed'
 
+export interface Refusal {
+  readonly admitted: false
+  readonly kind: RefusalKind
+  readonly reason: string
+  readonly retryAfterMs: number
+}
+
 export type Verdict =
-  | { readonly admitted: true; readonly handshake: RelayHandshake }
-  | { readonly admitted: false; readonly kind: RefusalKind; readonly reason: string; readonly retryAfterMs: number }
+  | { readonly admitted: true; readonly handshake: RelayHandshake; readonly standing: Standing }
+  | Refusal
 
 /** Reasons that only a change of config or software mends: asking again soon would be no use. */
 const LONG_RETRY_MS = 5 * 60_000
@@ -46,10 +64,8 @@ export function judgeHello(hello: Hello, terms: AdmissionTerms): Verdict {
   }
   const notOurs = whyNotOurs(hello.relayName, terms.names, terms.local)
   if (notOurs !== undefined) return refuse('name', `relay-refused: ${notOurs}`)
-  if (terms.admit !== 'anyone' && !terms.admit.includes(hello.peer)) {
-    const who = shortPeerId(hello.peer)
-    return refuse('admission', `not-authorized: this relay does not admit ${who}; its owner has to add the id to admit`)
-  }
+  const standing = standingOf(hello, terms)
+  if ('kind' in standing) return standing
   const handshake: RelayHandshake = {
     relayId: terms.relayId,
     relayName: hello.relayName,
@@ -57,18 +73,37 @@ export function judgeHello(hello: Hello, terms: AdmissionTerms): Verdict {
     agentId: hello.peer,
     agentNonce: hello.nonce,
   }
-  return { admitted: true, handshake }
+  return { admitted: true, handshake, standing }
 }
 
-/** Judges the signature of a hello whose claims were admitted; this is what costs. */
-export function judgeProof(hello: Hello, handshake: RelayHandshake): Verdict {
-  if (!verifyBytes(hello.peer, agentProof(handshake), hello.signature)) {
-    return refuse('signature', 'relay-refused: the signature does not prove this peer id to this relay')
-  }
-  return { admitted: true, handshake }
+function standingOf({ peer, membership }: Hello, terms: AdmissionTerms): Standing | Refusal {
+  const { admit, networks } = terms
+  const claim = membership && judgeClaim(peer, membership, networks)
+  const chain = claim && 'chain' in claim ? claim.chain : undefined
+  const known = chain && (admit === 'anyone' || admit.includes(chain.entry.network)) ? chain : undefined
+  if (admit === 'anyone' || admit.includes(peer)) return { name: 'listed', membership: known }
+  if (known) return { name: 'member', membership: known }
+  if (networks.isGuest(peer)) return { name: 'guest' }
+  if (claim && 'why' in claim) return refuse('membership', `not-authorized: no membership counts here: ${claim.why}`)
+  const [who, what] = chain ? [shortPeerId(chain.entry.network), 'network '] : [shortPeerId(peer), '']
+  const remedy = chain ? 'its owner has to add the id of that to admit' : 'its owner has to add the id to admit'
+  return refuse('admission', `not-authorized: this relay does not admit ${what}${who}; ${remedy}`)
 }
 
-function refuse(kind: RefusalKind, reason: string): Verdict {
+/** Undefined for a hello whose claims were admitted and whose signature holds; this is what costs. */
+export function judgeProof(hello: Hello, handshake: RelayHandshake): Refusal | undefined {
+  if (verifyBytes(hello.peer, agentProof(handshake), hello.signature)) return undefined
+  return refuse('signature', 'relay-refused: the signature does not prove this peer id to this relay')
+}
+
+/** The standing that is left once it is known whether the membership in it is proven. */
+export function provenStanding(standing: Standing, proven: boolean): Standing | Refusal {
+  if (proven || standing.name === 'guest') return standing
+  if (standing.name === 'listed') return { name: 'listed', membership: undefined }
+  return refuse('membership', 'not-authorized: no membership counts here: its network has not signed it')
+}
+
+function refuse(kind: RefusalKind, reason: string): Refusal {
   return { admitted: false, kind, reason, retryAfterMs: LONG_RETRY_MS }
 }
 

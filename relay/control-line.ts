@@ -5,18 +5,29 @@ import { type KeyPair, signBytes } from '../common/platform/ed25519.ts'
 import type { Log } from '../common/platform/log.ts'
 import type { Random } from '../common/platform/random.ts'
 import { type Endpoint, formatEndpoint } from '../common/wire/endpoint.ts'
+import type { Chain } from '../common/wire/membership.ts'
 import { type PeerId, shortPeerId } from '../common/wire/peer-id.ts'
 import {
   type AgentMessage,
   decodeAgentMessage,
   encodeRelayMessage,
   MAX_RELAY_MESSAGE_BYTES,
+  NETWORK_FEATURE,
   REACH_FEATURE,
   RELAY_PROTOCOL,
   type RelayMessage,
 } from '../common/wire/relay-message.ts'
-import { NONCE_BYTES, type RelayHandshake, relayProof } from '../common/wire/relay-proof.ts'
-import { type AdmissionTerms, type Hello, judgeHello, judgeProof, type RefusalKind, type Verdict } from './admission.ts'
+import { NONCE_BYTES, relayProof } from '../common/wire/relay-proof.ts'
+import {
+  type AdmissionTerms,
+  type Hello,
+  judgeHello,
+  judgeProof,
+  provenStanding,
+  type RefusalKind,
+  type Standing,
+  type Verdict,
+} from './admission.ts'
 import type { Counters } from './counters.ts'
 import { type Bucket, fullBucket, take } from './quota.ts'
 import type { RelayTiming } from './timing.ts'
@@ -29,9 +40,11 @@ export interface ControlLineParts {
   readonly counters: Counters
   readonly key: KeyPair
   readonly timing: RelayTiming
-  terms(): Pick<AdmissionTerms, 'admit' | 'names'>
-  /** False when too many handshakes came in this second; asked before each signature that is looked at. */
-  mayShakeHands(from: Endpoint): boolean
+  terms(): Pick<AdmissionTerms, 'admit' | 'names' | 'networks'>
+  /** False when too many handshakes came in this second; asked before signatures are looked at. */
+  mayShakeHands(from: Endpoint, tokens: number): boolean
+  /** Whether the signatures of a membership hold, and in tokens what it costs to look at them. */
+  readonly chains: { prove(chain: Chain): boolean; cost(chain: Chain): number }
   /** False when a refusal of this address was logged a short time ago. */
   mayLogRefusal(from: Endpoint): boolean
   /** The line of another process with this peer's key. */
@@ -51,7 +64,7 @@ export interface LineEnds {
   readonly local: Endpoint
 }
 
-const RELAY_FEATURES: readonly string[] = ['pipe', 'presence', REACH_FEATURE]
+const RELAY_FEATURES: readonly string[] = ['pipe', 'presence', REACH_FEATURE, NETWORK_FEATURE]
 
 export const CHECKS_PER_KEEP_ALIVE = 4
 
@@ -69,10 +82,12 @@ const CLONE_RETRY_MS = 60_000
 const CLOSE_POLICY = 1008
 const CLOSE_RESTART = 1012
 
+type Admission = Extract<Verdict, { readonly admitted: true }>
+
 type LineState =
   | { readonly name: 'challenged'; readonly nonce: Uint8Array; readonly timer: Timer }
   | { readonly name: 'contested'; readonly timer: Timer }
-  | { readonly name: 'open'; readonly peer: PeerId; readonly instance: Uint8Array }
+  | { readonly name: 'open'; readonly peer: PeerId; readonly instance: Uint8Array; readonly standing: Standing }
   | { readonly name: 'closed' }
 
 /**
@@ -120,6 +135,16 @@ export class ControlLine {
     return this.#state.name === 'open' ? this.#state.instance : undefined
   }
 
+  get standing(): Standing | undefined {
+    return this.#state.name === 'open' ? this.#state.standing : undefined
+  }
+
+  /** What proves that the peer is a member of a network. */
+  get membership(): Chain | undefined {
+    const { standing } = this
+    return standing?.name === 'guest' ? undefined : standing?.membership
+  }
+
   /** Sends to an open line; a line that does not read is dropped. */
   tell(message: RelayMessage): void {
     if (this.#state.name !== 'open') return
@@ -153,6 +178,11 @@ export class ControlLine {
   goAway(): void {
     this.tell({ type: 'going-away', reconnectWindowMs: this.#parts.reconnectWindowMs() })
     this.#close(CLOSE_RESTART)
+  }
+
+  /** Its peer may not have it any more. */
+  expel(reason: string): void {
+    if (this.#state.name === 'open') this.#refuse('membership', reason, RETRY_SOON_MS)
   }
 
   terminate(): void {
@@ -195,15 +225,15 @@ export class ControlLine {
     }
     this.#stopTimer()
     const rival = this.#parts.rivalOf(message.peer, message.instance)
-    if (rival) this.#contest(rival, message, verdict.handshake)
-    else this.#open(message, verdict.handshake)
+    if (rival) this.#contest(rival, message, verdict)
+    else this.#open(message, verdict)
   }
 
   /** Two processes with one key would push each other off for ever, so the first one stays as long as it answers. */
-  #contest(rival: ControlLine, hello: Hello, handshake: RelayHandshake): void {
+  #contest(rival: ControlLine, hello: Hello, admission: Admission): void {
     const { clock, timing, log, counters } = this.#parts
     const win = () => {
-      if (this.#state.name === 'contested') this.#guard(() => this.#open(hello, handshake))
+      if (this.#state.name === 'contested') this.#guard(() => this.#open(hello, admission))
     }
     const lose = () => {
       if (this.#state.name !== 'contested') return
@@ -222,10 +252,10 @@ export class ControlLine {
     rival.#socket.ping()
   }
 
-  #open({ peer, instance }: Hello, handshake: RelayHandshake): void {
+  #open({ peer, instance }: Hello, { handshake, standing }: Admission): void {
     const { key, counters, clock, timing } = this.#parts
     this.#stopTimer()
-    this.#state = { name: 'open', peer, instance }
+    this.#state = { name: 'open', peer, instance, standing }
     counters.handshakes++
     this.#send({
       type: 'welcome',
@@ -246,9 +276,16 @@ export class ControlLine {
     const relayId = this.#parts.key.id
     const claim = judgeHello(hello, { ...this.#parts.terms(), relayId, relayNonce, local: ends.local })
     if (!claim.admitted) return claim
-    if (this.#parts.mayShakeHands(ends.remote)) return judgeProof(hello, claim.handshake)
-    const retryAfterMs = Math.max(BUSY_RETRY_MS, this.#parts.reconnectWindowMs())
-    return { admitted: false, kind: 'handshake-rate', reason: 'busy: too many handshakes', retryAfterMs }
+    const { chains, mayShakeHands } = this.#parts
+    const membership = claim.standing.name === 'guest' ? undefined : claim.standing.membership
+    if (!mayShakeHands(ends.remote, 1 + (membership ? chains.cost(membership) : 0))) {
+      const retryAfterMs = Math.max(BUSY_RETRY_MS, this.#parts.reconnectWindowMs())
+      return { admitted: false, kind: 'handshake-rate', reason: 'busy: too many handshakes', retryAfterMs }
+    }
+    const refusal = judgeProof(hello, claim.handshake)
+    if (refusal) return refusal
+    const standing = provenStanding(claim.standing, membership === undefined || chains.prove(membership))
+    return 'kind' in standing ? standing : { ...claim, standing }
   }
 
   /** Notes a sign of life, and that it cost `tokens`; false when the line talks too much and was refused. */

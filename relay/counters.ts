@@ -20,6 +20,9 @@ export type RefusalLabel =
   | 'stun-malformed'
   | 'reach-address'
   | 'reach-rate'
+  | 'statement-malformed'
+  | 'statement-rate'
+  | 'statement-unproven'
 
 /** What has happened since the start. Plain numbers: they are added to on hot paths. */
 export class Counters {
@@ -30,6 +33,7 @@ export class Counters {
   pipesJoined = 0
   stunAnswers = 0
   reachChecks = 0
+  statements = 0
   readonly refusals = new Map<RefusalLabel, number>()
 
   refuse(label: RefusalLabel): void {

@@ -63,7 +63,13 @@ export async function runRelay(command: RelayCommand, signal: AbortSignal): Prom
   const log = createLog({ level: options.log.level, ...style, write: command.stderr })
   const key = await loadRelayKey(options.stateDir)
   await tidyRelayState(options.stateDir, systemClock)
-  const relay = await startRelay(options, { clock: systemClock, random: systemRandom, log, key })
+  const relay = await startRelay(options, {
+    clock: systemClock,
+    random: systemRandom,
+    log,
+    key,
+    stateDir: options.stateDir,
+  })
   const manager = serviceManager(process.env, { clock: systemClock, log, status: () => summary(relay) })
   const reload = async () => {
     await relay.reloadTls()

@@ -152,7 +152,11 @@ export const relaySchema = group('culvert relay', {
         [z.literal('anyone'), z.array(peerId)],
         says('is neither "anyone" nor a list', 'write "anyone" or [ID, ...]'),
       )
-      .check(z.describe('Who may use the relay: "anyone", or a list of peer ids.')),
+      .check(
+        z.describe(
+          'Who may use the relay: "anyone", or a list of ids of networks, whose members all may, and of peers.',
+        ),
+      ),
     'anyone',
   ),
   limits: z.prefault(limits, {}),

@@ -22,6 +22,8 @@ export interface PipeDeskParts {
   readonly counters: Counters
   readonly traffic: Traffic
   readonly limits: () => PipeLimits
+  /** Who pays for what a peer sends; mostly it itself. */
+  readonly payerOf: (peer: PeerId) => PeerId
   /** The address that pays for what comes from it, beside the peer; undefined = none does. */
   readonly payingAddress: (address: string) => string | undefined
   readonly mode: SpliceMode
@@ -62,7 +64,7 @@ export class PipeDesk {
   }
 
   open(caller: PeerId, callee: PeerId, call: number): OpenResult<AttachedEnd> {
-    const over = this.#parts.traffic.refusal(caller)
+    const over = this.#parts.traffic.refusal(this.#parts.payerOf(caller))
     if (over !== undefined) return { failure: 'over-quota', why: over }
     const { clock, limits } = this.#parts
     let result = this.#table.open(caller, callee, call, clock.now())
@@ -125,14 +127,14 @@ export class PipeDesk {
   }
 
   #join(pipe: Pipe<AttachedEnd>, caller: AttachedEnd, callee: AttachedEnd): void {
-    const { log, counters, traffic, mode, clock, payingAddress } = this.#parts
+    const { log, counters, traffic, mode, clock, payerOf, payingAddress } = this.#parts
     const fields = { from: shortPeerId(pipe.caller), to: shortPeerId(pipe.callee) }
     const endOf = (end: AttachedEnd, peer: PeerId) => ({
       socket: end.socket,
       early: end.early,
       meter: (events: Parameters<Traffic['meter']>[1]) =>
         traffic.meter(
-          peer,
+          payerOf(peer),
           {
             resume: events.resume,
             over: why => {

@@ -4,6 +4,7 @@ import { CulvertError, reasonOf, systemCodeOf } from '../common/errors.ts'
 import { makeDirectory, removeLeftBehind, writeFileAtomic } from '../common/platform/atomic-file.ts'
 import type { Clock } from '../common/platform/clock.ts'
 import { generateKeyPair, type KeyPair, keyPairFromSeed, SEED_BYTES } from '../common/platform/ed25519.ts'
+import { STANDINGS_FILE } from './standings-file.ts'
 
 const KEY_FILE = 'relay.key'
 /** Beside the key, so that a lost key is told from a first start. */
@@ -38,7 +39,7 @@ export async function loadRelayKey(stateDir: string): Promise<KeyPair> {
 
 /** Removes what relays that were killed have left in the state directory. */
 export async function tidyRelayState(stateDir: string, clock: Pick<Clock, 'wallNow'>): Promise<void> {
-  await removeLeftBehind(stateDir, [KEY_FILE, ID_FILE], clock.wallNow())
+  await removeLeftBehind(stateDir, [KEY_FILE, ID_FILE, STANDINGS_FILE], clock.wallNow())
 }
 
 async function makeKey(stateDir: string): Promise<KeyPair> {

@@ -17,13 +17,16 @@ import { CHECKS_PER_KEEP_ALIVE, ControlLine, type ControlLineParts } from './con
 import { Counters } from './counters.ts'
 import { openHttpFront } from './http-front.ts'
 import { formatMetrics } from './metrics.ts'
+import { NetworkDesk } from './network-desk.ts'
 import { formatOptionFault, type RelayOptions } from './options.ts'
 import { parseListen } from './options-schema.ts'
 import { PipeDesk } from './pipe-desk.ts'
+import { ProvenChains } from './proven-chains.ts'
 import { KeyedBuckets } from './quota.ts'
 import { ReachDesk, type ReachRequest } from './reach-desk.ts'
 import type { SpliceMode } from './splice.ts'
 import { probeSpliceMode } from './splice-probe.ts'
+import { fileOf, readStandings, StandingsKeeper } from './standings-file.ts'
 import { metricsOf, type RelayStatus } from './status.ts'
 import { stayAlive } from './stay-alive.ts'
 import { openStunServer, type StunServer } from './stun-server.ts'
@@ -41,6 +44,8 @@ export interface RelayDoors {
   /** Absent = the faster one that works here. */
   readonly spliceMode?: SpliceMode
   readonly timing?: Partial<RelayTiming>
+  /** Where it is remembered who was removed; absent = nowhere. */
+  readonly stateDir?: string
 }
 
 export interface Relay extends AsyncDisposable {
@@ -104,16 +109,47 @@ export async function startRelay(initial: RelayOptions, doors: RelayDoors): Prom
     // Where anyone is admitted, identities cost nothing. A private address may be that of a proxy before all agents.
     payingAddress: address =>
       options.admit === 'anyone' && addressScope(address) === 'public' ? addressKey(address) : undefined,
+    payerOf: peer => networks.payerOf(peer, switchboard.directory.get(peer)),
     mode: spliceMode,
   })
-  const switchboard = new Switchboard<ControlLine>(pipes, clock, log.area('line'), counters)
+  const switchboard: Switchboard<ControlLine> = new Switchboard(pipes, clock, log.area('line'), counters, {
+    mayCall: (caller, callee) => networks.mayCall(caller, callee),
+    isExpected: (caller, callee) => networks.isExpected(caller, callee),
+    watchable: (line, peers) => networks.watchable(line, peers),
+  })
 
   const reach = new ReachDesk({ clock, counters })
   const lookFor = async (line: ControlLine, request: ReachRequest) => {
     if (line.peer === undefined) return
+    if (line.standing?.name === 'guest') {
+      line.tell({ type: 'reached', check: request.check, outcome: 'refused' })
+      return
+    }
     const outcome = await reach.look(line.peer, line.ends.remote.address, request)
     line.tell({ type: 'reached', check: request.check, outcome })
   }
+
+  const chains = new ProvenChains()
+  const mayShakeHands = (from: Endpoint, tokens: number) =>
+    handshakesOf.take(addressKey(from.address), tokens, clock.now()) && handshakes.take('', tokens, clock.now())
+  const networks: NetworkDesk<ControlLine> = new NetworkDesk({
+    clock,
+    log: log.area('line'),
+    counters,
+    chains,
+    lines: () => switchboard.directory.lines(),
+    isAdmitted: network => options.admit !== 'anyone' && options.admit.includes(network),
+    mayVerify: mayShakeHands,
+    onChange: () => standings?.changed(),
+  })
+  const standings =
+    doors.stateDir === undefined
+      ? undefined
+      : new StandingsKeeper(doors.stateDir, clock, log, () => fileOf(networks.standings.chains()))
+  for (const chain of doors.stateDir === undefined ? [] : await readStandings(doors.stateDir, log)) {
+    networks.standings.take(chain)
+  }
+  networks.forgetOthers()
 
   const handshakes = new KeyedBuckets(() => rate(options.limits.handshakesPerSecond), 1)
   const handshakesOf = new KeyedBuckets(() => rate(options.limits.handshakesPerSecond / 2), MAX_HANDSHAKE_SOURCES)
@@ -131,23 +167,27 @@ export async function startRelay(initial: RelayOptions, doors: RelayDoors): Prom
     counters,
     key,
     timing,
-    terms: () => ({ admit: options.admit, names: { url, certificate, addresses } }),
-    mayShakeHands: from =>
-      handshakesOf.take(addressKey(from.address), 1, clock.now()) && handshakes.take('', 1, clock.now()),
+    terms: () => ({ admit: options.admit, names: { url, certificate, addresses }, networks: networks.terms }),
+    mayShakeHands,
+    chains,
     mayLogRefusal: from => refusalGate(addressKey(from.address)),
     rivalOf: (peer, instance) => switchboard.rivalOf(peer, instance),
     reconnectWindowMs: () => reconnectWindowMs(switchboard.directory.size),
     stunFor: localAddress => stun?.endpointsFor(localAddress) ?? [],
     onOpen: line => {
       switchboard.opened(line)
+      networks.opened(line)
       warnOfPrivateStun(line)
       changed()
     },
     onMessage: (line, message) => {
       if (message.type === 'reach') void lookFor(line, message)
+      else if (message.type === 'guests') networks.expect(line, message.guests)
+      else if (message.type === 'statement') networks.state(line, message.chain)
       else switchboard.received(line, message)
     },
     onClose: line => {
+      networks.closed(line)
       if (goingAway) return
       switchboard.closed(line)
       changed()
@@ -200,7 +240,7 @@ export async function startRelay(initial: RelayOptions, doors: RelayDoors): Prom
     warnOfCertificate()
   }
   if (options.admit === 'anyone' && addressScope(front.local.address) !== 'loopback') {
-    log.warn('anyone may use this relay: to close it, list the peer ids of your agents in admit')
+    log.warn('anyone may use this relay: to close it, list the ids of your network, or of your agents, in admit')
   }
   const tls = files ? new TlsReload(files, seen, clock, log.area('tls'), useTls) : undefined
   tls?.poll(timing.tlsPollMs)
@@ -217,6 +257,8 @@ export async function startRelay(initial: RelayOptions, doors: RelayDoors): Prom
     pipesOpen: pipes.size,
     pipesJoined: pipes.joined,
     throttled: traffic.paused,
+    remembered: networks.standings.size,
+    guests: networks.guests.size,
     pipeBytes: traffic.bytes,
     uptimeS: (clock.now() - startedAt) / 1000,
     loopLagS: { p50: lagS(lag.percentile(50)), p99: lagS(lag.percentile(99)), max: lagS(lag.max) },
@@ -237,6 +279,7 @@ export async function startRelay(initial: RelayOptions, doors: RelayDoors): Prom
   const sweep = clock.every(timing.keepAliveMs / CHECKS_PER_KEEP_ALIVE, () => {
     const now = clock.now()
     for (const line of switchboard.directory.lines()) line.checkAlive(now)
+    networks.sweep()
   })
   const pipeChecks = clock.every(timing.pipeCheckMs, () => pipes.checkAlive())
 
@@ -258,7 +301,7 @@ export async function startRelay(initial: RelayOptions, doors: RelayDoors): Prom
     goingAway = true
     // Nothing listens while the last pipes finish: the next process may be starting already.
     front.close()
-    await Promise.all([stun?.close(), admin?.close()])
+    await Promise.all([stun?.close(), admin?.close(), standings?.close()])
     for (const line of switchboard.directory.lines()) line.goAway()
     // Time for the last words to leave, and for agents to answer the close, even when no pipe holds us up.
     await Promise.all([pipes.drain(timing.drainMs), pause(clock, Math.min(100, timing.drainMs))])
@@ -282,6 +325,7 @@ export async function startRelay(initial: RelayOptions, doors: RelayDoors): Prom
         name => JSON.stringify(next[name]) !== JSON.stringify(initial[name]),
       )
       options = { ...initial, admit: next.admit, limits: next.limits }
+      networks.forgetOthers()
       return restart
     },
     reloadTls: async () => tls?.reload(),

@@ -11,6 +11,10 @@ export interface RelayStatus {
   readonly pipesJoined: number
   readonly throttled: number
   readonly pipeBytes: number
+  /** Removals, and what roots signed anew, of the networks that are admitted. */
+  readonly remembered: number
+  /** Expected by agents that are connected. */
+  readonly guests: number
   readonly uptimeS: number
   readonly loopLagS: { readonly p50: number; readonly p99: number; readonly max: number }
   readonly residentBytes: number
@@ -26,6 +30,13 @@ export function metricsOf(status: RelayStatus, counters: Counters): readonly Met
     one('gauge', 'connections', 'Connections on the HTTP port.', status.connections),
     one('gauge', 'pipes_open', 'Pipes that wait for an end or carry bytes.', status.pipesOpen),
     one('gauge', 'pipes_joined', 'Pipes that carry bytes.', status.pipesJoined),
+    one(
+      'gauge',
+      'remembered_entries',
+      'Removals, and what roots signed anew, of admitted networks.',
+      status.remembered,
+    ),
+    one('gauge', 'guests', 'Guests that connected agents expect.', status.guests),
     one('gauge', 'throttled', 'Directions of pipes that wait for their rate.', status.throttled),
     one('counter', 'pipe_bytes_total', 'Bytes carried through pipes.', status.pipeBytes),
     one('counter', 'pipes_total', 'Pipes joined.', counters.pipesJoined),
@@ -35,6 +46,7 @@ export function metricsOf(status: RelayStatus, counters: Counters): readonly Met
     one('counter', 'clones_total', 'Refused because another process with the same key was first.', counters.clones),
     one('counter', 'stun_answers_total', 'STUN requests answered.', counters.stunAnswers),
     one('counter', 'reach_checks_total', 'Ports looked at from outside for their agents.', counters.reachChecks),
+    one('counter', 'statements_total', 'Entries passed on to the members of a network.', counters.statements),
     {
       name: 'culvert_relay_refusals_total',
       help: 'What was turned away, by reason.',

@@ -31,6 +31,15 @@ const FAILURE_LABELS: Readonly<Record<CallFailure, RefusalLabel>> = {
   'over-quota': 'call-over-quota',
 }
 
+/** What a line may do by the reason for which its peer was let in. */
+export interface LineRights<L> {
+  mayCall(caller: L, callee: L): boolean
+  /** Of these, those that it may watch. */
+  watchable(line: L, peers: readonly PeerId[]): readonly PeerId[]
+  /** The callee expects the caller, as it does its friends. */
+  isExpected(caller: L, callee: L): boolean
+}
+
 type Connected<L> =
   | { readonly callee: L; readonly callerTicket: Uint8Array; readonly calleeTicket: Uint8Array }
   | { readonly failure: CallFailure; readonly why: string }
@@ -42,15 +51,23 @@ export class Switchboard<L extends SwitchLine> {
   readonly #clock: Clock
   readonly #log: Log
   readonly #counters: Counters
+  readonly #rights: LineRights<L>
   readonly #calls = new KeyedBuckets(() => CALL_LIMITS, MAX_BUCKETS)
   readonly #friendRings = new KeyedBuckets(() => FRIEND_RING_LIMITS, MAX_BUCKETS)
   readonly #strangerRings = new KeyedBuckets(() => STRANGER_RING_LIMITS, MAX_BUCKETS)
 
-  constructor(pipes: Pick<PipeDesk, 'open' | 'refuse' | 'unanswered'>, clock: Clock, log: Log, counters: Counters) {
+  constructor(
+    pipes: Pick<PipeDesk, 'open' | 'refuse' | 'unanswered'>,
+    clock: Clock,
+    log: Log,
+    counters: Counters,
+    rights: LineRights<L>,
+  ) {
     this.#pipes = pipes
     this.#clock = clock
     this.#log = log
     this.#counters = counters
+    this.#rights = rights
   }
 
   /** A line was opened. An older one of the same peer is told, and closed. */
@@ -81,7 +98,7 @@ export class Switchboard<L extends SwitchLine> {
     if (peer === undefined) return
     switch (message.type) {
       case 'watch':
-        this.#notify(this.directory.watch(peer, line, message.peers))
+        this.#notify(this.directory.watch(peer, line, this.#rights.watchable(line, message.peers)))
         break
       case 'call':
         this.#call(line, peer, message.call, message.to)
@@ -96,7 +113,7 @@ export class Switchboard<L extends SwitchLine> {
 
   #call(line: L, from: PeerId, call: number, to: PeerId): void {
     this.#counters.calls++
-    const result = this.#connect(from, to, call)
+    const result = this.#connect(line, from, to, call)
     if ('failure' in result) {
       const { failure: reason, why } = result
       this.#counters.refuse(FAILURE_LABELS[reason])
@@ -108,20 +125,22 @@ export class Switchboard<L extends SwitchLine> {
     result.callee.tell({ type: 'ring', from, ticket: result.calleeTicket })
   }
 
-  #connect(from: PeerId, to: PeerId, call: number): Connected<L> {
+  #connect(line: L, from: PeerId, to: PeerId, call: number): Connected<L> {
     const now = this.#clock.now()
     if (!this.#calls.take(from, 1, now)) return { failure: 'over-quota', why: 'calls too often' }
     if (from === to) return { failure: 'refused', why: 'calls itself' }
     const callee = this.directory.get(to)
     if (callee === undefined) return { failure: 'offline', why: 'has no line' }
-    if (!this.#mayRing(from, to, now)) return { failure: 'busy', why: 'is rung too often' }
+    if (!this.#rights.mayCall(line, callee)) return { failure: 'offline', why: 'one of them is the guest of another' }
+    if (!this.#mayRing(from, to, this.#rights.isExpected(line, callee), now))
+      return { failure: 'busy', why: 'is rung too often' }
     const result = this.#pipes.open(from, to, call)
     return 'failure' in result ? result : { ...result, callee }
   }
 
   /** Strangers have an allowance apart, so that no number of them keeps a friend from ringing. */
-  #mayRing(from: PeerId, to: PeerId, now: number): boolean {
-    return this.directory.watchEachOther(from, to)
+  #mayRing(from: PeerId, to: PeerId, expected: boolean, now: number): boolean {
+    return expected || this.directory.watchEachOther(from, to)
       ? this.#friendRings.take(`${from} ${to}`, 1, now)
       : this.#strangerRings.take(to, 1, now)
   }

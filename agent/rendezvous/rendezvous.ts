@@ -248,7 +248,8 @@ export class Rendezvous {
   }
 
   #whyNoRelay(): string {
-    if (this.#lines.length === 0) return 'no relay is configured; add one under "relays"'
+    if (this.#lines.length === 0)
+      return 'it was not found on the local network, and no relay is configured; add one under "relays"'
     return this.#lines.map(line => line.lastError ?? `relay ${line.relay.url.host} is not connected yet`).join('; ')
   }
 

@@ -34,6 +34,8 @@ export interface Why {
 
 const CHECK_RELAY = 'check that the relay runs, that its port is open, and that "relays" names it rightly'
 
+const ADD_RELAY = 'bring both into one network, or add a relay under "relays"'
+
 const SMALLER_PACKETS =
   'run "culvert doctor" on both sides; MSS clamping in the router of that line helps, or its MTU set right, or a relay ' +
   'whose host keeps its TCP segments small (README: "Lines that swallow large packets")'
@@ -87,7 +89,7 @@ export function explain(input: WhyInput): Why {
     case 'connecting':
     case 'connected':
       return input.lastError
-        ? { why: input.lastError.message, remedy: input.hasRelay ? null : 'add a relay under "relays"' }
+        ? { why: input.lastError.message, remedy: input.hasRelay ? null : ADD_RELAY }
         : { why: 'a path is being made', remedy: null }
     default:
       return state satisfies never
@@ -106,9 +108,8 @@ function explainOffline({ lastError, hasRelay }: WhyInput): Why {
     }
   }
   if (lastError.code !== 'relay-unreachable') return { why: lastError.message, remedy: null }
-  const remedy = hasRelay
-    ? 'check that the relay runs and that "relays" names it rightly'
-    : 'add a relay under "relays"'
+  if (!hasRelay) return { why: lastError.message, remedy: ADD_RELAY }
+  const remedy = 'check that the relay runs and that "relays" names it rightly'
   return { why: `no relay can be reached: ${lastError.message}`, remedy }
 }
 

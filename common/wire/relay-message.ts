@@ -2,6 +2,7 @@ import { decode, encode } from '@msgpack/msgpack'
 import { CulvertError, reasonOf } from '../errors.ts'
 import type { Endpoint } from './endpoint.ts'
 import { formatEndpoint, parseEndpoint } from './endpoint.ts'
+import { ENTRY_BYTES, MAX_CHAIN_BYTES } from './membership.ts'
 import { nestsDeeperThan } from './msgpack-depth.ts'
 import { PEER_ID_BYTES, type PeerId, peerIdFromBytes, peerIdToBytes } from './peer-id.ts'
 import { plainText } from './plain-text.ts'
@@ -28,6 +29,19 @@ const REACH_OUTCOMES: readonly ReachOutcome[] = ['reached', 'unreached', 'busy',
 /** In `features`: the relay answers `reach`. */
 export const REACH_FEATURE = 'reach'
 
+/** In `features`: the relay knows networks, their guests and their statements. */
+export const NETWORK_FEATURE = 'network'
+
+/** Guests that one agent may expect at a time. */
+export const MAX_GUESTS = 64
+
+/** Who is let in for a while, to call the agent that tells of it. */
+export interface Guest {
+  readonly id: PeerId
+  /** The last second; s since 1970. */
+  readonly notAfter: number
+}
+
 /** What an agent says to a relay. */
 export type AgentMessage =
   | {
@@ -40,6 +54,8 @@ export type AgentMessage =
       readonly software: string
       /** Chosen once per process: tells a reconnect from a second machine with the same key. */
       readonly instance: Uint8Array
+      /** The chain that proves a membership of a network. */
+      readonly membership?: Uint8Array
     }
   | { readonly type: 'watch'; readonly peers: readonly PeerId[] }
   | { readonly type: 'call'; readonly call: number; readonly to: PeerId }
@@ -53,6 +69,10 @@ export type AgentMessage =
       readonly port: number
       readonly nonce: Uint8Array
     }
+  /** Whom the agent expects as guests; replaces the last one. */
+  | { readonly type: 'guests'; readonly guests: readonly Guest[] }
+  /** An entry of the agent's network that others had better know. */
+  | { readonly type: 'statement'; readonly chain: Uint8Array }
 
 /** What a relay says to an agent. */
 export type RelayMessage =
@@ -88,6 +108,7 @@ export type RelayMessage =
   | { readonly type: 'going-away'; readonly reconnectWindowMs: number }
   | { readonly type: 'pong'; readonly id: number }
   | { readonly type: 'reached'; readonly check: number; readonly outcome: ReachOutcome }
+  | { readonly type: 'statement'; readonly chain: Uint8Array }
 
 /** Limits for the decoder: without them a 100-byte packet can make it allocate gigabytes. */
 const LIMITS = {
@@ -97,7 +118,9 @@ const LIMITS = {
   maxMapLength: 32,
   maxExtLength: 0,
 }
-/** Ours nest two deep, a map with lists; newer messages get some room. */
+/** An entry, or one with that of its signer. */
+const CHAIN_BYTES: readonly number[] = [ENTRY_BYTES, MAX_CHAIN_BYTES]
+/** Ours nest three deep, a map with lists of lists; newer messages get some room. */
 const MAX_DEPTH = 4
 
 export function encodeAgentMessage(message: AgentMessage): Uint8Array {
@@ -111,7 +134,10 @@ export function encodeAgentMessage(message: AgentMessage): Uint8Array {
     case 'refuse':
     case 'ping':
     case 'reach':
+    case 'statement':
       return encode(message)
+    case 'guests':
+      return encode({ ...message, guests: message.guests.map(({ id, notAfter }) => [peerIdToBytes(id), notAfter]) })
     default:
       return message satisfies never
   }
@@ -136,6 +162,7 @@ export function encodeRelayMessage(message: RelayMessage): Uint8Array {
     case 'going-away':
     case 'pong':
     case 'reached':
+    case 'statement':
       return encode(message)
     default:
       return message satisfies never
@@ -147,7 +174,8 @@ export function decodeAgentMessage(bytes: Uint8Array): AgentMessage | undefined 
   const field = fieldsOf(bytes)
   const type = field.text('type', 32)
   switch (type) {
-    case 'hello':
+    case 'hello': {
+      const membership = field.optionalChain('membership')
       return {
         type,
         protocol: field.count('protocol'),
@@ -157,7 +185,9 @@ export function decodeAgentMessage(bytes: Uint8Array): AgentMessage | undefined 
         signature: field.exact('signature', SIGNATURE_BYTES),
         software: field.plain('software', 64),
         instance: field.exact('instance', 8),
+        ...(membership ? { membership } : {}),
       }
+    }
     case 'watch':
       return { type, peers: field.list('peers', MAX_WATCHED_PEERS, peerOf) }
     case 'call':
@@ -174,6 +204,10 @@ export function decodeAgentMessage(bytes: Uint8Array): AgentMessage | undefined 
         port: field.port('port'),
         nonce: field.exact('nonce', REACH_NONCE_BYTES),
       }
+    case 'guests':
+      return { type, guests: field.list('guests', MAX_GUESTS, guestOf) }
+    case 'statement':
+      return { type, chain: field.chain('chain') }
     default:
       return undefined
   }
@@ -220,6 +254,8 @@ export function decodeRelayMessage(bytes: Uint8Array): RelayMessage | undefined 
       return { type, id: field.count('id') }
     case 'reached':
       return { type, check: field.count('check'), outcome: field.outcome('outcome') }
+    case 'statement':
+      return { type, chain: field.chain('chain') }
     default:
       return undefined
   }
@@ -263,6 +299,11 @@ function fieldsOf(bytes: Uint8Array) {
       const value = map.get(name)
       return value === null || value === undefined ? undefined : endpointOf(value, name)
     },
+    chain: (name: string) => chainOf(map.get(name), name),
+    optionalChain(name: string): Uint8Array | undefined {
+      const value = map.get(name)
+      return value === null || value === undefined ? undefined : chainOf(value, name)
+    },
     list<T>(name: string, maxLength: number, read: (value: unknown, name: string) => T): readonly T[] {
       const value = map.get(name)
       if (!Array.isArray(value) || value.length > maxLength) throw malformed(name, `is no list of up to ${maxLength}`)
@@ -300,6 +341,18 @@ function countOf(value: unknown, name: string): number {
 function bytesOf(value: unknown, name: string, length: number): Uint8Array {
   if (!(value instanceof Uint8Array) || value.length !== length) throw malformed(name, `has not ${length} bytes`)
   return Uint8Array.from(value)
+}
+
+/** What is in it is looked at by who acts on it. */
+function chainOf(value: unknown, name: string): Uint8Array {
+  if (!(value instanceof Uint8Array) || !CHAIN_BYTES.includes(value.length)) throw malformed(name, 'is no chain')
+  return Uint8Array.from(value)
+}
+
+function guestOf(value: unknown, name: string): Guest {
+  if (!Array.isArray(value)) throw malformed(name, 'holds what is no guest')
+  const [id, notAfter]: readonly unknown[] = value
+  return { id: peerOf(id, name), notAfter: countOf(notAfter, name) }
 }
 
 function peerOf(value: unknown, name: string): PeerId {

@@ -8,12 +8,17 @@ import { encodeAgentMessage } from '../../common/wire/relay-message.ts'
 import { decodeStun, encodeStun } from '../../common/wire/stun.ts'
 import { first, mutations } from './mutations.ts'
 import { hello, lineUrl, TestLine, testAgent } from './test-agent.ts'
+import { bytesOf, TestNetwork } from './test-network.ts'
 import { testRelay } from './test-relay.ts'
 
 // Fixed seeds: a failure can be run again. Each test ends by showing that the same relay still does its work.
 
 const unlimited = { limits: { handshakesPerSecond: 100_000, connectionsPerAddress: 1_000 } }
-const { id } = generateKeyPair()
+const key = generateKeyPair()
+const { id } = key
+const network = new TestNetwork()
+const admin = generateKeyPair()
+const membership = bytesOf(network.byAdmin(admin, network.admin(admin.id), id))
 
 const messages = [
   encodeAgentMessage({ type: 'watch', peers: [id, generateKeyPair().id] }),
@@ -29,7 +34,11 @@ const messages = [
     signature: new Uint8Array(64),
     software: 'x',
     instance: new Uint8Array(8),
+    membership,
   }),
+  encodeAgentMessage({ type: 'guests', guests: [{ id, notAfter: 2 ** 40 }] }),
+  encodeAgentMessage({ type: 'statement', chain: membership }),
+  encodeAgentMessage({ type: 'statement', chain: bytesOf(network.removal(admin.id)) }),
 ].map(bytes => Buffer.from(bytes))
 
 test.serial('20,000 mutated control messages, before and after the welcome, end lines at most', async t => {
@@ -39,7 +48,7 @@ test.serial('20,000 mutated control messages, before and after the welcome, end 
   for (let batch = take(bad, 25); batch.length > 0; batch = take(bad, 25)) {
     const line = new TestLine(lineUrl(relay.http))
     if (lines++ % 2 === 0) {
-      await hello(line, relay.http)
+      await hello(line, relay.http, { key: lines % 4 === 1 ? key : generateKeyPair(), membership })
       await line.next('welcome')
     } else await line.next('challenge')
     for (const bytes of batch) line.socket.send(bytes)

@@ -82,6 +82,8 @@ export interface HelloOptions {
   readonly relayId?: PeerId
   /** Claims this id without having its key. */
   readonly claim?: PeerId
+  /** Proves the membership of a network. */
+  readonly membership?: Uint8Array
 }
 
 export const lineUrl = (http: Endpoint, scheme = 'ws') => `${scheme}://127.0.0.1:${http.port}/v1/agent`
@@ -104,6 +106,7 @@ export async function hello(line: TestLine, http: Endpoint, options: HelloOption
     signature: signBytes(key, agentProof(handshake)),
     software: 'test',
     instance: options.instance ?? systemRandom.bytes(8),
+    ...(options.membership ? { membership: options.membership } : {}),
   }
   line.say(message)
   return message

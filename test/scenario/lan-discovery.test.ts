@@ -118,26 +118,37 @@ rootTest(
   },
 )
 
-rootTest('with no relay, agents meet where one multicast in three is lost, and where there is only IPv6', async t => {
-  await using world = await World.start({
-    lab: { sites: { home: { kind: 'eim-apdf', hosts: 2 }, six: { kind: 'eim-apdf', ipv6: 'only', hosts: 2 } } },
-    relay: false,
-    agents: {},
-  })
-  const names = ['alice', 'bob', 'erin', 'frank']
-  for (const name of names) await world.prepare(name)
-  await Promise.all(['home', 'home.2'].map(name => loseMulticast(world.lab.host(name), 30)))
-  const start = (name: string, host: string, peer: string, keep: boolean) =>
-    world.startAgent(name, { host, peers: [peer], keep, config: NO_RELAY })
-  await Promise.all([start('bob', 'home.2', 'alice', false), start('frank', 'six.2', 'erin', false)])
-  const met = async (name: string, host: string, peer: string) => {
-    const agent = await start(name, host, peer, true)
-    const from = performance.now()
-    const path = await meets(agent, peer)
-    t.log(`${name} met ${peer} ${Math.round(performance.now() - from)} ms after the start: ${path}`)
-    return path
-  }
-  const [lossy, six] = await Promise.all([met('alice', 'home', 'bob'), met('erin', 'six', 'frank')])
-  t.regex(lossy, /^tcp\/lan /)
-  t.regex(six, /^tcp\/lan \[fe80:.*%eth0\]:/)
-})
+rootTest(
+  'with no relay, agents meet where one multicast in three is lost, after a change of networks, and over IPv6 alone',
+  async t => {
+    await using world = await World.start({
+      lab: { sites: { home: { kind: 'eim-apdf', hosts: 2 }, six: { kind: 'eim-apdf', ipv6: 'only', hosts: 2 } } },
+      relay: false,
+      agents: {},
+    })
+    const names = ['alice', 'bob', 'erin', 'frank']
+    for (const name of names) await world.prepare(name)
+    await Promise.all(['home', 'home.2'].map(name => loseMulticast(world.lab.host(name), 30)))
+    const start = (name: string, host: string, peer: string, keep: boolean) =>
+      world.startAgent(name, { host, peers: [peer], keep, config: NO_RELAY })
+    await Promise.all([start('bob', 'home.2', 'alice', false), start('frank', 'six.2', 'erin', false)])
+    const met = async (name: string, host: string, peer: string) => {
+      const agent = await start(name, host, peer, true)
+      const from = performance.now()
+      const path = await meets(agent, peer)
+      t.log(`${name} met ${peer} ${Math.round(performance.now() - from)} ms after the start: ${path}`)
+      return path
+    }
+    const [lossy, six] = await Promise.all([met('alice', 'home', 'bob'), met('erin', 'six', 'frank')])
+    t.regex(lossy, /^tcp\/lan /)
+    const alice = world.agent('alice')
+    const bobs = world.lab.host('home.2')
+    // Without IPv4 the session moves over to IPv6, and back at another address.
+    await run(bobs, 'ip', '-4', 'addr', 'flush', 'dev', 'eth0')
+    await alice.waitForPeer('bob', 'over IPv6', ({ path }) => path?.remote?.startsWith('[fe80:') ?? false)
+    await run(bobs, 'ip', 'addr', 'add', '192.168.1.77/24', 'dev', 'eth0')
+    await run(bobs, 'ip', '-6', 'addr', 'flush', 'dev', 'eth0')
+    await alice.waitForPeer('bob', 'elsewhere', ({ path }) => path?.remote?.startsWith('192.168.1.77:') ?? false)
+    t.regex(six, /^tcp\/lan \[fe80:.*%eth0\]:/)
+  },
+)

@@ -1,6 +1,7 @@
 import type { AgentMessage, RelayMessage } from '../../common/wire/relay-message.ts'
 import type { RelayHandshake } from '../../common/wire/relay-proof.ts'
 import { ALICE, BOB, fromHex, RELAY } from './keys.ts'
+import { ENTRIES } from './membership.ts'
 
 /** One message of the control line and its msgpack: the map's head, then a line per field. */
 export interface MessageVector<M> {
@@ -11,6 +12,11 @@ export interface MessageVector<M> {
 
 const counting = (length: number, first: number) => Uint8Array.from({ length }, (_, i) => first + i)
 const TICKET = counting(16, 0xc0)
+const hexOf = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
+const [ADMIN, MEMBER, REMOVED] = ENTRIES.map(({ hex }) => hex)
+/** A member, and the admin who signed that. */
+const CHAIN = Uint8Array.from(fromHex(`${MEMBER} ${ADMIN}`))
+const REMOVAL = Uint8Array.from(fromHex(`${REMOVED}`))
 
 export const HANDSHAKE: RelayHandshake = {
   relayId: RELAY.id,
@@ -61,6 +67,32 @@ export const AGENT_MESSAGES: ReadonlyArray<MessageVector<AgentMessage>> = [
       a8696e7374616e6365 c4081011121314151617`,
   },
   {
+    name: 'hello of a member',
+    message: {
+      type: 'hello',
+      protocol: 1,
+      peer: ALICE.id,
+      nonce: HANDSHAKE.agentNonce,
+      relayName: HANDSHAKE.relayName,
+      signature: Uint8Array.from(fromHex(AGENT_SIGNATURE)),
+      software: 'culvert/0.1.0',
+      instance: counting(8, 0x10),
+      membership: CHAIN,
+    },
+    hex: `89
+      a474797065 a568656c6c6f
+      a870726f746f636f6c 01
+      a470656572 c420d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a
+      a56e6f6e6365 c420606162636465666768696a6b6c6d6e6f707172737475767778797a7b7c7d7e7f
+      a972656c61794e616d65 b572656c61792e6578616d706c652e6f72673a343433
+      a97369676e6174757265
+      c4402f55701fd400ee5b29ee4a23f522f3008e40814a5d6ed588ad8937778b7ad696793a99c4d0402fff6d66b3b4e21b3962
+      873e4c5295567fb98a0a6b87a0aad206
+      a8736f667477617265 ad63756c766572742f302e312e30
+      a8696e7374616e6365 c4081011121314151617
+      aa6d656d62657273686970 c501c2${hexOf(CHAIN)}`,
+  },
+  {
     name: 'watch',
     message: { type: 'watch', peers: [BOB.id, RELAY.id] },
     hex: `82
@@ -107,6 +139,21 @@ export const AGENT_MESSAGES: ReadonlyArray<MessageVector<AgentMessage>> = [
       a97472616e73706f7274 a3746370
       a4706f7274 cda35e
       a56e6f6e6365 c410a0a1a2a3a4a5a6a7a8a9aaabacadaeaf`,
+  },
+  {
+    name: 'guests',
+    message: { type: 'guests', guests: [{ id: BOB.id, notAfter: 1_795_603_600 }] },
+    hex: `82
+      a474797065 a6677565737473
+      a6677565737473 91
+      92 c4203d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c ce6b06bc90`,
+  },
+  {
+    name: 'statement',
+    message: { type: 'statement', chain: REMOVAL },
+    hex: `82
+      a474797065 a973746174656d656e74
+      a5636861696e c4e1${hexOf(REMOVAL)}`,
   },
 ]
 
@@ -240,5 +287,12 @@ export const RELAY_MESSAGES: ReadonlyArray<MessageVector<RelayMessage>> = [
       a474797065 a772656163686564
       a5636865636b 03
       a76f7574636f6d65 a772656163686564`,
+  },
+  {
+    name: 'statement',
+    message: { type: 'statement', chain: REMOVAL },
+    hex: `82
+      a474797065 a973746174656d656e74
+      a5636861696e c4e1${hexOf(REMOVAL)}`,
   },
 ]

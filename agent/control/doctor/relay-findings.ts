@@ -45,7 +45,8 @@ const FAILED: Readonly<
 export function relayFindings(checks: readonly RelayCheck[], lines: readonly RelayStatus[]): readonly Finding[] {
   if (checks.length === 0) {
     const remedy = 'add a relay under "relays"; "culvert relay" runs one'
-    return [finding('relay-none', 'problem', 'no relay is configured, so no peer can be found', { remedy })]
+    const text = 'no relay is configured, so only peers on the same local network, or reached before, are found'
+    return [finding('relay-none', 'note', text, { remedy, gain: 'then peers are found wherever they are' })]
   }
   return checks.map(check => {
     const { url: subject, failedAt, reason } = check

@@ -1,7 +1,8 @@
+import { CulvertError } from '../../../common/errors.ts'
 import type { Clock, Timer } from '../../../common/platform/clock.ts'
 import type { LinkSocket, OpenLinkSocket } from '../../../common/platform/link-socket.ts'
 import type { Random } from '../../../common/platform/random.ts'
-import { decodeDns, MAX_DNS_BYTES } from '../../../common/wire/dns-message.ts'
+import { type DnsMessage, decodeDns, MAX_DNS_BYTES } from '../../../common/wire/dns-message.ts'
 import type { Endpoint } from '../../../common/wire/endpoint.ts'
 import {
   encodeLanAnnouncement,
@@ -181,8 +182,8 @@ export class LanLink {
     // Most of what is said on a link is about other services.
     if (this.#closed || bytes.length > MAX_DNS_BYTES || !bytes.includes(LAN_SERVICE_LABEL)) return
     if (!isOnLink(from.address, this.facts) || !this.#heard.take(1)) return
-    const message = decodeDns(bytes)
-    if (message.response) {
+    const message = readDns(bytes)
+    if (message?.response) {
       // RFC 6762 §6: an answer comes from no other port.
       if (from.port !== MDNS_PORT) return
       const others = lanAnnouncementsOf(message).filter(
@@ -192,7 +193,7 @@ export class LanLink {
       for (const heard of others) this.#options.onHeard(heard, this.facts)
       return
     }
-    if (from.port === socket.ownPort && this.#isOwn(from.address)) return
+    if (!message || (from.port === socket.ownPort && this.#isOwn(from.address))) return
     const question = lanQuestionOf(message, this.#own)
     if (question?.unicast && from.port !== MDNS_PORT) this.#askBack(from, socket)
     if (!question || question.known.has(this.#own.instance) || !this.#options.shown()) return
@@ -252,5 +253,15 @@ export class LanLink {
 
   #chance(): number {
     return this.#options.random.integer(0, 1000) / 1000
+  }
+}
+
+/** Undefined: no DNS. */
+function readDns(bytes: Buffer): DnsMessage | undefined {
+  try {
+    return decodeDns(bytes)
+  } catch (thrown) {
+    if (thrown instanceof CulvertError) return undefined
+    throw thrown
   }
 }

@@ -6,7 +6,7 @@ import type { PeerId } from '../../../common/wire/peer-id.ts'
 import type { RelayMessage } from '../../../common/wire/relay-message.ts'
 import { Counters } from '../../../relay/counters.ts'
 import { PipeDesk } from '../../../relay/pipe-desk.ts'
-import { Switchboard, type SwitchLine } from '../../../relay/switchboard.ts'
+import { type LineRights, Switchboard, type SwitchLine } from '../../../relay/switchboard.ts'
 import { Traffic } from '../../../relay/traffic.ts'
 import { FakeClock } from '../fake-clock.ts'
 
@@ -28,7 +28,9 @@ class Line implements SwitchLine {
   }
 }
 
-function relayWith(lines: readonly Line[]) {
+const FREE: LineRights<Line> = { mayCall: () => true, isExpected: () => false, watchable: (_line, peers) => peers }
+
+function relayWith(lines: readonly Line[], rights: Partial<LineRights<Line>> = {}) {
   const clock = new FakeClock()
   const log = createLog({ level: 'error', style: 'words', write: () => undefined })
   const counters = new Counters()
@@ -43,10 +45,11 @@ function relayWith(lines: readonly Line[]) {
     counters,
     traffic,
     limits,
+    payerOf: peer => peer,
     payingAddress,
     mode: 'stream',
   })
-  const board = new Switchboard<Line>(pipes, clock, log, counters)
+  const board = new Switchboard<Line>(pipes, clock, log, counters, { ...FREE, ...rights })
   for (const line of lines) board.opened(line)
   /** How the call went: `ticket`, or why it failed. */
   const call = (from: Line, to: Line) => {
@@ -126,4 +129,19 @@ test('a call that was taken up or is out of time rings no more', t => {
   const next = new Line(callee.peer)
   board.opened(next)
   t.deepEqual(next.told, [])
+})
+
+test('a line that may not call another one is told that it is not there, and one that is expected rings as a friend', t => {
+  const [host, guest, stranger] = [new Line(), new Line(), new Line()]
+  const { call, watch } = relayWith([host, guest, stranger], {
+    mayCall: (from, to) => from !== guest || to === host,
+    isExpected: (from, to) => from === guest && to === host,
+    watchable: (line, peers) => (line === guest ? peers.filter(peer => peer === host.peer) : peers),
+  })
+  t.is(call(guest, stranger), 'offline')
+  for (let n = 0; n < 9; n++) call(stranger, host)
+  t.deepEqual([call(stranger, host), call(guest, host)], ['busy', 'ticket'])
+  const told = guest.told.length
+  watch(guest, host, stranger)
+  t.deepEqual(guest.told.slice(told), [{ type: 'presence', peer: host.peer, online: false }])
 })

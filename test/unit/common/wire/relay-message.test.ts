@@ -1,4 +1,4 @@
-import { encode } from '@msgpack/msgpack'
+import { decode, encode } from '@msgpack/msgpack'
 import test from 'ava'
 import { CulvertError } from '../../../../common/errors.ts'
 import {
@@ -55,13 +55,36 @@ test('every field is required, and must be of its type', t => {
   ]
   for (const { fields, decode } of rows) {
     for (const name of Object.keys(fields)) {
-      // A welcome may come without the address that the relay saw.
-      if (name === 'type' || name === 'observed') continue
+      // A welcome may come without the address that the relay saw, and a hello without a membership.
+      if (name === 'type' || name === 'observed' || name === 'membership') continue
       for (const wrong of [undefined, null, 1.5, -1, 2 ** 60, 'x'.repeat(1000), new Uint8Array(7), [[]], {}]) {
         t.throws(() => decode(encode({ ...fields, [name]: wrong })), malformed, `${fields.type}.${name}`)
       }
     }
   }
+})
+
+function decodeMap(hex = ''): object {
+  const map = decode(fromHex(hex))
+  if (typeof map !== 'object' || map === null) throw new Error('no map')
+  return map
+}
+
+test('a chain has the length of one entry or two, and a hello may come without one', t => {
+  const hello = decodeMap(AGENT_MESSAGES[0]?.hex)
+  for (const length of [0, 224, 226, 449, 451]) {
+    const bytes = new Uint8Array(length)
+    t.throws(() => decodeAgentMessage(encode({ ...hello, membership: bytes })), malformed)
+    t.throws(() => decodeRelayMessage(encode({ type: 'statement', chain: bytes })), malformed)
+  }
+  t.false('membership' in (decodeAgentMessage(encode({ ...hello, membership: null })) ?? {}))
+})
+
+test('an agent tells of 64 guests at most', t => {
+  const guest = { id: BOB.id, notAfter: 1 }
+  const of = (count: number) => encodeAgentMessage({ type: 'guests', guests: new Array(count).fill(guest) })
+  t.like(decodeAgentMessage(of(64)), { type: 'guests' })
+  t.throws(() => decodeAgentMessage(of(65)), malformed)
 })
 
 test('what is no map, no msgpack, or more than one message is malformed', t => {

@@ -15,7 +15,7 @@ import {
 import type { PeerId } from '../../../../../common/wire/peer-id.ts'
 import { ANNOUNCEMENT } from '../../../../vectors/lan.ts'
 import { FakeClock } from '../../../fake-clock.ts'
-import { seededDraw } from '../../../mutate.ts'
+import { mutateBytes, seededDraw } from '../../../mutate.ts'
 import { FakeLink } from './fake-link.ts'
 
 const DAY_MS = 86_400_000
@@ -250,6 +250,24 @@ test('forged announcements, and replayed ones that were changed, cost no dial; a
     home.clock.advance(100)
   }
   t.true(alice.seen.length < 25, `${alice.seen.length} times news of bob in 50 s`)
+})
+
+test('garbage and mutants do no harm', t => {
+  const home = new Home()
+  const alice = home.start(ALICE, { pinned: [BOB] })
+  home.start(BOB, { pinned: [ALICE] })
+  home.clock.advance(5_000)
+  const real = home.link.log.map(({ bytes }) => bytes)
+  const draw = seededDraw(7)
+  for (let i = 0; i < 5_000; i++) {
+    const mutant = mutateBytes(real[draw(real.length)] ?? new Uint8Array(0), draw, 2_000)
+    home.link.say(mutant, { address: '192.168.1.77', port: draw(2) === 0 ? 5353 : 4_000 })
+    home.clock.advance(100)
+  }
+  t.deepEqual(
+    alice.lan.addresses(BOB).map(({ endpoint }) => endpoint.port),
+    [4_011],
+  )
 })
 
 test('who is asked for is looked for at once, and the wait ends when nobody answers', async t => {
