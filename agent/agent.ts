@@ -305,6 +305,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     services,
     forwards,
     situation,
+    lanProblem: () => lan.problem,
     knownFrom: id =>
       knownFrom({
         pinned: trust.isPinned(id),
