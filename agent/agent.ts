@@ -12,7 +12,6 @@ import { systemRandom } from '../common/platform/random.ts'
 import { serviceManager } from '../common/platform/service-manager.ts'
 import { BENCH_SERVICE } from '../common/wire/bench-message.ts'
 import { type PeerId, shortPeerId } from '../common/wire/peer-id.ts'
-import { SYNC_SERVICE } from '../common/wire/sync-message.ts'
 import type { AgentConfig } from './config/agent-config.ts'
 import { ConfigReload } from './config-reload.ts'
 import { startControlServer } from './control/control-server.ts'
@@ -22,6 +21,8 @@ import { statusLine } from './control/status-line.ts'
 import { deriveSecret } from './identity/derive-secret.ts'
 import { loadOrCreateIdentity, tidyStateDir } from './identity/identity.ts'
 import { openStablePorts, type StablePorts } from './identity/stable-ports.ts'
+import { Joining } from './join/joining.ts'
+import { PendingJoin } from './join/pending-join.ts'
 import type { MappingBehaviour } from './nat/behaviour.ts'
 import { withOutside } from './nat/candidates.ts'
 import { readDefaultGateways } from './nat/default-gateway.ts'
@@ -49,8 +50,6 @@ import { RunningAgent } from './running-agent.ts'
 import { BenchService } from './service/bench-service.ts'
 import { Forwards } from './service/forwards.ts'
 import { Services } from './service/services.ts'
-import { Sync } from './service/sync.ts'
-import { syncDoors } from './service/sync-doors.ts'
 import { keepFewerBuffers } from './session/buffers.ts'
 import type { UdpSituation } from './session/datachannels.ts'
 import { memoryPlan } from './session/memory-plan.ts'
@@ -59,7 +58,6 @@ import { openPathMemory } from './session/path-memory-file.ts'
 import type { PeerContext } from './session/peer-context.ts'
 import { Peers } from './session/peers.ts'
 import { SearchGate } from './session/search-gate.ts'
-import type { SessionStream } from './session/stream.ts'
 import { WindowBudget } from './session/window.ts'
 import { HomeNetwork } from './trust/home-network.ts'
 import { Strangers } from './trust/strangers.ts'
@@ -99,11 +97,29 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
   const strangers = new Strangers()
   const admits = (id: PeerId) => {
     const trusted = trust.isTrusted(id)
-    if (!trusted) strangers.note(id, clock.now())
-    return trusted
+    if (trusted || joining.isGuest(id)) return true
+    strangers.note(id, clock.now())
+    return false
   }
 
   const sealer = createSealer(identity, clock)
+  const joining = await Joining.open({
+    stateDir: config.stateDir,
+    identity,
+    sealer,
+    home,
+    clock,
+    random,
+    log: log.area('join'),
+    software: `culvert/${VERSION}`,
+    env: process.env,
+    relays: () => agent.config.relays.map(({ url, id }) => (id ? { url, id } : { url })),
+    looksOnLan: () => agent.config.lan.discovery,
+    endpoints: () => nat.candidates().flatMap(({ kind, endpoint }) => (kind === 'tcp' ? [endpoint] : [])),
+    addresses: () => listInterfaceAddresses().map(({ address }) => address),
+    onChange: () => lan.keysChanged(),
+  })
+  cleanup.defer(() => joining.close())
   const reachBook = new ReachBook(identity.id, random)
   const look: LookFromOutside = (...wish) => agent.rendezvous.lookFromOutside(...wish)
   const reach = { book: reachBook, look }
@@ -113,7 +129,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     clock,
     log: log.area('path'),
     isTrusted: admits,
-    onPath: path => peers.attach(path),
+    onPath: path => (joining.isGuest(path.peer) ? joining.serve(path) : peers.attach(path)),
     answerToProbe: bytes => reachBook.answerTo('tcp', bytes),
   })
   cleanup.defer(() => listener.close())
@@ -194,7 +210,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
       addresses: () => listInterfaceAddresses().map(({ address }) => address),
       isTrusted: admits,
       homesOf: id => records.homesOf(id),
-      onCall: call => peers.answer(call),
+      onCall: call => (joining.isGuest(call.from) ? joining.answer(call) : peers.answer(call)),
       onPresence: (id, online) => peers.onPresence(id, online),
       onLost: () => peers.check(),
       onChange: () => {
@@ -219,10 +235,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     clock,
     log: log.area('service'),
     mayUse: (id, allow) => trust.mayUse(id, allow),
-    builtIn: new Map([
-      [BENCH_SERVICE, (peer: PeerId, stream: SessionStream) => bench.serve(peer, stream)],
-      [SYNC_SERVICE, (peer: PeerId, stream: SessionStream) => sync.serve(peer, stream)],
-    ]),
+    builtIn: new Map([[BENCH_SERVICE, (peer, stream) => bench.serve(peer, stream)]]),
   })
   const probes = new ProbeBudget(clock, config.nat.probeBudget)
   const limitBytes = memoryLimitBytes()
@@ -259,29 +272,18 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     onObstacle: () => nat.doubt(),
     onSuspect: () => nat.lookNow(),
     onStream: (peer, stream) => void services.serve(peer, stream),
-    onUp: peer => sync.onUp(peer),
     onChange: () => agent.changed(),
   }
   const peers = new Peers(peerContext, {
     isMember: id => home.current?.isMember(id) ?? false,
     members: () => home.current?.memberIds() ?? [],
   })
-  const sync = new Sync({
-    ownId: identity.id,
-    clock,
-    random,
-    log: log.area('network'),
-    ...syncDoors({ home, trust, peers, rendezvous: () => agent.rendezvous, sources }),
-  })
-  cleanup.defer(() => sync.close())
-  strangers.onNote = () => sync.doubt()
   const network = new NetworkDesk({
     clock,
     log: log.area('network'),
     trust,
     peers,
     home,
-    sync,
     onChange: () => agent.changed(),
   })
   cleanup.defer(() => network.close())
@@ -300,12 +302,12 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     trust,
     strangers,
     network,
+    joining,
     nat,
     peers,
     services,
     forwards,
     situation,
-    lanProblem: () => lan.problem,
     knownFrom: id =>
       knownFrom({
         pinned: trust.isPinned(id),
@@ -332,7 +334,11 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     enabled: () => agent.config.lan.discovery,
     interfaces: listInterfaceAddresses,
     linkLocal: listLinkLocalAddresses,
-    keys: () => ({ pinned: Object.values(agent.config.peers).map(({ id }) => id) }),
+    keys: () => ({
+      pinned: Object.values(agent.config.peers).map(({ id }) => id),
+      network: home.current?.secret,
+      offered: joining.lanKeys(),
+    }),
     onSeen: peer => sources.learnt(peer),
   })
   sources.add(lan)
@@ -342,6 +348,15 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
   cleanup.defer(() => lan.close())
 
   await agent.start()
+  const pending = new PendingJoin({
+    stateDir: config.stateDir,
+    clock,
+    log: log.area('join'),
+    join: (code, stop) => agent.join(code, agent.config.name, stop),
+  })
+  cleanup.defer(() => pending.close())
+  nat.onNetwork(() => pending.wake())
+  void pending.start()
   const manager = serviceManager(process.env, { clock, log, status: () => statusLine(agent.status()) })
   cleanup.defer(() => manager.close())
   const reload = new ConfigReload({

@@ -18,6 +18,7 @@ import type { DoctorReport } from './control/doctor/report.ts'
 import type { KnownFrom } from './control/known-from.ts'
 import type { AgentStatus } from './control/status.ts'
 import { pathStatus, statusOf } from './control/status-of.ts'
+import type { InviteReply, InviteWish, Joining, JoinReply } from './join/joining.ts'
 import type { Nat } from './nat/nat.ts'
 import type { ProbeBudget } from './nat/probe-budget.ts'
 import { StunList } from './nat/stun-list.ts'
@@ -60,12 +61,12 @@ export interface AgentParts {
   readonly trust: Trust
   readonly strangers: Strangers
   readonly network: NetworkDesk
+  readonly joining: Joining
   readonly nat: Nat
   readonly peers: Peers
   readonly services: Services
   readonly forwards: Forwards
   readonly situation: () => Situation
-  readonly lanProblem: Patient['lanProblem']
   readonly knownFrom: (peer: PeerId) => readonly KnownFrom[]
   readonly configPath: string
   /** Where paths come in. */
@@ -280,7 +281,6 @@ export class RunningAgent implements ControlTarget {
         tcpPort,
         lookFromOutside,
         lookAtForwards: () => nat.lookAtForwards(),
-        lanProblem: this.#parts.lanProblem,
         services: services.list(),
         peers: name === undefined ? peers.list() : [this.#peer(name)],
         asked: name !== undefined,
@@ -295,6 +295,17 @@ export class RunningAgent implements ControlTarget {
 
   reload(): Promise<void> {
     return this.#parts.reload()
+  }
+
+  invite(wish: InviteWish): Promise<InviteReply> {
+    return this.#parts.joining.invite(wish)
+  }
+
+  async join(code: string, name: string, signal: AbortSignal): Promise<JoinReply> {
+    const joined = await this.#parts.joining.join(code, name, signal)
+    // A relay may have refused who belonged to no network.
+    if (!joined.already) this.#rendezvous.wake()
+    return joined
   }
 
   remove(peer: string): Promise<RemoveReply> {

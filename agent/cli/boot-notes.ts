@@ -23,10 +23,16 @@ export interface TakenIn {
   readonly id: string
   readonly config: string
   readonly warnings: readonly ConfigFault[]
+  /** There was a join code in it. */
+  readonly joins: boolean
 }
 
+const JOINS = [
+  'It gets into the network of the join code by itself, as soon as it reaches the device that made the code.',
+]
+
 /** In place of a file that was taken in. */
-export function takenNote({ file, name, id, config, warnings }: TakenIn): string {
+export function takenNote({ file, name, id, config, warnings, joins }: TakenIn): string {
   const remarks = warnings.length > 0 ? ['', 'Worth a look:', ...warnings.map(fault => `  ${formatFault(fault)}`)] : []
   return note([
     `culvert took in ${file} and erased it. The config is ${config} on the device.`,
@@ -34,8 +40,12 @@ export function takenNote({ file, name, id, config, warnings }: TakenIn): string
     `This device is "${name}":`,
     `  ${id}`,
     '',
-    'Devices that are to reach it, or to be reached by it, need this in "peers" of their config:',
-    `  ${JSON.stringify(name)}: { "id": "${id}" }`,
+    ...(joins
+      ? JOINS
+      : [
+          'Devices that are to reach it, or to be reached by it, need this in "peers" of their config:',
+          `  ${JSON.stringify(name)}: { "id": "${id}" }`,
+        ]),
     ...remarks,
     '',
     'To change more, put another file of that name here.',

@@ -38,7 +38,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'init',
     operands: [],
-    summary: 'make identity and config file',
+    summary: 'make identity, config file, and a network of this device alone',
     options: {
       config,
       name: { value: 'NAME', summary: "what others call this machine (else the host's name)" },
@@ -96,6 +96,38 @@ export const COMMANDS: readonly CommandSpec[] = [
     options: { json, ...toAgent },
     notes: 'Only an admin may, and only a device with the network key removes an admin. Exit code 4: not allowed.',
     load: () => import('./remove.ts'),
+  },
+  {
+    name: 'invite',
+    operands: [],
+    summary: 'let another device into the network: prints a join code, for one device and 24 hours',
+    options: {
+      name: { value: 'NAME', summary: 'what it shall be called (else as it says itself)' },
+      role: {
+        value: 'ROLE',
+        multiple: true,
+        summary: 'what it may do, by "role:ROLE" of a service; "admin" may invite',
+      },
+      expires: { value: 'TIME', summary: 'how long the code is good: 1m to 30d (24h)' },
+      qr: { summary: 'a QR code besides, as on a terminal' },
+      json,
+      ...toAgent,
+    },
+    notes: 'On the other device: culvert join CODE. This one has to be running then.',
+    load: () => import('./invite.ts'),
+  },
+  {
+    name: 'join',
+    operands: ['CODE'],
+    summary: 'get this device into the network that the code is from',
+    options: {
+      name: { value: 'NAME', summary: "what others call it (else as in its config, else the host's name)" },
+      json,
+      ...toAgent,
+    },
+    notes:
+      'Makes identity and config file where there are none, and adds the relays of the code to a config that is there. A\nrunning agent is in the network at once. Exit code 4: the code lets nobody in; 3: who made it was not reached.',
+    load: () => import('./join.ts'),
   },
   {
     name: 'share',

@@ -1,15 +1,19 @@
-import { open, readFile, rm } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { CulvertError, reasonOf, systemCodeOf } from '../../common/errors.ts'
-import { makeDirectory, syncDirectory, writeFileAtomic } from '../../common/platform/atomic-file.ts'
+import { reasonOf } from '../../common/errors.ts'
+import { makeDirectory, writeFileAtomic } from '../../common/platform/atomic-file.ts'
 import { systemClock } from '../../common/platform/clock.ts'
+import { eraseFile } from '../../common/platform/erase-file.ts'
 import { createLog, type Log, logStyle } from '../../common/platform/log.ts'
+import { decodeInvite } from '../../common/wire/invite-code.ts'
 import { mergeBootFile } from '../config/boot-file.ts'
 import { type ConfigFault, formatFault } from '../config/config-fault.ts'
 import { ConfigError, readConfigText } from '../config/load-config.ts'
 import { ownIdFaults } from '../config/parse-config.ts'
 import { exists } from '../identity/exists.ts'
 import { loadOrCreateIdentity, readIdentity } from '../identity/identity.ts'
+import { keepPendingJoin } from '../join/pending-join.ts'
+import { readNetwork } from '../trust/network-store.ts'
 import { faultNote, takenNote } from './boot-notes.ts'
 import type { Arguments, CommandIo } from './command.ts'
 import { configPathOf } from './config-path.ts'
@@ -20,6 +24,13 @@ import { asUsage } from './output.ts'
 const BOOT_FILES = ['/boot/firmware/culvert.json', '/boot/culvert.json']
 
 const CONFIG_MODE = 0o640
+
+const IN_ANOTHER: ConfigFault = {
+  place: 'join',
+  value: undefined,
+  problem: 'is of another network than the one that this device belongs to',
+  remedy: 'remove it',
+}
 
 /**
  * Takes in the part of a config that the owner of a device put on its boot partition, once. The order is by what a power
@@ -39,7 +50,7 @@ export async function run(args: Arguments, io: CommandIo): Promise<number> {
   if (!('text' in read)) return refuse(file, file, [asFault(read)], log)
   // The power was cut while it was erased.
   if (/^\0+$/.test(read.text)) {
-    await erase(file)
+    await eraseFile(file)
     return EXIT_DONE
   }
   const there = (await exists(path)) ? await readConfigText(path) : undefined
@@ -47,12 +58,16 @@ export async function run(args: Arguments, io: CommandIo): Promise<number> {
   const present = there?.text
   const merged = mergeBootFile(read.text, present, path)
   if (!merged.ok) return refuse(file, merged.file === 'part' ? file : path, merged.faults, log)
-  const { config, text, warnings } = merged
+  const { config, text, warnings, join: code } = merged
   const own = await readIdentity(config.stateDir)
+  const network = own ? (await readNetwork({ stateDir: config.stateDir, identity: own }, log))?.network : undefined
   const faults = own ? ownIdFaults(config, own.id) : []
+  const isIn = code !== undefined && network === decodeInvite(code).network
+  if (code !== undefined && network !== undefined && !isIn) return refuse(file, file, [...faults, IN_ANOTHER], log)
   if (faults.length > 0) return refuse(file, file, faults, log)
   // First the identity: without it a config would be in the way of the next try.
   const { id } = await loadOrCreateIdentity(config.stateDir, { log })
+  if (code !== undefined && !isIn) await keepPendingJoin(config.stateDir, code)
   if (text !== present) {
     await makeDirectory(dirname(path), 0o755)
     await writeFileAtomic(path, text, CONFIG_MODE)
@@ -60,9 +75,12 @@ export async function run(args: Arguments, io: CommandIo): Promise<number> {
   log.info('taken in', { file, config: path, name: config.name, id })
   for (const warning of warnings) log.warn(`${path}: ${formatFault(warning)}`)
   try {
-    await erase(file)
+    await eraseFile(file)
     await rm(errorFile(file), { force: true })
-    await leaveNote(`${file}.taken.txt`, takenNote({ file, name: config.name, id, config: path, warnings }))
+    await leaveNote(
+      `${file}.taken.txt`,
+      takenNote({ file, name: config.name, id, config: path, warnings, joins: code !== undefined }),
+    )
   } catch (thrown) {
     const message = 'it cannot be erased, so what is secret in it stays there, and it is taken in again at each start'
     log.warn(message, { file, reason: reasonOf(thrown) })
@@ -94,23 +112,4 @@ const errorFile = (file: string) => `${file}.error.txt`
 async function leaveNote(path: string, text: string): Promise<void> {
   const before = await readFile(path, 'utf8').catch(() => undefined)
   if (before !== text) await writeFileAtomic(path, text, 0o644)
-}
-
-/** Zeros first: what is only removed from a FAT can be read by whoever gets the card. (What its controller keeps, too.) */
-async function erase(file: string): Promise<void> {
-  try {
-    await overwrite(file)
-    await rm(file)
-    await syncDirectory(dirname(file))
-  } catch (thrown) {
-    if (systemCodeOf(thrown) === 'ENOENT') return
-    throw new CulvertError('io', `cannot erase ${file}: ${reasonOf(thrown)}`, { cause: thrown })
-  }
-}
-
-async function overwrite(file: string): Promise<void> {
-  await using handle = await open(file, 'r+')
-  const { size } = await handle.stat()
-  await handle.write(Buffer.alloc(size), 0, size, 0)
-  await handle.sync()
 }

@@ -1,90 +1,82 @@
 import { hostname } from 'node:os'
-import { dirname, resolve } from 'node:path'
-import { CulvertError, reasonOf, systemCodeOf } from '../../common/errors.ts'
-import { makeDirectory } from '../../common/platform/atomic-file.ts'
+import { resolve } from 'node:path'
+import { systemClock } from '../../common/platform/clock.ts'
 import { createLog } from '../../common/platform/log.ts'
-import { usualStateDir } from '../config/config-basics.ts'
+import { systemRandom } from '../../common/platform/random.ts'
+import type { PeerId } from '../../common/wire/peer-id.ts'
 import { formatFault } from '../config/config-fault.ts'
 import { nameFromHost } from '../config/name.ts'
 import { parseConfig } from '../config/parse-config.ts'
-import { createFile } from '../identity/create-file.ts'
 import { exists } from '../identity/exists.ts'
 import { loadOrCreateIdentity } from '../identity/identity.ts'
+import { foundNetwork } from '../trust/home-network.ts'
+import { type NetworkPlace, readNetwork } from '../trust/network-store.ts'
+import { asOwnerOf } from './as-owner.ts'
 import type { Arguments, CommandIo } from './command.ts'
-import { configPathOf, DEFAULT_CONFIG } from './config-path.ts'
+import { configPathOf } from './config-path.ts'
 import { EXIT_DONE } from './exit-code.ts'
+import { howToRun } from './how-to-run.ts'
+import { alreadyThere, newConfigText, type RelayOption, writeNewConfig } from './new-config.ts'
 import { asUsage, line, printJson } from './output.ts'
-
-/** No secret is in it, but it tells whom we trust: the owner writes, the service's group reads, others see nothing. */
-const CONFIG_MODE = 0o640
 
 export async function run(args: Arguments, io: CommandIo): Promise<number> {
   const path = resolve(configPathOf(args, io))
-  const text = configText(path, args.value('name') ?? nameFromHost(hostname()), args.values('relay'))
+  const written = args.value('name') ?? nameFromHost(hostname())
+  const text = newConfigText(path, written, args.values('relay').map(relayOption))
   const parsed = parseConfig(text, path)
   if (!parsed.ok) throw asUsage(parsed.faults.map(formatFault).join('\n'))
   if (await exists(path)) throw alreadyThere(path)
-  const { name, stateDir } = parsed.config
+  const { name, stateDir, relays } = parsed.config
   const log = createLog({ level: 'warn', style: 'words', write: io.err })
   // First the identity: without it a config would be in the way of the next try.
-  const { id } = await loadOrCreateIdentity(stateDir, { log })
-  await writeConfig(path, text)
+  const identity = await loadOrCreateIdentity(stateDir, { log })
+  const place = { stateDir, identity }
+  const known = (await readNetwork(place, log))?.network
+  const network = known ?? (await asOwnerOf(stateDir, () => found(place, name)))
+  await writeNewConfig(path, text)
   for (const warning of parsed.warnings) io.err(line(`${path}: warning: ${formatFault(warning)}`))
-  const entry = { [name]: { id } }
-  if (args.flag('json')) printJson(io, { id, name, config: path, stateDir, peers: entry })
-  else io.out(summary(path, name, id, stateDir, parsed.config.relays.length > 0))
+  const { id } = identity
+  if (args.flag('json')) printJson(io, { id, name, config: path, stateDir, network, peers: { [name]: { id } } })
+  else io.out(summary({ path, name, id, stateDir, isNew: known === undefined, hasRelay: relays.length > 0 }))
   return EXIT_DONE
 }
 
-function configText(path: string, name: string, relays: readonly string[]): string {
-  const config = {
-    name,
-    stateDir: usualStateDir(path),
-    relays: relays.map(relayOption),
-    peers: {},
-    services: {},
-    forwards: [],
-  }
-  return `${JSON.stringify(config, null, 2)}\n`
+async function found(place: NetworkPlace, name: string): Promise<PeerId> {
+  const { network } = await foundNetwork(place, name, { clock: systemClock, random: systemRandom })
+  return network
 }
 
 /** `URL#ID`, as `culvert relay` tells them; the id may be left out where a certificate authority vouches. */
-function relayOption(written: string): { readonly url: string; readonly id?: string } {
+function relayOption(written: string): RelayOption {
   const at = written.indexOf('#')
   return at < 0 ? { url: written } : { url: written.slice(0, at), id: written.slice(at + 1) }
 }
 
-async function writeConfig(path: string, text: string): Promise<void> {
-  try {
-    await makeDirectory(dirname(path), 0o755)
-    if (!(await createFile(path, text, CONFIG_MODE))) throw alreadyThere(path)
-  } catch (thrown) {
-    if (thrown instanceof CulvertError) throw thrown
-    const denied = systemCodeOf(thrown) === 'EACCES'
-    const remedy = denied ? 'run it with sudo, or name a file of your own with --config FILE' : 'check the disk'
-    throw new CulvertError('io', `cannot write ${path} (${reasonOf(thrown)}); ${remedy}`, { cause: thrown })
-  }
+interface Made {
+  readonly path: string
+  readonly name: string
+  readonly id: string
+  readonly stateDir: string
+  readonly isNew: boolean
+  readonly hasRelay: boolean
 }
 
-function alreadyThere(path: string): CulvertError {
-  return asUsage(`${path} is already there and is kept; edit it, remove it first, or name another with --config FILE`)
-}
-
-function summary(path: string, name: string, id: string, stateDir: string, hasRelay: boolean): string {
-  const option = path === DEFAULT_CONFIG ? '' : ` --config ${path}`
+function summary({ path, name, id, stateDir, isNew, hasRelay }: Made): string {
+  const key = isNew
+    ? `It is the first device of a network of its own. Whoever has ${stateDir}/network.key
+rules that network: keep a copy of it in a safe place.`
+    : 'It stays in the network that it belongs to.'
   const relay = hasRelay
     ? ''
-    : 'No relay is set, and without one no peer can be found yet. Add one to "relays" in the config.\n\n'
+    : 'No relay is set, so only devices on the same local network find each other. Add one to "relays" in the config.\n\n'
   return `Wrote ${path}; the identity is in ${stateDir}.
 
 This machine is "${name}":
   ${id}
+${key}
 
-On the other machine, put this into "peers" of its config:
-  ${JSON.stringify(name)}: { "id": "${id}" }
-And its own line, which "culvert id" there gives, into "peers" of this one.
-
-${relay}Then run:
-  culvert agent${option}
+${relay}Have its agent run:
+  ${howToRun(path)}
+Then, for each device that is to come in, run here "culvert invite", and "culvert join CODE" there.
 `
 }

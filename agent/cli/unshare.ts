@@ -1,4 +1,5 @@
-import { editConfig, withEntry } from '../config/edit-config.ts'
+import { editConfig } from '../config/edit-config.ts'
+import { withEntry } from '../config/written-config.ts'
 import type { Arguments, CommandIo } from './command.ts'
 import { configPathOf } from './config-path.ts'
 import { EXIT_DONE, EXIT_FAILED } from './exit-code.ts'

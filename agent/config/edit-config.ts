@@ -5,9 +5,7 @@ import type { AgentConfig } from './agent-config.ts'
 import type { ConfigFault } from './config-fault.ts'
 import { ConfigError, readConfigText } from './load-config.ts'
 import { parseConfig } from './parse-config.ts'
-
-/** A config as JSON: what its owner wrote, with no default filled in. */
-export type WrittenConfig = Readonly<Record<string, unknown>>
+import type { WrittenConfig } from './written-config.ts'
 
 export interface EditedConfig {
   readonly config: AgentConfig
@@ -43,16 +41,4 @@ async function replace(path: string, text: string): Promise<void> {
     const remedy = denied ? 'run the command as its owner, for example with sudo' : 'check the disk'
     throw new CulvertError('io', `cannot write ${path} (${reasonOf(thrown)}); ${remedy}`, { cause: thrown })
   }
-}
-
-/** The table under a key with one entry replaced, or with `undefined` removed. */
-export function withEntry(written: WrittenConfig, table: string, name: string, value: unknown): WrittenConfig {
-  const there = Object.hasOwn(written, table) ? Object.entries(written[table] as object) : []
-  const at = there.findIndex(([other]) => other === name)
-  if (at < 0 && value === undefined) return written
-  const others = there.filter(([other]) => other !== name)
-  const entry = value === undefined ? [] : [[name, value] as const]
-  const kept = at < 0 ? others.length : at
-  const entries = [...others.slice(0, kept), ...entry, ...others.slice(kept)]
-  return { ...written, [table]: Object.fromEntries(entries) }
 }

@@ -1,6 +1,7 @@
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
 import { connect as connectSocket, type Socket } from 'node:net'
 import { CulvertError, reasonOf, systemCodeOf } from '../../common/errors.ts'
+import type { InviteReply, InviteWish, JoinReply } from '../join/joining.ts'
 import type { BenchWish } from '../service/bench.ts'
 import { errorFromBody } from './control-error.ts'
 import type { BenchReply, ForwardReply, PingReply, RemoveReply } from './control-target.ts'
@@ -29,6 +30,10 @@ export interface ControlClient {
   doctor(peer: string | undefined, signal?: AbortSignal): Promise<DoctorReport>
   /** Removes a member from the network. */
   remove(peer: string, signal?: AbortSignal): Promise<RemoveReply>
+  /** Makes a join code. */
+  invite(wish: InviteWish, signal?: AbortSignal): Promise<InviteReply>
+  /** Gets the agent into the network that a code is from. */
+  join(code: string, name: string, signal?: AbortSignal): Promise<JoinReply>
   /** The agent reads its config again. */
   reload(signal?: AbortSignal): Promise<void>
   addForward(listen: string, to: string | undefined, signal?: AbortSignal): Promise<ForwardReply>
@@ -49,6 +54,8 @@ export function createControlClient(socketPath: string): ControlClient {
     doctor: async (peer, signal) =>
       (await ask('POST', '/v1/doctor', peer === undefined ? {} : { peer }, signal)) as DoctorReport,
     remove: async (peer, signal) => (await ask('POST', '/v1/remove', { peer }, signal)) as RemoveReply,
+    invite: async (wish, signal) => (await ask('POST', '/v1/invites', wish, signal)) as InviteReply,
+    join: async (code, name, signal) => (await ask('POST', '/v1/join', { code, name }, signal)) as JoinReply,
     reload: async signal => void (await ask('POST', '/v1/reload', undefined, signal)),
     addForward: async (listen, to, signal) =>
       (await ask('POST', '/v1/forwards', { listen, to }, signal)) as ForwardReply,

@@ -3,9 +3,12 @@ import type { Duplex } from 'node:stream'
 import { asCulvertError, CulvertError, reasonOf } from '../../common/errors.ts'
 import type { Clock } from '../../common/platform/clock.ts'
 import type { Log } from '../../common/platform/log.ts'
+import { MAX_ROLES } from '../../common/wire/member-details.ts'
+import { isName } from '../../common/wire/name.ts'
 import { parseAddress, UNIX_PATH_BYTES } from '../config/address.ts'
 import { forwardTargetFault } from '../config/forward-target.ts'
 import { isPeerText, parsePeerService } from '../config/name.ts'
+import { type InviteWish, MAX_INVITE_S } from '../join/joining.ts'
 import { MAX_BENCH_MS } from '../service/bench-service.ts'
 import { errorBody, httpStatusOf } from './control-error.ts'
 import { listenOnControlSocket } from './control-socket.ts'
@@ -43,6 +46,8 @@ export interface ControlServer extends AsyncDisposable {
  *   POST   /v1/bench     { peer, direction, durationMs, overRelay }   what one direction carries
  *   POST   /v1/doctor    { peer? }            what is wrong, and what would be better, after some seconds
  *   POST   /v1/remove    { peer }             removes a member from the network
+ *   POST   /v1/invites   { name?, roles, forS }   makes a join code
+ *   POST   /v1/join      { code, name }       joins the network that it is from
  *   POST   /v1/reload                         reads the config again
  *   POST   /v1/forwards  { listen, to }       opens a forward; without `to` for socks5://
  *   DELETE /v1/forwards  { listen }           closes it
@@ -108,6 +113,10 @@ async function answer(offer: Offer, request: IncomingMessage, response: ServerRe
       return reply(response, await doctor(target, await readBody(request), goneSignal(response)))
     case 'POST /v1/remove':
       return reply(response, await target.remove(peerIn(await readBody(request))))
+    case 'POST /v1/invites':
+      return reply(response, await target.invite(inviteWishIn(await readBody(request))))
+    case 'POST /v1/join':
+      return reply(response, await join(target, await readBody(request), goneSignal(response)))
     case 'POST /v1/reload':
       await target.reload()
       return reply(response, { reloaded: true })
@@ -164,6 +173,27 @@ async function removeForward(target: ControlTarget, body: unknown): Promise<bool
   const listen = textIn(body, 'listen')
   if (!parseAddress(listen)) throw noListen(listen)
   return target.removeForward(listen)
+}
+
+function inviteWishIn(body: unknown): InviteWish {
+  const name = optionalTextIn(body, 'name')
+  const roles: unknown = valueIn(body, 'roles')
+  const forS = valueIn(body, 'forS')
+  const isRole = (role: unknown): role is string => typeof role === 'string' && isName(role)
+  if (name !== undefined && !isName(name)) throw new CulvertError('usage', 'name: a name')
+  if (!Array.isArray(roles) || roles.length > MAX_ROLES || !roles.every(isRole)) {
+    throw new CulvertError('usage', `roles: a list of ${MAX_ROLES} names at most`)
+  }
+  if (typeof forS !== 'number' || !Number.isInteger(forS) || forS < 60 || forS > MAX_INVITE_S) {
+    throw new CulvertError('usage', `forS: 60 to ${MAX_INVITE_S}`)
+  }
+  return { name, roles, forS }
+}
+
+async function join(target: ControlTarget, body: unknown, signal: AbortSignal) {
+  const [code, name] = [textIn(body, 'code'), textIn(body, 'name')]
+  if (!isName(name)) throw new CulvertError('usage', 'name: a name')
+  return target.join(code, name, signal)
 }
 
 async function endOfStream(desk: StreamDesk, number: string) {

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import type { InviteReply, InviteWish, JoinReply } from '../join/joining.ts'
 import type { BenchWish } from '../service/bench.ts'
 import type { RoundTrips } from '../service/round-trips.ts'
 import type { DoctorReport } from './doctor/report.ts'
@@ -56,6 +57,10 @@ export interface ControlTarget {
   doctor(peer: string | undefined, signal: AbortSignal): Promise<DoctorReport>
   /** Removes a member from the network: not-authorized when this device may not, peer-unknown when there is no such one. */
   remove(peer: string): Promise<RemoveReply>
+  /** Makes a join code: usage without a network, not-authorized without the right. */
+  invite(wish: InviteWish): Promise<InviteReply>
+  /** Joins the network of a code: invite-refused when it lets nobody in. */
+  join(code: string, name: string, signal: AbortSignal): Promise<JoinReply>
   /** Reads the config again; rejects with its faults, as bad-config, and then nothing changes. */
   reload(): Promise<void>
   /**

@@ -10,12 +10,17 @@ import {
   type JoinRequest,
   joinProof,
   MAX_JOIN_REQUEST_BYTES,
+  MAX_JOIN_STATEMENTS,
 } from '../../common/wire/join-message.ts'
+import { encodeStatement } from '../../common/wire/member-statement.ts'
 import { type PeerId, shortPeerId } from '../../common/wire/peer-id.ts'
 import type { Sealer } from '../path/seal.ts'
 import type { IncomingCall } from '../rendezvous/rendezvous.ts'
+import type { HomeNetwork } from '../trust/home-network.ts'
 import type { InviteBook } from '../trust/invite-book.ts'
 import type { Invite } from '../trust/invites.ts'
+import type { Network } from '../trust/network.ts'
+import { formatDate } from './join-errors.ts'
 import { JOIN_MS, type JoinLine, joinExporter, readMessage, sendMessage } from './join-stream.ts'
 
 /** Guests that are served at a time; each code makes one guest, who comes over a few ways at once. */
@@ -24,28 +29,13 @@ const MAX_LINES_PER_GUEST = 4
 /** What is on its way to a guest gets this long; then he has it or comes again. */
 const FAREWELL_MS = 5_000
 
-/** What makes members of guests: the network, as far as this device may sign for it. */
-export interface Admission {
-  readonly network: PeerId
-  /** False when the right to sign was taken back, or there is none any more. */
-  readonly mayAdmit: boolean
-  isRemoved(peer: PeerId): boolean
-  /** Makes it a member, or tells what it is already; resolves when that outlasts a power cut. */
-  admit(
-    peer: PeerId,
-    name: string,
-    roles: readonly string[],
-  ): Promise<Omit<JoinAnswer & { admitted: true }, 'admitted'>>
-}
-
 export interface JoinDeskOptions {
   readonly ownId: PeerId
   readonly sealer: Sealer
   readonly clock: Clock
   readonly log: Log
   readonly invites: InviteBook
-  /** Undefined: this device is in no network. */
-  readonly admission: () => Admission | undefined
+  readonly home: HomeNetwork
   readonly signal: AbortSignal
 }
 
@@ -130,22 +120,24 @@ export class JoinDesk {
   }
 
   async #judge(guest: PeerId, request: JoinRequest, exporter: Uint8Array): Promise<JoinAnswer> {
-    const { ownId, invites, admission, log } = this.#options
-    const network = admission()
+    const { ownId, invites, home, log } = this.#options
+    const network = home.current
     const invite = invites.find(guest)
-    if (!network?.mayAdmit || !invite) return refused('not-admin')
+    if (!network?.isAdmin || !invite) return refused('not-admin')
     const { peer } = request
-    const proof = joinProof({ network: network.network, inviter: ownId, guest, peer, exporter })
+    const proof = joinProof({ network: network.id, inviter: ownId, guest, peer, exporter })
     if (!verifyBytes(peer, proof, request.signature)) return refused('proof')
-    if (network.isRemoved(peer)) return refused('removed')
+    if (network.wasRemoved(peer)) return refused('removed')
     const verdict = invites.judge(guest, peer)
     if (verdict === 'used' || verdict === 'expired') return refused(verdict, invite)
     if (verdict === 'clock' || verdict === 'unknown') return refused('later')
     try {
       if (verdict === 'open') await invites.use(guest, peer)
-      const admitted = await network.admit(peer, invite.name ?? request.name, invite.roles)
-      log.info('a device joined the network', { id: peer, guest: shortPeerId(guest) })
-      return { admitted: true, ...admitted }
+      const name = invite.name ?? request.name
+      if (!network.isMember(peer)) network.admit({ peer, name, roles: invite.roles, notAfter: 0 })
+      await home.save()
+      log.info('a device joined the network', { id: peer, name, guest: shortPeerId(guest) })
+      return { admitted: true, secret: network.secret, statements: statementsFor(peer, network) }
     } catch (thrown) {
       // The invitation is this device's by now: it gets in when it comes again.
       log.error('a device could not be taken in', {
@@ -155,6 +147,14 @@ export class JoinDesk {
       return refused('later')
     }
   }
+}
+
+/** What proves that this peer is a member, then others, as far as they fit: the rest comes as to all members. */
+function statementsFor(peer: PeerId, network: Network): readonly Uint8Array[] {
+  const all = [...network.roster.statements()]
+  const own = all.filter(({ entry }) => entry.peer === peer)
+  const kept = [...new Set([...own.flatMap(statement => network.chainOf(statement)), ...all])]
+  return kept.slice(0, MAX_JOIN_STATEMENTS).map(statement => new Uint8Array(encodeStatement(statement)))
 }
 
 const WORDS: Readonly<Record<JoinRefusal, string>> = {
@@ -169,11 +169,6 @@ const WORDS: Readonly<Record<JoinRefusal, string>> = {
 function refused(refusal: JoinRefusal, invite?: Invite): JoinAnswer {
   const at = refusal === 'expired' && invite ? ` on ${formatDate(invite.expiresAt)}` : ''
   return { admitted: false, refusal, words: WORDS[refusal] + at }
-}
-
-/** `2026-11-27 13:05 UTC`. */
-export function formatDate(seconds: number): string {
-  return `${new Date(seconds * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`
 }
 
 /** Whether a refusal may be another one when the guest comes again. */

@@ -13,6 +13,10 @@ import type { JoinLine } from './join-stream.ts'
 
 /** Between two calls over relays: the inviter's own line may just be coming back. */
 const CALL_AGAIN_MS = 2_000
+/** On a LAN that loses half of all multicast, who is there is found by then. */
+const SEEK_MS = 8_000
+/** Who is not at the relay for so long will not be there in the next moment either. */
+const AWAY_CALLS = 4
 
 export interface ReachOptions {
   readonly guest: KeyPair
@@ -93,7 +97,7 @@ async function overAddresses(options: ReachOptions, signal: AbortSignal, tryOver
     tryOver(() => dialTcpPath(inviter, { kind: 'tcp', how: 'lan', endpoint }, { sealer, clock, random, signal }))
   const dials = endpoints.map(dial)
   seek?.(endpoint => void dials.push(dial(endpoint)), signal)
-  if (seek) await pause(clock, options.limitMs, signal)
+  if (seek) await pause(clock, Math.min(SEEK_MS, options.limitMs), signal)
   await Promise.all(dials)
 }
 
@@ -129,10 +133,11 @@ async function overRelays(options: ReachOptions, signal: AbortSignal, tryOver: T
   const stop = () => changed.resolve()
   signal.addEventListener('abort', stop, { once: true })
   try {
-    while (!signal.aborted) {
+    for (let calls = 0; calls < AWAY_CALLS && !signal.aborted; ) {
       changed = Promise.withResolvers<void>()
       if (rendezvous.connected) {
         await tryOver(call)
+        calls++
         await pause(clock, CALL_AGAIN_MS, signal)
         continue
       }

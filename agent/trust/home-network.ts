@@ -6,7 +6,6 @@ import type { Statement } from '../../common/wire/member-statement.ts'
 import { Network, type NetworkChange } from './network.ts'
 import type { NetworkKeys } from './network-file.ts'
 import {
-  forgetNetwork,
   keepNewNetwork,
   loadOrCreateRootKey,
   type NetworkPlace,
@@ -45,15 +44,12 @@ export async function keepJoinedNetwork(
   keys: NetworkKeys,
   statements: readonly Statement[],
 ): Promise<void> {
-  const roster = await provenMember(place, keys, statements)
-  await keepNewNetwork(place, keys, roster.statements())
-}
-
-async function provenMember(place: NetworkPlace, keys: NetworkKeys, statements: readonly Statement[]): Promise<Roster> {
   const roster = new Roster(keys.network)
   roster.merge((await prove(roster, statements)).statements)
-  if (roster.standing(place.identity.id)?.member) return roster
-  throw new CulvertError('wire-malformed', 'nothing in the answer proves that this device is a member')
+  if (!roster.standing(place.identity.id)?.member) {
+    throw new CulvertError('wire-malformed', 'nothing in the answer proves that this device is a member')
+  }
+  await keepNewNetwork(place, keys, roster.statements())
 }
 
 export interface HomeNetworkOptions extends NetworkPlace, Context {
@@ -88,18 +84,9 @@ export class HomeNetwork {
     return this.#network
   }
 
-  /** Enters a network that this device was let into, and keeps it; one that it is out of goes. */
+  /** Enters a network that this device was let into, and keeps it. */
   async join(keys: NetworkKeys, statements: readonly Statement[]): Promise<Network> {
-    const before = this.#network
-    const isOut = before !== undefined && before.own !== 'member'
-    const known = isOut && before.id === keys.network ? [...before.roster.statements()] : []
-    const all = [...statements, ...known]
-    if (isOut) {
-      await this.#keeper?.retire()
-      await provenMember(this.#options, keys, all)
-      await forgetNetwork(this.#options)
-    }
-    await keepJoinedNetwork(this.#options, keys, all)
+    await keepJoinedNetwork(this.#options, keys, statements)
     await this.#read()
     if (!this.#network) throw new CulvertError('io', 'the network went away while it was kept')
     this.#options.onChange({ taken: [], touched: new Set(), from: undefined })

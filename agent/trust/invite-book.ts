@@ -5,6 +5,7 @@ import { CulvertError, reasonOf, systemCodeOf } from '../../common/errors.ts'
 import { makeDirectory, writeFileAtomic } from '../../common/platform/atomic-file.ts'
 import type { Clock } from '../../common/platform/clock.ts'
 import type { Log } from '../../common/platform/log.ts'
+import { base32Decode, base32Encode, isBase32 } from '../../common/wire/base32.ts'
 import { isName } from '../../common/wire/name.ts'
 import { type PeerId, parsePeerId } from '../../common/wire/peer-id.ts'
 import {
@@ -33,6 +34,10 @@ const schema = z.object({
     .array(
       z.object({
         guest: peerId,
+        lanKey: z.pipe(
+          z.string().check(z.refine(isBase32), z.maxLength(64)),
+          z.transform(text => base32Decode(text)),
+        ),
         name: z.optional(name),
         roles: z.array(name).check(z.maxLength(16)),
         createdAt: seconds,
@@ -87,6 +92,15 @@ export class InviteBook {
     return this.#invites
       .filter(invite => isOpen(invite, now))
       .map(({ guest, expiresAt }) => ({ id: guest, notAfter: expiresAt }))
+  }
+
+  /** Of those that are open, the newest first. */
+  lanKeys(): readonly Uint8Array[] {
+    const now = this.#now()
+    return this.#invites
+      .filter(invite => isOpen(invite, now))
+      .map(({ lanKey }) => lanKey)
+      .toReversed()
   }
 
   judge(guest: PeerId, peer: PeerId): InviteVerdict {
@@ -146,7 +160,8 @@ export class InviteBook {
 }
 
 export function encodeInvites(invites: readonly Invite[]): string {
-  return `${JSON.stringify({ version: 1, invites })}\n`
+  const written = invites.map(invite => ({ ...invite, lanKey: base32Encode(invite.lanKey) }))
+  return `${JSON.stringify({ version: 1, invites: written })}\n`
 }
 
 /** What the text of a file holds, or undefined when it is damaged. */

@@ -7,9 +7,11 @@ export const MAX_INVITES = 256
 /** How long who comes with an old code is told that it is used, or expired; later he is a stranger like any other. */
 const REMEMBERED_S = 30 * 86_400
 
-/** One invitation, as the inviter keeps it: not its secret, but the public key that the secret makes. Times in s since 1970. */
+/** One invitation, as the inviter keeps it: not its secret, but two things that the secret makes. Times in s since 1970. */
 export interface Invite {
   readonly guest: PeerId
+  /** By which it recognises us on a LAN. */
+  readonly lanKey: Uint8Array
   /** What the invited device shall be called; undefined: as it likes. */
   readonly name: string | undefined
   readonly roles: readonly string[]

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { type FileHandle, link, mkdir, open, readdir, rename, rm, stat, symlink } from 'node:fs/promises'
+import { type FileHandle, lchown, link, mkdir, open, readdir, rename, rm, stat, symlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { systemCodeOf } from '../errors.ts'
 
@@ -25,11 +25,13 @@ export async function switchLink(path: string, target: string): Promise<void> {
   await putInPlace(path, fresh => symlink(target, fresh), rename)
 }
 
-/** Makes a directory and those above it that are missing. */
+/** Makes a directory and those above it that are missing; what root makes belongs to whom the directory above does. */
 export async function makeDirectory(path: string, mode: number): Promise<void> {
   const first = await mkdir(path, { recursive: true, mode })
   if (first === undefined) return
+  const owner = process.getuid?.() === 0 ? await stat(dirname(first)) : undefined
   for (let made = path; ; made = dirname(made)) {
+    if (owner && owner.uid !== 0) await lchown(made, owner.uid, owner.gid)
     await syncDirectory(dirname(made))
     if (made === first || made === dirname(made)) return
   }

@@ -1,5 +1,5 @@
-import { chmod, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { chmod, chown, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import test from 'ava'
 import { culvert, temporaryHome } from './run-culvert.ts'
 
@@ -30,6 +30,19 @@ rootTest("a root who lets nobody else see what he writes makes a config that the
   t.is((await stat(file)).mode & 0o777, 0o640)
 })
 
+rootTest('what root makes in a state directory of somebody else is theirs, the network too', async t => {
+  const home = await temporaryHome(t)
+  await chmod(home, 0o755)
+  const state = join(home, 'state')
+  await mkdir(state, { mode: 0o700 })
+  await chown(state, 4_711, 4_712)
+  const file = join(home, 'agent.json')
+  const made = await culvert(['init', '--config', file, '--name', 'attic'])
+  t.is(made.code, 0, made.err)
+  const files = ['network.key', 'network', 'network/keys', 'network/roster', 'identity.key']
+  for (const name of files) t.like(await stat(join(state, name)), { uid: 4_711, gid: 4_712 }, name)
+})
+
 test.serial('version tells itself where it cannot tell of updates', async t => {
   const file = join(await temporaryHome(t), 'file')
   await writeFile(file, '')
@@ -38,11 +51,18 @@ test.serial('version tells itself where it cannot tell of updates', async t => {
   t.is(JSON.parse(told.out).update, null)
 })
 
-test.serial('init tells what to give the other side and what to run next', async t => {
+test.serial('init makes a network of this device alone, and tells what to run next', async t => {
   const file = join(await temporaryHome(t), 'agent.json')
   const { code, out } = await culvert(['init', '--config', file, '--name', 'attic'])
   t.is(code, 0)
-  t.regex(out, /"attic": \{ "id": "[a-z2-7]{52}" }/)
+  t.regex(out, /It is the first device of a network of its own/)
+  const key = join(dirname(file), 'state', 'network.key')
+  t.true(out.includes(`Whoever has ${key}\n`))
+  t.is((await stat(key)).mode & 0o777, 0o600)
+  const before = await readFile(key, 'utf8')
+  await rm(file)
+  t.regex((await culvert(['init', '--config', file])).out, /It stays in the network that it belongs to/)
+  t.is(await readFile(key, 'utf8'), before)
   t.regex(out, /No relay is set/)
   t.true(out.includes(`culvert agent --config ${file}\n`))
 })

@@ -1,6 +1,7 @@
 import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
+import { INVITE, INVITE_TEXT } from '../vectors/invites.ts'
 import { culvert, temporaryHome } from './run-culvert.ts'
 
 async function card(t: ExecutionContext) {
@@ -31,6 +32,27 @@ test('the file is taken in, erased, and the peer id stands in its place', async 
   t.is((await take({ peers: { tv: { id: `${'k'.repeat(51)}a` } } })).code, 0)
   t.deepEqual(JSON.parse(await readFile(config, 'utf8')), { ...part, peers: { tv: { id: `${'k'.repeat(51)}a` } } })
   t.is((await culvert(['id', '--config', config])).out, id)
+})
+
+test('a join code goes to where the agent finds it, its relays into the config, and nothing of it stays on the card', async t => {
+  const { home, boot, config, take, note } = await card(t)
+  const taken = await take({ join: INVITE_TEXT, stateDir: 'state', relays: [{ url: 'https://mine.example' }] })
+  t.is(taken.code, 0, taken.err)
+  t.false(taken.err.includes(INVITE_TEXT))
+  t.deepEqual(JSON.parse(await readFile(config, 'utf8')), {
+    stateDir: 'state',
+    relays: [{ url: 'https://mine.example' }, ...INVITE.relays],
+  })
+  const kept = join(home, 'state', 'join.code')
+  t.is(await readFile(kept, 'utf8'), `${INVITE_TEXT}\n`)
+  t.is((await stat(kept)).mode & 0o777, 0o600)
+  t.deepEqual(await readdir(boot), ['culvert.json.taken.txt'])
+  t.regex(await note('culvert.json.taken.txt'), /gets into the network of the join code by itself/)
+
+  const damaged = await take({ join: INVITE_TEXT.slice(0, -1) })
+  t.is(damaged.code, 2)
+  t.regex(damaged.err, /join: \(the join code is damaged: its check sum does not fit.*\); write the line that/)
+  t.false((await note('culvert.json.error.txt')).includes(INVITE_TEXT.slice(0, 60)))
 })
 
 test('a faulty file stays, changes nothing, and the faults stand beside it until it is mended', async t => {

@@ -10,8 +10,11 @@ import type { ControlTarget } from '../../agent/control/control-target.ts'
 import { CulvertError } from '../../common/errors.ts'
 import { systemClock } from '../../common/platform/clock.ts'
 import { createLog } from '../../common/platform/log.ts'
+import { decodeInvite } from '../../common/wire/invite-code.ts'
 import { SAMPLE_REPORT } from '../unit/agent/control/sample-report.ts'
 import { SAMPLE_STATUS } from '../unit/agent/control/sample-status.ts'
+import { INVITE, INVITE_TEXT } from '../vectors/invites.ts'
+import { ALICE } from '../vectors/keys.ts'
 
 const LAN = { kind: 'tcp', transport: 'tcp', how: 'lan', local: '10.0.0.1:1', remote: '10.0.0.2:2' } as const
 const RELAYED = { kind: 'relay', transport: 'pipe', how: 'relay', local: null, remote: '192.0.2.1:443' } as const
@@ -49,6 +52,15 @@ export function createDriver(): Driver {
       if (peer === 'laptop') return Promise.resolve({ id: 'b'.repeat(52), name: 'laptop' })
       return Promise.reject(new CulvertError('not-authorized', 'this device is no admin of the network'))
     },
+    invite: ({ name, roles }) =>
+      Promise.resolve({
+        code: INVITE_TEXT,
+        network: INVITE.network,
+        name: name ?? null,
+        roles,
+        expiresAt: '2026-11-27T12:00:00.000Z',
+      }),
+    join: (code, name) => Promise.resolve({ network: decodeInvite(code).network, id: ALICE.id, name, already: false }),
     reload: () => Promise.reject(new CulvertError('bad-config', 'agent.json: name: 7 is no name')),
     connect(peer, service, signal) {
       if (peer !== 'laptop') return Promise.reject(new CulvertError('peer-unknown', `no peer is called ${peer}`))

@@ -9,7 +9,7 @@ import { generateKeyPair } from '../../common/platform/ed25519.ts'
 import { systemRandom } from '../../common/platform/random.ts'
 import type { InviteCode } from '../../common/wire/invite-code.ts'
 import { startLoopbackRelay } from '../session/loopback-peers.ts'
-import { joinAs, SECRET, startInviter } from './inviter.ts'
+import { joinAs, startInviter } from './inviter.ts'
 
 const over = (code: InviteCode, port: number): InviteCode => ({
   ...code,
@@ -23,18 +23,13 @@ test('a device joins over a relay, and one over an address in the code without a
   const [one, other] = [generateKeyPair(), generateKeyPair()]
   await inviter.online
   const joined = await joinAs(one, await inviter.invite({ name: 'attic' }))
-  t.is(joined.network, inviter.root.id)
-  t.deepEqual(Buffer.from(joined.secret), SECRET)
+  t.is(joined.network, inviter.network.id)
+  t.deepEqual(joined.secret, inviter.network.secret)
   t.like(joined.statements[0], { entry: { peer: one.id }, details: { name: 'attic' } })
 
-  await joinAs(other, over(await inviter.invite(), inviter.port))
-  t.deepEqual(
-    [...inviter.members],
-    [
-      [one.id, 'attic'],
-      [other.id, 'pi'],
-    ],
-  )
+  await joinAs(other, over(await inviter.invite({ roles: ['family'] }), inviter.port))
+  t.like(inviter.network.member(one.id), { name: 'attic', admin: false })
+  t.like(inviter.network.member(other.id), { name: 'pi', roles: ['family'] })
 })
 
 test('each code that lets nobody in says why', async t => {
@@ -53,23 +48,21 @@ test('each code that lets nobody in says why', async t => {
   await refused({ ...code, secret: systemRandom.bytes(16) }, /does not know this join code/)
   await refused({ ...code, network: generateKeyPair().id }, /could not prove its identity/)
   await refused({ ...code, expiresAt: 1_700_000_000 }, /has expired on 2023-11-14 22:13 UTC \(it is 2027-/)
-  inviter.skewS = 86_400
+  inviter.skew.s = 86_400
   await refused(code, /this join code has expired on 2027-01-16 08:00 UTC/)
-  inviter.skewS = 0
-  inviter.mayAdmit = false
-  await refused(code, /may not let devices into the network any more/)
-  inviter.mayAdmit = true
-  inviter.removed.add(device.id)
+  inviter.skew.s = 0
+  inviter.network.remove(device.id)
   await refused(code, /this device was removed/)
-  t.is(inviter.members.size, 1)
+  await refused(used, /this device was removed/)
+  t.deepEqual([...inviter.network.members()], [])
 })
 
 test('an inviter whose clock is not set takes nobody in, and refuses no code for good', async t => {
   const inviter = await startInviter(t)
   const code = over(await inviter.invite(), inviter.port)
-  inviter.skewS = -1_800_000_000
+  inviter.skew.s = -1_800_000_000
   await t.throwsAsync(joinAs(generateKeyPair(), code), { code: 'busy', message: /cannot take anybody in just now/ })
-  inviter.skewS = 0
+  inviter.skew.s = 0
   await t.notThrowsAsync(joinAs(generateKeyPair(), code))
 })
 
@@ -94,7 +87,7 @@ test('two devices with one code at the same time: one is in, and the other is to
   const devices = Array.from({ length: 4 }, () => generateKeyPair())
   const outcomes = await Promise.allSettled(devices.map(device => joinAs(device, code)))
   t.is(outcomes.filter(({ status }) => status === 'fulfilled').length, 1)
-  t.is(inviter.members.size, 1)
+  t.is([...inviter.network.members()].length, 1)
   for (const outcome of outcomes) {
     if (outcome.status !== 'rejected') continue
     t.is(outcome.reason.code, 'invite-refused')
@@ -146,5 +139,5 @@ test('a guest who asks for nothing that is known is cut off', async t => {
     stream.write(bytes)
     t.is((await stream.toArray()).length, 0)
   }
-  t.is(inviter.members.size, 0)
+  t.is([...inviter.network.members()].length, 0)
 })

@@ -6,6 +6,7 @@ import { ALICE, BOB, RELAY } from '../../../vectors/keys.ts'
 const DAY = 86_400
 const OPEN: Invite = {
   guest: RELAY.id,
+  lanKey: new Uint8Array(16).fill(9),
   name: 'pi',
   roles: ['family'],
   createdAt: 1_000_000,

@@ -2,7 +2,7 @@ import { chown, mkdir, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/prom
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
-import { writeFileAtomic } from '../../../../common/platform/atomic-file.ts'
+import { makeDirectory, writeFileAtomic } from '../../../../common/platform/atomic-file.ts'
 
 async function inDirectory(run: (directory: string) => Promise<void>): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'culvert-atomic-'))
@@ -52,5 +52,7 @@ rootTest('what root writes belongs to whom the directory does', async t => {
     await chown(directory, 4_711, 4_712)
     await writeFileAtomic(join(directory, 'key'), 'x', 0o600)
     t.like(await stat(join(directory, 'key')), { uid: 4_711, gid: 4_712, mode: 0o100600 })
+    await makeDirectory(join(directory, 'a', 'b'), 0o700)
+    for (const made of ['a', 'a/b']) t.like(await stat(join(directory, made)), { uid: 4_711, gid: 4_712 })
   })
 })
