@@ -3,6 +3,8 @@ export interface OptionSpec {
   /** What follows the option, as `FILE`; absent for a flag. */
   readonly value?: string
   readonly multiple?: boolean
+  /** Taken, and not told in help: for our own units and tests. */
+  readonly hidden?: boolean
   readonly summary: string
 }
 

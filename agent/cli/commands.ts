@@ -7,7 +7,11 @@ const config: OptionSpec = {
 }
 const json: OptionSpec = { summary: 'print one JSON document, also for an error' }
 const watch: OptionSpec = { summary: 'show it again after every change; with --json one document per line' }
-const home: OptionSpec = { value: 'DIR', summary: 'where versions stand (/opt/culvert)' }
+const home: OptionSpec = {
+  value: 'DIR',
+  hidden: true,
+  summary: 'where versions stand; the launcher knows /opt/culvert only',
+}
 /** Options of every command that talks to a running agent. */
 const toAgent = {
   socket: {
@@ -207,7 +211,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       restart: { value: 'COMMAND', summary: 'what restarts the agent, where systemd does not run it' },
       keys: { value: 'FILE', summary: 'public keys of who may sign releases (/etc/culvert/release-keys)' },
       home,
-      watch: { summary: 'watch over a trial to its end; what the unit culvert-update runs' },
+      watch: { hidden: true, summary: 'watch over a trial to its end; what the unit culvert-update runs' },
       json,
       ...toAgent,
     },

@@ -1,4 +1,4 @@
-import type { CommandSpec } from './command.ts'
+import type { CommandSpec, OptionSpec } from './command.ts'
 
 /** The page of `culvert help`: every command on one line. */
 export function overview(commands: readonly CommandSpec[]): string {
@@ -16,7 +16,7 @@ Exit codes: 0 done, 1 failed, 2 usage or config, 3 peer unreachable or offline, 
 
 /** The page of `culvert help COMMAND`. */
 export function commandHelp(command: CommandSpec): string {
-  const options = Object.entries(command.options).map(
+  const options = toldOptions(command).map(
     ([name, { value, summary }]) => [`--${name}${value === undefined ? '' : ` ${value}`}`, summary] as const,
   )
   const width = Math.max(0, ...options.map(([option]) => option.length))
@@ -27,6 +27,11 @@ export function commandHelp(command: CommandSpec): string {
     command.notes === undefined ? '' : `${command.notes}\n`,
   ]
   return page.filter(part => part !== '').join('\n')
+}
+
+/** The options that people are told of. */
+export function toldOptions({ options }: CommandSpec): readonly (readonly [string, OptionSpec])[] {
+  return Object.entries(options).filter(([, { hidden }]) => !hidden)
 }
 
 function callOf(command: CommandSpec): string {

@@ -2,27 +2,49 @@ import { createReadStream } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import { Agent, request } from 'node:https'
 import { CulvertError, reasonOf, systemCodeOf } from '../../common/errors.ts'
+import { type Clock, deadline } from '../../common/platform/clock.ts'
 
 const REDIRECTS = 5
 /** A line that brings nothing for so long brings nothing more. */
 const SILENCE_MS = 30_000
+/** 30 MB at 10 kB/s. Who sends a byte now and then shall not keep an update waiting for ever. */
+const LIMIT_MS = 3_600_000
 
 export interface SourceOptions {
   readonly signal: AbortSignal
   readonly env: Readonly<Record<string, string | undefined>>
+  readonly clock: Clock
 }
 
 /** The bytes of a file, or of what stands at an https URL, as they come. Rejects with `io`. */
 export async function* readSource(source: string, options: SourceOptions): AsyncGenerator<Buffer> {
+  const late = deadline(options.clock, LIMIT_MS, options.signal)
   try {
-    if (/^[a-z][a-z0-9+.-]*:\/\//i.test(source)) yield* await fetchUrl(source, options)
-    else yield* createReadStream(source, { signal: options.signal })
+    if (/^[a-z][a-z0-9+.-]*:\/\//i.test(source)) yield* await fetchUrl(source, { ...options, signal: late.signal })
+    else yield* createReadStream(source, { signal: late.signal })
   } catch (thrown) {
     if (thrown instanceof CulvertError) throw thrown
     if (options.signal.aborted) throw new CulvertError('aborted', 'the command was stopped', { cause: thrown })
-    const missing = systemCodeOf(thrown) === 'ENOENT' ? 'there is no such file' : reasonOf(thrown)
-    throw new CulvertError('io', `cannot read ${source}: ${missing}`, { cause: thrown })
+    const reason = late.signal.aborted ? `it took more than ${LIMIT_MS / 60_000} min` : wordsFor(thrown)
+    throw new CulvertError('io', `cannot read ${shown(source)}: ${reason}`, { cause: thrown })
+  } finally {
+    late.done()
   }
+}
+
+function wordsFor(thrown: unknown): string {
+  const code = systemCodeOf(thrown)
+  if (code === 'ENOENT') return 'there is no such file'
+  return code === 'ECONNRESET' ? 'the connection was cut' : reasonOf(thrown)
+}
+
+/** A URL without the name and password that may stand in it: errors end up in logs. */
+function shown(source: string): string {
+  const url = URL.parse(source)
+  if (!url || (url.username === '' && url.password === '')) return source
+  url.username = ''
+  url.password = ''
+  return url.href
 }
 
 async function fetchUrl(source: string, options: SourceOptions): Promise<IncomingMessage> {
@@ -33,17 +55,17 @@ async function fetchUrl(source: string, options: SourceOptions): Promise<Incomin
     if (statusCode === 200) return response
     response.destroy()
     if (statusCode < 300 || statusCode > 399 || headers.location === undefined) {
-      throw new CulvertError('io', `cannot read ${url}: it answered ${statusCode}`)
+      throw new CulvertError('io', `cannot read ${shown(url)}: it answered ${statusCode}`)
     }
     url = new URL(headers.location, url).href
   }
-  throw new CulvertError('io', `cannot read ${source}: it leads on and on`)
+  throw new CulvertError('io', `cannot read ${shown(source)}: it leads on and on`)
 }
 
 function get(written: string, { signal, env }: SourceOptions): Promise<IncomingMessage> {
   const url = URL.parse(written)
   if (url?.protocol !== 'https:') {
-    throw new CulvertError('usage', `${written} is not https; give an https:// URL or a file`)
+    throw new CulvertError('usage', `${shown(written)} is not https; give an https:// URL or a file`)
   }
   return new Promise((resolve, reject) => {
     const agent = new Agent({ proxyEnv: { ...env }, timeout: SILENCE_MS })

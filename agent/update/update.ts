@@ -20,7 +20,7 @@ const LOOK_EVERY_MS = 250
 /** An agent that takes longer hangs. */
 const ANSWER_MS = 10_000
 
-export interface UpdateOptions extends SourceOptions {
+export interface UpdateOptions extends Omit<SourceOptions, 'clock'> {
   readonly source: string
   readonly accept: Acceptance
   /** A version that was rolled back before is tried once more. */
@@ -44,7 +44,7 @@ export async function update(doors: TrialDoors, options: UpdateOptions): Promise
   await versions.open()
   await using _lock = await lock(versions.home)
   await settleLast(doors)
-  const source = readSource(options.source, options)
+  const source = readSource(options.source, { ...options, clock: doors.clock })
   try {
     const release = await openRelease(source, options.accept)
     const { version } = release.manifest

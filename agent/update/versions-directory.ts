@@ -145,7 +145,8 @@ export class VersionsDirectory {
     if (thrown instanceof CulvertError) return thrown
     const code = systemCodeOf(thrown)
     const denied = code === 'EACCES' || code === 'EPERM'
-    const message = `cannot ${what} ${this.home} (${reasonOf(thrown)})${denied ? '; run it with sudo' : ''}`
+    const remedy = denied ? '; run it with sudo' : code === 'EROFS' ? '; updates need a disk that takes writes' : ''
+    const message = `cannot ${what} ${this.home} (${reasonOf(thrown)})${remedy}`
     return new CulvertError(denied ? 'not-authorized' : 'io', message, { cause: thrown })
   }
 }

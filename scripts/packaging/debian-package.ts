@@ -57,7 +57,7 @@ Version: ${version}
 Architecture: ${architecture}
 Maintainer: the culvert authors <culvert@invalid.invalid>
 Installed-Size: ${kib}
-Depends: libc6 (>= 2.28), libstdc++6 (>= 7), libgcc-s1 | libgcc1
+Depends: libc6 (>= 2.30), libstdc++6 (>= 7), libgcc-s1 | libgcc1
 Section: net
 Priority: optional
 Description: reach your machines wherever they are

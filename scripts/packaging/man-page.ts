@@ -1,4 +1,5 @@
 import type { CommandSpec } from '../../agent/cli/command.ts'
+import { toldOptions } from '../../agent/cli/help-text.ts'
 
 /** culvert(1), from the same table as `culvert help`. */
 export function manPage(commands: readonly CommandSpec[], version: string, epoch: number): string {
@@ -28,8 +29,9 @@ identity and state
 `
 }
 
-function section({ name, operands, summary, options, notes }: CommandSpec): string {
-  const listed = Object.entries(options).map(
+function section(command: CommandSpec): string {
+  const { name, operands, summary, notes } = command
+  const listed = toldOptions(command).map(
     ([option, { value, summary }]) =>
       `.TP\n\\fB\\-\\-${literal(option)}\\fR${value === undefined ? '' : ` \\fI${literal(value)}\\fR`}\n${literal(summary)}\n`,
   )

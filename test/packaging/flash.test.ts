@@ -60,7 +60,8 @@ flashTest('a flashed card comes up connected by itself', async t => {
   await makeImage(processes, image, await baseSystem(processes))
   const part = { name: 'attic', relays: [{ url: world.relayUrl }], peers: { office: { id: world.idOf('office') } } }
   await writeFile(config, JSON.stringify(part))
-  const flash = ['-ec', (await readmeBlocks()).flash]
+  const awkward = 'mkdir -p "a folder"; export TMPDIR="$PWD/a folder"'
+  const flash = ['-ec', `${awkward}\n${(await readmeBlocks()).flash}`]
   t.regex(await execOk(processes, 'sh', flash, { cwd: checkout }), /is in raspios\.img, with its config/)
   const again = await exec(processes, 'sh', flash, { cwd: checkout })
   t.regex(again.stderr, /culvert is in the image already/)

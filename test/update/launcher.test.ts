@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate, setTimeout as wait } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import test, { type ExecutionContext } from 'ava'
 import fc from 'fast-check'
@@ -86,10 +87,23 @@ async function startHanging(t: ExecutionContext) {
   return { place, child, ended }
 }
 
+/** Resolves when the launcher's child has ended, also by ending its parent. */
+async function watcherEnded(pid: number): Promise<void> {
+  for (;;) {
+    const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'latin1').catch(() => '')
+    const [watcher = ''] = children.trim().split(' ')
+    const stat = await readFile(`/proc/${watcher}/stat`, 'latin1').catch(() => '')
+    if (watcher === '' || / Z /.test(stat)) return
+    await wait(100)
+  }
+}
+
 test('a version that hangs is killed when its trial is over, though nobody watches; one that was kept is not', async t => {
   const [hangs, kept] = await Promise.all([startHanging(t), startHanging(t)])
   await rm(join(kept.place, 'opt/trial'))
   await guarded(hangs.ended, () => 'the version on trial still hangs')
   t.is(hangs.child.signalCode, 'SIGKILL')
+  await guarded(watcherEnded(kept.child.pid ?? 0), () => 'the kept version is still watched over')
+  await Promise.race([kept.ended, setImmediate()])
   t.is(kept.child.signalCode, null)
 })

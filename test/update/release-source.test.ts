@@ -7,7 +7,9 @@ import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import test, { type ExecutionContext } from 'ava'
 import { openRelease } from '../../agent/update/install-release.ts'
 import { readSource } from '../../agent/update/release-source.ts'
+import { type Clock, systemClock } from '../../common/platform/clock.ts'
 import { makeCertificate, testDir } from '../relay/certificate.ts'
+import { FakeClock } from '../unit/fake-clock.ts'
 import { RELEASE_KEY, releaseOf } from './test-release.ts'
 
 const ACCEPT = { keys: [RELEASE_KEY.id], arch: process.arch, version: '0.1.0', allowDowngrade: false }
@@ -27,8 +29,8 @@ async function serve(t: ExecutionContext, answer: RequestListener): Promise<stri
   return `https://localhost:${(server.address() as AddressInfo).port}`
 }
 
-function sourceAt(url: string) {
-  return readSource(url, { signal: AbortSignal.timeout(60_000), env: {} })
+function sourceAt(url: string, clock: Clock = systemClock) {
+  return readSource(url, { signal: AbortSignal.timeout(60_000), env: {}, clock })
 }
 
 test.serial('a release is read from a URL, also from where that leads on to', async t => {
@@ -51,6 +53,36 @@ test.serial('one that leads in circles, out of https, or to an error is refused'
   await t.throwsAsync(sourceAt(`${url}/plain`).next(), { code: 'usage', message: /is not https/ })
   await t.throwsAsync(sourceAt(`${url}/circle`).next(), { code: 'io', message: /leads on and on/ })
   await t.throwsAsync(sourceAt(`${url}/none`).next(), { code: 'io', message: /it answered 404/ })
+})
+
+test.serial('what comes byte by byte is given up after an hour, and what is cut off says so', async t => {
+  const url = await serve(t, (request, response) => {
+    response.write('x', () => request.url === '/cut' && response.destroy())
+  })
+  const clock = new FakeClock()
+  const slow = sourceAt(`${url}/slow`, clock)
+  t.is((await slow.next()).value?.toString(), 'x')
+  const next = slow.next()
+  clock.advance(3_600_000)
+  await t.throwsAsync(next, { code: 'io', message: /it took more than 60 min$/ })
+  const cut = async () => {
+    for await (const _ of sourceAt(`${url}/cut`));
+  }
+  await t.throwsAsync(cut, { code: 'io', message: /the connection was cut$/ })
+})
+
+test.serial('no error tells the name and password of a URL', async t => {
+  const url = await serve(t, (request, response) => {
+    if (request.url === '/plain') response.writeHead(302, { location: 'http://me:secret@127.0.0.1/' }).end()
+    else if (request.url === '/gone') response.destroy()
+    else response.writeHead(404).end()
+  })
+  const secret = url.replace('//', '//me:secret@')
+  for (const path of ['plain', 'none', 'gone']) {
+    const { message = '' } = (await t.throwsAsync(sourceAt(`${secret}/${path}`).next())) ?? {}
+    t.regex(message, /https?:\/\/(?:localhost|127)/)
+    t.notRegex(message, /secret/)
+  }
 })
 
 test.serial('what is not for this machine is not fetched beyond its head', async t => {
