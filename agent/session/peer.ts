@@ -32,7 +32,7 @@ const SOUND_MS = 2_000
 /** How long a stream waits for a path before its opener is told that there is none. */
 const CONNECT_MS = 15_000
 /** Two peers may learn of each other at the same moment, as on a LAN: one of them dials first. */
-const ADDRESS_TURN_MS = 300
+const ADDRESS_TURN_MS = 150
 /** A path that something came over so lately needs no ping to be known alive. */
 const QUIET_MS = 2_000
 
