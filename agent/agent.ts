@@ -12,6 +12,7 @@ import { systemRandom } from '../common/platform/random.ts'
 import { serviceManager } from '../common/platform/service-manager.ts'
 import { BENCH_SERVICE } from '../common/wire/bench-message.ts'
 import { type PeerId, shortPeerId } from '../common/wire/peer-id.ts'
+import { SYNC_SERVICE } from '../common/wire/sync-message.ts'
 import type { AgentConfig } from './config/agent-config.ts'
 import { ConfigReload } from './config-reload.ts'
 import { startControlServer } from './control/control-server.ts'
@@ -50,6 +51,8 @@ import { RunningAgent } from './running-agent.ts'
 import { BenchService } from './service/bench-service.ts'
 import { Forwards } from './service/forwards.ts'
 import { Services } from './service/services.ts'
+import { Sync } from './service/sync.ts'
+import { syncDoors } from './service/sync-doors.ts'
 import { keepFewerBuffers } from './session/buffers.ts'
 import type { UdpSituation } from './session/datachannels.ts'
 import { memoryPlan } from './session/memory-plan.ts'
@@ -58,6 +61,7 @@ import { openPathMemory } from './session/path-memory-file.ts'
 import type { PeerContext } from './session/peer-context.ts'
 import { Peers } from './session/peers.ts'
 import { SearchGate } from './session/search-gate.ts'
+import type { SessionStream } from './session/stream.ts'
 import { WindowBudget } from './session/window.ts'
 import { HomeNetwork } from './trust/home-network.ts'
 import { Strangers } from './trust/strangers.ts'
@@ -235,7 +239,10 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     clock,
     log: log.area('service'),
     mayUse: (id, allow) => trust.mayUse(id, allow),
-    builtIn: new Map([[BENCH_SERVICE, (peer, stream) => bench.serve(peer, stream)]]),
+    builtIn: new Map([
+      [BENCH_SERVICE, (peer: PeerId, stream: SessionStream) => bench.serve(peer, stream)],
+      [SYNC_SERVICE, (peer: PeerId, stream: SessionStream) => sync.serve(peer, stream)],
+    ]),
   })
   const probes = new ProbeBudget(clock, config.nat.probeBudget)
   const limitBytes = memoryLimitBytes()
@@ -272,18 +279,29 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     onObstacle: () => nat.doubt(),
     onSuspect: () => nat.lookNow(),
     onStream: (peer, stream) => void services.serve(peer, stream),
+    onUp: peer => sync.onUp(peer),
     onChange: () => agent.changed(),
   }
   const peers = new Peers(peerContext, {
     isMember: id => home.current?.isMember(id) ?? false,
     members: () => home.current?.memberIds() ?? [],
   })
+  const sync = new Sync({
+    ownId: identity.id,
+    clock,
+    random,
+    log: log.area('network'),
+    ...syncDoors({ home, trust, peers, rendezvous: () => agent.rendezvous, sources }),
+  })
+  cleanup.defer(() => sync.close())
+  strangers.onNote = () => sync.doubt()
   const network = new NetworkDesk({
     clock,
     log: log.area('network'),
     trust,
     peers,
     home,
+    sync,
     onChange: () => agent.changed(),
   })
   cleanup.defer(() => network.close())
@@ -308,6 +326,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     services,
     forwards,
     situation,
+    lanProblem: () => lan.problem,
     knownFrom: id =>
       knownFrom({
         pinned: trust.isPinned(id),

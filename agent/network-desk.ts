@@ -3,6 +3,8 @@ import type { Clock, Timer } from '../common/platform/clock.ts'
 import { createRateGate, type Log } from '../common/platform/log.ts'
 import { type PeerId, shortPeerId } from '../common/wire/peer-id.ts'
 import type { NetworkStatus } from './control/status.ts'
+import { ROSTER_SET, rosterItem } from './service/roster-set.ts'
+import type { Sync } from './service/sync.ts'
 import type { Peers } from './session/peers.ts'
 import type { HomeNetwork } from './trust/home-network.ts'
 import type { Member, NetworkChange, OwnStanding } from './trust/network.ts'
@@ -23,6 +25,7 @@ export interface NetworkDeskOptions {
   readonly trust: Trust
   readonly peers: Peers
   readonly home: HomeNetwork
+  readonly sync: Sync
   readonly onChange: () => void
 }
 
@@ -43,10 +46,20 @@ export class NetworkDesk {
     const { trust, peers, home, onChange } = this.#options
     trust.membersChanged()
     this.#look()
-    const removed = [...change.touched].filter(id => home.current?.wasRemoved(id))
+    const removed = [...change.touched].filter(id => home.current?.wasRemoved(id) && !trust.isTrusted(id))
     for (const id of removed) this.#log(id, change.from)
-    peers.onMembers()
+    void this.#tell(change, removed).then(() => peers.onMembers())
     onChange()
+  }
+
+  /** Tells all, and who is removed first: what it hears from a member it can believe, and then it hears nothing more. */
+  async #tell({ taken, from }: NetworkChange, removed: readonly PeerId[]): Promise<void> {
+    const { home, sync } = this.#options
+    const network = home.current
+    if (network?.own !== 'member' || taken.length === 0) return
+    const items = [...new Set(taken.flatMap(kept => network.chainOf(kept)))].map(rosterItem)
+    await Promise.all(removed.filter(id => id !== from).map(id => sync.tellLast(id, ROSTER_SET, items)))
+    sync.tell({ set: ROSTER_SET, items, from, urgent: taken.some(({ entry }) => entry.removed) })
   }
 
   /** Signs that a peer is removed; resolves when its session here is cut and that is on the disk. */
@@ -92,6 +105,7 @@ export class NetworkDesk {
     const { home, clock, log } = this.#options
     const network = home.current
     if (!network) return
+    this.#options.sync.start()
     const { own } = network
     if (own !== this.#own && own !== 'member') log.error(OUT_WORDS[own], { network: shortPeerId(network.id) })
     if (own === 'member' && this.#own !== undefined && this.#own !== 'member') log.info('a member of the network again')

@@ -67,6 +67,7 @@ export interface AgentParts {
   readonly services: Services
   readonly forwards: Forwards
   readonly situation: () => Situation
+  readonly lanProblem: Patient['lanProblem']
   readonly knownFrom: (peer: PeerId) => readonly KnownFrom[]
   readonly configPath: string
   /** Where paths come in. */
@@ -281,6 +282,7 @@ export class RunningAgent implements ControlTarget {
         tcpPort,
         lookFromOutside,
         lookAtForwards: () => nat.lookAtForwards(),
+        lanProblem: this.#parts.lanProblem,
         services: services.list(),
         peers: name === undefined ? peers.list() : [this.#peer(name)],
         asked: name !== undefined,

@@ -13,7 +13,7 @@ const MAX_WIDTH = 100
 
 /** The chapters of the page, in the order of reading, each with the beginnings of its codes. */
 const CHAPTERS: readonly (readonly [title: string, codes: RegExp])[] = [
-  ['This device', /^(agent|config|clock|file|listening|ipv6|mtu)/],
+  ['This device', /^(agent|config|clock|file|listening|ipv6|mtu|lan)/],
   ['Relays', /^relay-/],
   ['Network', /^(link-|nat-|udp-|web-|carrier-|port-mapping-|reachable|unreachable)/],
   ['Services', /^(service-|forward-)/],

@@ -112,7 +112,9 @@ function peerStatus(peer: Peer, sources: StatusSources, now: number): PeerStatus
 /** Of a member that there is nothing with only its presence is known. */
 function otherStatus(id: PeerId, sources: StatusSources): PeerStatus {
   const name = sources.nameOf(id)
-  const state = sources.rendezvous.presence(id) === false ? 'offline' : 'idle'
+  const knownFrom = sources.knownFrom(id)
+  const here = knownFrom.some(({ source }) => source === 'lan')
+  const state = sources.rendezvous.presence(id) === false && !here ? 'offline' : 'idle'
   const { why, remedy } = explain({
     ...surroundings(sources),
     name,
@@ -131,7 +133,7 @@ function otherStatus(id: PeerId, sources: StatusSources): PeerStatus {
     name,
     state,
     member,
-    knownFrom: sources.knownFrom(id),
+    knownFrom,
     path: null,
     standby: [],
     why,

@@ -66,5 +66,7 @@ export interface PeerContext {
   /** A path stopped answering: perhaps our own network is another one now. */
   readonly onSuspect: () => void
   readonly onStream: (peer: PeerId, stream: SessionStream) => void
+  /** A session with the peer came up, or began anew. */
+  readonly onUp?: (peer: PeerId) => void
   readonly onChange: () => void
 }

@@ -239,6 +239,11 @@ export class Peer {
     void this.#session?.ping()
   }
 
+  /** Who made the session needs it no more: it ends, unless somebody else does. */
+  rest(): void {
+    if (!this.#keep && !this.#inUse()) this.#session?.sendBye()
+  }
+
   /** The peer rings at a relay. */
   answer(call: IncomingCall): Promise<void> {
     return this.#caller.answer(call)
@@ -280,7 +285,10 @@ export class Peer {
         onPaths: lost => this.#onPaths(lost),
         onBacklog: () => this.#direct?.onBacklog(),
         onBusy: busy => this.#onBusy(busy),
-        onRestart: () => this.#keepDirect(session),
+        onRestart: () => {
+          this.#keepDirect(session)
+          this.#context.onUp?.(this.id)
+        },
         onClone: ({ path }) => this.#log.clone(path),
         onBye: reason => this.#onBye(reason ?? new CulvertError('session-closed', 'the session was idle')),
       },
@@ -316,6 +324,7 @@ export class Peer {
     this.#teller?.tell()
     this.#suspendTimer?.cancel()
     this.#suspendTimer = undefined
+    if (this.#connectedAt === undefined) this.#context.onUp?.(this.id)
     this.#connectedAt ??= this.#context.clock.now()
     this.#log.active(active)
     this.#pruner.onPaths(session)

@@ -6,6 +6,7 @@ import type { Statement } from '../../common/wire/member-statement.ts'
 import { Network, type NetworkChange } from './network.ts'
 import type { NetworkKeys } from './network-file.ts'
 import {
+  forgetNetwork,
   keepNewNetwork,
   loadOrCreateRootKey,
   type NetworkPlace,
@@ -44,12 +45,15 @@ export async function keepJoinedNetwork(
   keys: NetworkKeys,
   statements: readonly Statement[],
 ): Promise<void> {
+  const roster = await provenMember(place, keys, statements)
+  await keepNewNetwork(place, keys, roster.statements())
+}
+
+async function provenMember(place: NetworkPlace, keys: NetworkKeys, statements: readonly Statement[]): Promise<Roster> {
   const roster = new Roster(keys.network)
   roster.merge((await prove(roster, statements)).statements)
-  if (!roster.standing(place.identity.id)?.member) {
-    throw new CulvertError('wire-malformed', 'nothing in the answer proves that this device is a member')
-  }
-  await keepNewNetwork(place, keys, roster.statements())
+  if (roster.standing(place.identity.id)?.member) return roster
+  throw new CulvertError('wire-malformed', 'nothing in the answer proves that this device is a member')
 }
 
 export interface HomeNetworkOptions extends NetworkPlace, Context {
@@ -84,9 +88,18 @@ export class HomeNetwork {
     return this.#network
   }
 
-  /** Enters a network that this device was let into, and keeps it. */
+  /** Enters a network that this device was let into, and keeps it; one that it is out of goes. */
   async join(keys: NetworkKeys, statements: readonly Statement[]): Promise<Network> {
-    await keepJoinedNetwork(this.#options, keys, statements)
+    const before = this.#network
+    const isOut = before !== undefined && before.own !== 'member'
+    const known = isOut && before.id === keys.network ? [...before.roster.statements()] : []
+    const all = [...statements, ...known]
+    if (isOut) {
+      await this.#keeper?.retire()
+      await provenMember(this.#options, keys, all)
+      await forgetNetwork(this.#options)
+    }
+    await keepJoinedNetwork(this.#options, keys, all)
     await this.#read()
     if (!this.#network) throw new CulvertError('io', 'the network went away while it was kept')
     this.#options.onChange({ taken: [], touched: new Set(), from: undefined })

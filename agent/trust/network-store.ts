@@ -1,7 +1,7 @@
 import { link, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CulvertError, reasonOf, systemCodeOf } from '../../common/errors.ts'
-import { makeDirectory, removeLeftBehind, writeFileAtomic } from '../../common/platform/atomic-file.ts'
+import { makeDirectory, removeLeftBehind, syncDirectory, writeFileAtomic } from '../../common/platform/atomic-file.ts'
 import type { Clock, Timer } from '../../common/platform/clock.ts'
 import { generateKeyPair, type KeyPair } from '../../common/platform/ed25519.ts'
 import type { Log } from '../../common/platform/log.ts'
@@ -85,6 +85,13 @@ export async function keepNewNetwork(
   if (!(await createFile(path, encodeNetworkFile(keys), 0o600))) throw hasOne(path)
 }
 
+/** This device is in no network any more; what is left of its roster is of no use, and in nobody's way. */
+export async function forgetNetwork({ stateDir }: NetworkPlace): Promise<void> {
+  const directory = join(stateDir, DIRECTORY)
+  await rm(join(directory, KEYS_FILE), { force: true })
+  await syncDirectory(directory)
+}
+
 /** Removes what writers that were killed have left. */
 export async function tidyNetwork(stateDir: string, clock: Pick<Clock, 'wallNow'>): Promise<void> {
   try {
@@ -104,6 +111,7 @@ export class RosterKeeper {
   readonly #statements: () => Iterable<Statement>
   #timer: Timer | undefined
   #dirty = false
+  #retired = false
   #lastBytes = 0
   #savedAt = Number.NEGATIVE_INFINITY
   #saving = Promise.resolve()
@@ -126,7 +134,14 @@ export class RosterKeeper {
     return this.#problem
   }
 
+  /** Another roster takes the place of this one. */
+  async retire(): Promise<void> {
+    this.#retired = true
+    await this.save()
+  }
+
   changed(): void {
+    if (this.#retired) return
     this.#dirty = true
     const due = this.#savedAt + this.#lastBytes / BYTES_PER_MS - this.#clock.now()
     this.#timer ??= this.#clock.after(Math.max(SAVE_AFTER_MS, due), () => void this.save())

@@ -144,7 +144,7 @@ export class Network {
     return next
   }
 
-  get roster(): Pick<Roster, 'size' | 'statements'> {
+  get roster(): Pick<Roster, 'size' | 'statements' | 'revision'> {
     return this.#roster
   }
 

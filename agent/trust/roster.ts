@@ -46,6 +46,7 @@ export class Roster {
   readonly #kept = new Map<PeerId, readonly Kept[]>()
   readonly #standings = new Map<PeerId, Standing>()
   #count = 0
+  #revision = 0
 
   constructor(network: PeerId) {
     this.network = network
@@ -54,6 +55,11 @@ export class Roster {
   /** Statements that are kept. */
   get size(): number {
     return this.#count
+  }
+
+  /** Another number after each change of what is kept. */
+  get revision(): number {
+    return this.#revision
   }
 
   standing(peer: PeerId): Standing | undefined {
@@ -95,6 +101,7 @@ export class Roster {
       }
       if (byRoot) this.#dropEnded(touched)
     }
+    if (touched.size > 0) this.#revision++
     for (const peer of touched) this.#judge(peer)
     return { taken: [...taken].filter(({ entry, id }) => this.#holds(entry, id)), touched, refused }
   }

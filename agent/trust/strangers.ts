@@ -13,10 +13,13 @@ export interface Stranger {
 /** The last few who proved an id, to us or to a relay of ours, and were turned away: most often a device that was not added. */
 export class Strangers {
   readonly #calls = new Map<PeerId, number>()
+  /** One came: perhaps a member that we have not heard of. */
+  onNote: (() => void) | undefined
 
   note(id: PeerId, now: number): void {
     this.#calls.delete(id)
     this.#calls.set(id, now)
+    this.onNote?.()
     const [oldest] = this.#calls.keys()
     if (oldest !== undefined && this.#calls.size > MAX_STRANGERS) this.#calls.delete(oldest)
   }

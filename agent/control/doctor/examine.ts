@@ -17,7 +17,7 @@ import type { AgentStatus, NatStatus, PeerStatus, RelayStatus } from '../status.
 import { configFinding } from './config-finding.ts'
 import { type Finding, finding } from './finding.ts'
 import { hostFacts } from './host-facts.ts'
-import { hostFindings } from './host-findings.ts'
+import { hostFindings, lanFinding } from './host-findings.ts'
 import { natFindings, type ReachLook, withoutWitness } from './nat-findings.ts'
 import {
   failedWay,
@@ -52,6 +52,8 @@ export interface Patient {
   /** Has it look again at ports that may be forwarded by hand. */
   readonly lookAtForwards: () => Promise<ReachLook | undefined>
   readonly services: readonly Service[]
+  /** Why peers of the local network are not found; undefined when they are. */
+  readonly lanProblem: () => Parameters<typeof lanFinding>[0]
   /** Those to look at: the one asked for, or all. */
   readonly peers: readonly Peer[]
   /** One peer was asked for by name: it is called if need be. */
@@ -98,6 +100,7 @@ export async function examineAgent(patient: Patient, doors: CheckDoors): Promise
       config,
       ...some(clockFinding(relays, clock.wallNow())),
       ...hostFindings(host),
+      ...lanFinding(patient.lanProblem()),
       ...relayFindings(relays, status.relays),
       ...natFindings(here, natNow, {
         relayed,

@@ -29,6 +29,7 @@ export const FINDING_CODES = [
   'ipv6-public',
   'ipv6-missing',
   'mtu-small',
+  'lan-deaf',
   'relay-none',
   'relay-reachable',
   'relay-refused',

@@ -45,6 +45,15 @@ function ipv6Finding({ addresses }: HostFacts): Finding {
   )
 }
 
+/** Why no peer is heard on a link of this machine. */
+export function lanFinding(problem: { readonly interfaceName: string; readonly reason: string } | undefined) {
+  if (!problem) return []
+  const text = `peers on the local network of ${problem.interfaceName} are not found: ${problem.reason}`
+  const remedy =
+    'let other programs share UDP port 5353: "ss -ulpn" tells which one holds it; or set "lan.discovery" to false'
+  return [finding('lan-deaf', 'note', text, { remedy, gain: 'then they are found without a relay' })]
+}
+
 function mtuFinding({ mtu }: HostFacts): readonly Finding[] {
   if (!mtu || mtu.bytes >= SMALL_MTU) return []
   const text = `${mtu.interfaceName} takes packets of no more than ${mtu.bytes} bytes, less than IPv6 needs`

@@ -56,6 +56,8 @@ export class LanDiscovery implements AddressSource {
   readonly #looking: Timer
   #links: readonly LanLink[] = []
   #facts = ''
+  /** By which others are recognised. */
+  #recognised = ''
   #askedAt = Number.NEGATIVE_INFINITY
   #closed = false
 
@@ -115,8 +117,17 @@ export class LanDiscovery implements AddressSource {
 
   /** As `renew`, and whoever was a stranger may be none now, or the other way round. */
   keysChanged(): void {
-    this.#table.clear()
+    const { pinned, network, held } = this.#options.keys()
+    const recognised = JSON.stringify([pinned, network, held])
+    if (recognised !== this.#recognised) this.#table.clear()
+    this.#recognised = recognised
     this.renew()
+  }
+
+  /** Why no peer is found on a link that there is; undefined while all are heard. */
+  get problem(): { readonly interfaceName: string; readonly reason: string } | undefined {
+    const deaf = this.#links.find(({ problem }) => problem !== undefined)
+    return deaf && { interfaceName: deaf.facts.interfaceName, reason: deaf.problem ?? '' }
   }
 
   async close(): Promise<void> {

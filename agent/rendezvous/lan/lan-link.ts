@@ -17,7 +17,7 @@ import {
 } from '../../../common/wire/lan-announcement.ts'
 import { Allowance } from './allowance.ts'
 import { isOnLink, type LanLinkFacts } from './lan-links.ts'
-import { announceDelayMs, answerDelayMs, queryDelayMs, renameDelayMs } from './lan-schedule.ts'
+import { announceDelayMs, answerDelayMs, queryDelayMs, renameDelayMs, reopenDelayMs } from './lan-schedule.ts'
 
 /** RFC 6762 §3. */
 const MDNS_PORT = 5353
@@ -34,8 +34,6 @@ const MAX_NEIGHBOURS = 64
 /** Of a stranger's packets about us; each may cost a look at every key that we know. */
 const HEARD_AT_ONCE = 128
 const HEARD_PER_MINUTE = 600
-/** An address that just came is not ours to use before it is known to be nobody else's (RFC 4862 §5.4). */
-const REOPEN_MS = 1_000
 
 export interface LanLinkOptions {
   readonly facts: LanLinkFacts
@@ -69,6 +67,7 @@ export class LanLink {
   #asking: Timer | undefined
   #saidAt = Number.NEGATIVE_INFINITY
   #answer: Timer | undefined
+  #problem: string | undefined
   #closed = false
 
   constructor(options: LanLinkOptions) {
@@ -81,6 +80,11 @@ export class LanLink {
     const { ipv6, interfaceName } = this.facts
     if (ipv6) this.#open(6, `${GROUP_6}%${interfaceName}`, `${ipv6}%${interfaceName}`)
     this.#renameLater()
+  }
+
+  /** Why this link is not heard in any IP version. */
+  get problem(): string | undefined {
+    return this.#sockets.size === 0 ? this.#problem : undefined
   }
 
   get instance(): string {
@@ -109,18 +113,24 @@ export class LanLink {
     for (const socket of this.#sockets.values()) socket.close()
   }
 
-  #open(version: 4 | 6, group: string, address: string): void {
+  #open(version: 4 | 6, group: string, address: string, failures = 0): void {
     if (this.#closed) return
+    let ready = false
     const socket: LinkSocket = this.#options.openSocket({
       group: { address: group, port: MDNS_PORT },
       address,
-      onReady: () => this.#begin(),
+      onReady: () => {
+        ready = true
+        this.#begin()
+      },
       onDatagram: (bytes, from) => this.#onDatagram(bytes, from, socket),
       onFailure: cause => {
         this.#sockets.delete(version)
         if (this.#closed) return
+        this.#problem = cause.message
         this.#options.onFailure(cause)
-        this.#in(REOPEN_MS, () => this.#open(version, group, address))
+        const failed = ready ? 1 : failures + 1
+        this.#in(reopenDelayMs(failed), () => this.#open(version, group, address, failed))
       },
     })
     this.#sockets.set(version, socket)

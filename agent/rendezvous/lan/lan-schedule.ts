@@ -23,6 +23,14 @@ export function answerDelayMs(chance: number): number {
   return 20 + chance * 100
 }
 
+/**
+ * Until a socket that failed is opened again: an address that just came is not ours to use before it is known to be nobody
+ * else's (RFC 4862 §5.4), which takes a second; a port that another program holds alone stays so.
+ */
+export function reopenDelayMs(failures: number): number {
+  return Math.min(1_000 * 2 ** (failures - 1), 60_000)
+}
+
 /** Names that stay tell where somebody is. Not to the second, or the moment would tell as much. */
 export function renameDelayMs(chance: number): number {
   return (12 + 6 * chance) * 60_000

@@ -30,6 +30,7 @@ import {
   FrameParser,
 } from '../../../../common/wire/session-frame.ts'
 import { decodeSituation, encodeSituation } from '../../../../common/wire/situation.ts'
+import { decodeSync, encodeSync } from '../../../../common/wire/sync-message.ts'
 import { EMPTY_RECORD_HEX, RECORD_HEX } from '../../../vectors/address-records.ts'
 import { BENCH_MESSAGES } from '../../../vectors/bench-messages.ts'
 import { INVITE_HEX, JOIN_ADMITTED, JOIN_REFUSED, JOIN_REQUEST } from '../../../vectors/invites.ts'
@@ -40,6 +41,7 @@ import { ADMIN, DETAILS, DETAILS_HEX, MEMBER, REMOVED } from '../../../vectors/m
 import { PROBES } from '../../../vectors/probes.ts'
 import { AGENT_MESSAGES, AGENT_PROOF, AGENT_SIGNATURE, RELAY_MESSAGES } from '../../../vectors/relay-messages.ts'
 import { CANDIDATES_HEX, FRAMES } from '../../../vectors/session-frames.ts'
+import { SYNC_MESSAGES } from '../../../vectors/sync-messages.ts'
 import { liveBytes } from '../../collect-garbage.ts'
 import { cutAtRandom, type Draw, mutateBytes, seededDraw } from '../../mutate.ts'
 
@@ -148,6 +150,15 @@ survives(
   [encodeStatement({ entry: MEMBER, details: DETAILS }), encodeStatement({ entry: REMOVED, details: undefined })],
   bytes => {
     if (!encodeStatement(decodeStatement(bytes)).equals(bytes)) throw new Error('not what was read')
+  },
+  20_000,
+)
+survives(
+  'exchanges of members',
+  SYNC_MESSAGES.map(({ hex }) => fromHex(hex)),
+  bytes => {
+    const message = decodeSync(bytes)
+    if (message) encodeSync(message)
   },
   20_000,
 )

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import test from 'ava'
 import { FINDING_CODES, type Finding, isHealthy } from '../../../../../agent/control/doctor/finding.ts'
-import { hostFindings } from '../../../../../agent/control/doctor/host-findings.ts'
+import { hostFindings, lanFinding } from '../../../../../agent/control/doctor/host-findings.ts'
 import { natFindings, withoutWitness } from '../../../../../agent/control/doctor/nat-findings.ts'
 import { failedWay, peerFinding } from '../../../../../agent/control/doctor/peer-findings.ts'
 import { clockFinding, relayFindings } from '../../../../../agent/control/doctor/relay-findings.ts'
@@ -30,6 +30,13 @@ const GOOD: RelayCheck = {
   reason: null,
 }
 const LINE = { url: RELAY, state: 'connected', rttMs: 21, lastError: null } as const
+
+test('a local network that is not heard is told of, with what holds its port', t => {
+  t.deepEqual(lanFinding(undefined), [])
+  const [found] = lanFinding({ interfaceName: 'eth0', reason: 'bind EADDRINUSE 224.0.0.251:5353' })
+  t.is(found?.severity, 'note')
+  t.regex(`${found?.text} ${found?.remedy}`, /eth0.*EADDRINUSE.*ss -ulpn/)
+})
 
 test('a relay that can be reached is told with the time of each step', t => {
   const [found] = relayFindings([GOOD], [LINE])

@@ -14,6 +14,8 @@ export class FakeLink {
   #ports = 30_000
   /** Of a copy of a multicast, for one listener: whether it is lost. */
   loses: () => boolean = () => false
+  /** Why no socket can be opened. */
+  fault: Error | undefined
   /** Bytes that each address has sent. */
   readonly sent = new Map<string, number>()
   /** Datagrams sent, with the address that sent them. */
@@ -25,8 +27,9 @@ export class FakeLink {
 
   readonly open = (options: LinkSocketOptions): LinkSocket => {
     const end: End = { ...options, ownPort: this.#ports++ }
-    this.#ends.add(end)
-    this.#clock.after(0, options.onReady)
+    if (!this.fault) this.#ends.add(end)
+    const { fault } = this
+    this.#clock.after(0, () => (fault ? options.onFailure(fault) : options.onReady()))
     const open = () => this.#ends.has(end)
     return {
       get ready() {

@@ -252,6 +252,20 @@ test('forged announcements, and replayed ones that were changed, cost no dial; a
   t.true(alice.seen.length < 25, `${alice.seen.length} times news of bob in 50 s`)
 })
 
+test('a port that another program holds is told of, and taken once it is free', t => {
+  const home = new Home()
+  home.link.fault = new Error('bind EADDRINUSE 224.0.0.251:5353')
+  const alice = home.start(ALICE, { pinned: [BOB] })
+  const bob = home.start(BOB, { pinned: [ALICE] })
+  home.clock.advance(10_000)
+  t.is(alice.lan.problem?.interfaceName, 'eth0')
+  t.regex(alice.lan.problem?.reason ?? '', /EADDRINUSE/)
+  home.link.fault = undefined
+  home.clock.advance(60_000)
+  t.is(alice.lan.problem, undefined)
+  t.deepEqual([alice.seen, bob.seen], [[BOB], [ALICE]])
+})
+
 test('garbage and mutants do no harm', t => {
   const home = new Home()
   const alice = home.start(ALICE, { pinned: [BOB] })

@@ -5,6 +5,7 @@ import {
   answerDelayMs,
   queryDelayMs,
   renameDelayMs,
+  reopenDelayMs,
 } from '../../../../../agent/rendezvous/lan/lan-schedule.ts'
 import { encodeLanAnnouncement, encodeLanQuery, LAN_TTL_S } from '../../../../../common/wire/lan-announcement.ts'
 import { ANNOUNCEMENT } from '../../../../vectors/lan.ts'
@@ -24,6 +25,10 @@ test('questions get rarer up to one in an hour', t => {
     [0, 1_000, 2_000, 4_000, 512_000, 3_600_000],
   )
   t.is(queryDelayMs(1, 1), 1_100)
+})
+
+test('a socket that failed is opened again after a second, and ever later up to a minute', t => {
+  t.deepEqual([1, 2, 3, 20].map(reopenDelayMs), [1_000, 2_000, 4_000, 60_000])
 })
 
 test('answers to all come 20 to 120 ms later (RFC 6762, section 6)', t => {

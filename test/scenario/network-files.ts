@@ -1,0 +1,29 @@
+import { join } from 'node:path'
+import { foundNetwork, HomeNetwork, keepJoinedNetwork } from '../../agent/trust/home-network.ts'
+import { systemClock } from '../../common/platform/clock.ts'
+import { createLog } from '../../common/platform/log.ts'
+import { systemRandom } from '../../common/platform/random.ts'
+import type { World } from './world.ts'
+
+const QUIET = createLog({ level: 'error', style: 'words', write: () => undefined })
+const CONTEXT = { clock: systemClock, random: systemRandom }
+
+/** Members by name, with their roles, in the order in which they were let in. */
+export type Founding = Readonly<Record<string, readonly string[]>>
+
+/**
+ * Makes a network of prepared agents that do not run yet: on disk, as `init` and `join` leave it. Each knows those that were
+ * let in before it, and the founder knows all.
+ */
+export async function foundIn(world: World, founder: string, others: Founding): Promise<void> {
+  const placeOf = (name: string) => ({ stateDir: join(world.directory, name, 'state'), identity: world.keyOf(name) })
+  const keys = await foundNetwork(placeOf(founder), founder, CONTEXT)
+  const home = await HomeNetwork.open({ ...placeOf(founder), ...CONTEXT, log: QUIET, onChange: () => undefined })
+  const network = home.current
+  if (!network) throw new Error('no network was founded')
+  for (const [name, roles] of Object.entries(others)) {
+    network.admit({ peer: world.idOf(name), name, roles, notAfter: 0 })
+    await keepJoinedNetwork(placeOf(name), keys, [...network.roster.statements()])
+  }
+  await home.save()
+}
