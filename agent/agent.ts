@@ -42,6 +42,7 @@ import { NetworkDesk } from './network-desk.ts'
 import { closeAllDatachannels } from './path/datachannel/attempt.ts'
 import { createSealer } from './path/seal.ts'
 import { listenForPaths, type PathListener, type PathListenerOptions } from './path/tcp-listener.ts'
+import { RelayVoice } from './relay-voice.ts'
 import { AddressRecords } from './rendezvous/address-records.ts'
 import { AddressSources } from './rendezvous/address-source.ts'
 import { LanDiscovery } from './rendezvous/lan/lan-discovery.ts'
@@ -94,9 +95,13 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     clock,
     random,
     log: log.area('network'),
-    onChange: change => network.onChange(change),
+    onChange: change => {
+      network.onChange(change)
+      voice.onChange(change)
+    },
   })
   cleanup.defer(() => home.save())
+  const voice = new RelayVoice({ home, log: log.area('network'), rendezvous: () => agent.rendezvous, guests: () => [] })
   const trust = createTrust(config.peers, identity.id, () => home.current)
   const strangers = new Strangers()
   const admits = (id: PeerId) => {
@@ -222,6 +227,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
         agent.onRelayChange()
       },
       onTime: serverTime => home.current?.noteTime(Math.floor(serverTime / 1000)),
+      network: voice,
     })
 
   const situation = () =>

@@ -4,7 +4,7 @@ import type { Chain } from '../common/wire/membership.ts'
 import { type PeerId, shortPeerId } from '../common/wire/peer-id.ts'
 import { type AgentMessage, RELAY_PROTOCOL } from '../common/wire/relay-message.ts'
 import { agentProof, type RelayHandshake } from '../common/wire/relay-proof.ts'
-import { judgeClaim, type NetworkTerms } from './membership-claim.ts'
+import { judgeClaim, type NetworkTerms, WAS_REMOVED } from './membership-claim.ts'
 import { type OwnNames, whyNotOurs } from './own-names.ts'
 
 export type Hello = Extract<AgentMessage, { readonly type: 'hello' }>
@@ -85,6 +85,8 @@ function standingOf({ peer, membership }: Hello, terms: AdmissionTerms): Standin
   if (known) return { name: 'member', membership: known }
   if (networks.isGuest(peer)) return { name: 'guest' }
   if (claim && 'why' in claim) return refuse('membership', `not-authorized: no membership counts here: ${claim.why}`)
+  // A device that knows that it was removed shows nothing.
+  if (!claim && networks.wasRemoved(peer)) return refuse('membership', `not-authorized: ${WAS_REMOVED}`)
   const [who, what] = chain ? [shortPeerId(chain.entry.network), 'network '] : [shortPeerId(peer), '']
   const remedy = chain ? 'its owner has to add the id of that to admit' : 'its owner has to add the id to admit'
   return refuse('admission', `not-authorized: this relay does not admit ${what}${who}; ${remedy}`)

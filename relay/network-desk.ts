@@ -7,7 +7,7 @@ import type { Guest, RelayMessage } from '../common/wire/relay-message.ts'
 import type { Standing } from './admission.ts'
 import type { Counters } from './counters.ts'
 import { GuestBook } from './guest-book.ts'
-import { chainIn, isOver, type NetworkTerms } from './membership-claim.ts'
+import { chainIn, isOver, type NetworkTerms, WAS_REMOVED } from './membership-claim.ts'
 import type { ProvenChains } from './proven-chains.ts'
 import { KeyedBuckets } from './quota.ts'
 import { Standings } from './standings.ts'
@@ -61,6 +61,7 @@ export class NetworkDesk<L extends MemberLine> {
       now: this.#now(),
       faultOf: chain => this.standings.faultOf(chain),
       signedAnew: (network, peer) => this.standings.signedAnew(network, peer),
+      wasRemoved: peer => this.standings.wasRemoved(peer),
       isGuest: peer => this.guests.hostsOf(peer, this.#now()).length > 0,
     }
   }
@@ -159,9 +160,10 @@ export class NetworkDesk<L extends MemberLine> {
       if (this.guests.hostsOf(peer, this.#now()).length === 0) this.#expel(line, 'nobody expects this guest any more')
     } else if (standing?.name === 'member') {
       const { membership } = standing
-      if (isOver(membership, this.#now())) this.#expel(line, 'its membership has ended')
-      else if (this.standings.faultOf(membership) === 'removed') this.#expel(line, 'it was removed from its network')
-      else if (this.standings.faultOf(membership)) this.#expel(line, 'the admin who signed its membership was removed')
+      if (isOver(membership, this.#now())) this.#expel(line, 'the membership of this device has ended')
+      else if (this.standings.faultOf(membership) === 'removed') this.#expel(line, WAS_REMOVED)
+      else if (this.standings.faultOf(membership))
+        this.#expel(line, 'the admin who signed the membership of this device was removed')
     }
   }
 

@@ -38,6 +38,15 @@ export class Standings {
     return back && entry.version > removedIn ? undefined : 'removed'
   }
 
+  /** It is known to be out of a network, of which it brings no membership any more. */
+  wasRemoved(peer: PeerId): boolean {
+    for (const network of this.#networks.values()) {
+      const told = network.peers.get(peer)
+      if (told && lastRemovalIn(network, told, false) > (told.get('signed')?.entry.version ?? 0)) return true
+    }
+    return false
+  }
+
   /** Takes over what is told; false when it says nothing new that is kept. */
   take(chain: Chain): boolean {
     const { entry } = chain

@@ -16,6 +16,8 @@ export interface LineAttemptOptions {
   /** Names this process, so that a relay can tell a reconnect from a second machine with the same key. */
   readonly instance: Uint8Array
   readonly software: string
+  /** What proves that this device is in a network, when it is. */
+  readonly network?: { membership(): Uint8Array | undefined } | undefined
 }
 
 /** A line that the relay has welcomed. */
@@ -58,14 +60,22 @@ export class LineAttempt {
   }
 
   async #open(): Promise<{ readonly line: OpenLine; readonly welcome: Welcome }> {
-    const { relay, identity, random, clock, software, instance } = this.#options
+    const { relay, identity, random, clock, software, instance, network } = this.#options
     const events = this.#events
     const { signal } = this.#stop
     const carrier = await dialRelay(relay, clock, signal)
     const relayAddress = relay.proxy ? undefined : carrier.remoteAddress
     const ownAddress = carrier.localAddress === undefined ? undefined : plainAddress(carrier.localAddress)
     const agentNonce = random.bytes(NONCE_BYTES)
-    const terms: HandshakeTerms = { url: relay.url, relayId: relay.id, identity, agentNonce, software, instance }
+    const terms: HandshakeTerms = {
+      url: relay.url,
+      relayId: relay.id,
+      identity,
+      agentNonce,
+      software,
+      instance,
+      membership: network?.membership(),
+    }
     const own = {
       onWelcome: () => events.onWelcome(this, { line, relayAddress, ownAddress }),
       onMessage: (message: RelayMessage) => events.onMessage(line, message),

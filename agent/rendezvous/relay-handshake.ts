@@ -18,6 +18,8 @@ export interface HandshakeTerms {
   readonly agentNonce: Uint8Array
   readonly software: string
   readonly instance: Uint8Array
+  /** The chain that proves it. */
+  readonly membership?: Uint8Array | undefined
 }
 
 /**
@@ -61,7 +63,7 @@ export function advanceHandshake(terms: HandshakeTerms, state: HandshakeState, m
 }
 
 function helloTo(challenge: Challenge, terms: HandshakeTerms): AgentMessage {
-  const { identity, agentNonce, software, instance } = terms
+  const { identity, agentNonce, software, instance, membership } = terms
   const handshake = transcript(challenge, terms)
   return {
     type: 'hello',
@@ -72,6 +74,7 @@ function helloTo(challenge: Challenge, terms: HandshakeTerms): AgentMessage {
     signature: signBytes(identity, agentProof(handshake)),
     software,
     instance,
+    ...(membership ? { membership } : {}),
   }
 }
 

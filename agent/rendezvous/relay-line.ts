@@ -9,7 +9,6 @@ import type { PeerId } from '../../common/wire/peer-id.ts'
 import {
   type AgentMessage,
   type CallFailure,
-  MAX_WATCHED_PEERS,
   REACH_FEATURE,
   type ReachOutcome,
   type RelayMessage,
@@ -17,6 +16,7 @@ import {
 import { CallRequests, type PlacedCall } from './call-requests.ts'
 import { LineAttempt, type LineAttemptEvents, type LineAttemptOptions, type WelcomedLine } from './line-attempt.ts'
 import { LinePulse } from './line-pulse.ts'
+import { type LineNetwork, LineWords } from './line-words.ts'
 import type { OpenLine } from './open-line.ts'
 import { ReachRequests } from './reach-requests.ts'
 import {
@@ -52,6 +52,7 @@ export interface RelayLineOptions extends LineAttemptOptions {
   /** This machine's addresses now. */
   readonly addresses: () => readonly string[]
   readonly events: RelayLineEvents
+  readonly network?: LineNetwork | undefined
 }
 
 export interface RelayLineEvents {
@@ -73,7 +74,6 @@ export class RelayLine {
   #attempts: readonly LineAttempt[] = []
   readonly #calls: CallRequests
   readonly #online = new Map<PeerId, boolean>()
-  #watched: readonly PeerId[] = []
   #line: OpenLine | undefined
   /** The relay has closed the line for one of our own attempts. */
   #replaced = false
@@ -105,6 +105,7 @@ export class RelayLine {
   readonly #comings: LogGate
   readonly #reach: ReachRequests
   readonly #pulse: LinePulse
+  readonly #words: LineWords
 
   constructor(options: RelayLineOptions) {
     this.#options = options
@@ -112,6 +113,7 @@ export class RelayLine {
     this.relay = options.relay
     this.#comings = new LogGate(options.log, options.clock, () => ({ relay: this.relay.url.host }))
     const send = (message: AgentMessage) => this.#send(message)
+    this.#words = new LineWords(options.network, send)
     this.#reach = new ReachRequests(options.clock, send)
     this.#calls = new CallRequests(options.clock, options.relay.url.host, send)
     this.#pulse = new LinePulse({
@@ -169,10 +171,17 @@ export class RelayLine {
     return this.#state === 'connected' ? this.#online.get(peer) : undefined
   }
 
-  /** More than the protocol carries are not watched; they can be called all the same. */
   watch(peers: readonly PeerId[]): void {
-    this.#watched = peers.slice(0, MAX_WATCHED_PEERS)
-    this.#send({ type: 'watch', peers: this.#watched })
+    this.#words.watch(peers)
+  }
+
+  tellGuests(): void {
+    this.#words.tellGuests()
+  }
+
+  /** Has the relay pass an entry of our network on. */
+  announce(chain: Uint8Array): void {
+    this.#words.announce(chain)
   }
 
   /** Asks the relay to ring a peer. */
@@ -199,14 +208,21 @@ export class RelayLine {
     return this.#reach.ask(transport, endpoint.port, nonce, signal)
   }
 
+  /** What this device is has changed: it says hello anew, beside the line that is up. */
+  introduce(): void {
+    if (this.#closing.signal.aborted) return
+    this.#notBefore = 0
+    this.#giveUpAttempts()
+    this.#connectNow()
+  }
+
   /** Looks whether the line still lives, or tries again at once, as after a change of the network. */
   wake(): void {
     if (this.#closing.signal.aborted) return
     this.#reconnect = afterNetworkChange(this.#reconnect)
     const gone = this.#ownAddress !== undefined && !this.#options.addresses().includes(this.#ownAddress)
     // They were begun in what may be another network.
-    for (const attempt of this.#attempts) attempt.giveUp()
-    this.#attempts = []
+    this.#giveUpAttempts()
     if (gone) this.#lost('our address is gone')
     if (this.#state === 'connected') this.#pulse.askSoon()
     else if (this.#options.clock.now() >= this.#notBefore) this.#connectNow()
@@ -250,6 +266,11 @@ export class RelayLine {
     if (this.#options.clock.now() >= soonest) this.#connectNow()
   }
 
+  #giveUpAttempts(): void {
+    for (const attempt of this.#attempts) attempt.giveUp()
+    this.#attempts = []
+  }
+
   #connectNow(): void {
     if (this.#attempts.length > 0 || this.#closing.signal.aborted) return
     this.#retryTimer?.cancel()
@@ -285,7 +306,7 @@ export class RelayLine {
       this.observed = welcome.observed?.address
       this.#reconnect = afterWelcome(this.#reconnect, welcome.reconnectWindowMs)
       this.#pulse.start(Math.min(Math.max(welcome.keepAliveMs, KEEP_ALIVE_MS.min), KEEP_ALIVE_MS.max))
-      if (this.#watched.length > 0) this.#send({ type: 'watch', peers: this.#watched })
+      this.#words.welcomed(welcome.features)
       this.#comings.info('relay connected', { relay: this.relay.url.host })
       this.#options.events.onChange(this)
     } catch (thrown) {
@@ -376,7 +397,7 @@ export class RelayLine {
         events.onRing(this, message.from, message.ticket)
         return
       case 'presence':
-        if (this.#watched.includes(message.peer)) {
+        if (this.#words.watches(message.peer)) {
           this.#online.set(message.peer, message.online)
           events.onPresence(this, message.peer, message.online)
         }
@@ -393,6 +414,9 @@ export class RelayLine {
         return
       case 'reached':
         this.#reach.settle(message.check, message.outcome)
+        return
+      case 'statement':
+        if (this.#relayId !== undefined) this.#options.network?.onStatement(message.chain, this.#relayId)
         return
       default:
         return
@@ -428,6 +452,7 @@ export class RelayLine {
 
   #drop(error: CulvertError | undefined): void {
     this.#pulse.stop()
+    this.#words.lost()
     this.#online.clear()
     if (error) this.#lastError = error.message
     const line = this.#line

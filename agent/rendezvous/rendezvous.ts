@@ -9,6 +9,7 @@ import type { Endpoint } from '../../common/wire/endpoint.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
 import type { CallFailure } from '../../common/wire/relay-message.ts'
 import { ForeignRelays, type PeerHomes } from './foreign-relays.ts'
+import type { LineNetwork } from './line-words.ts'
 import { attachPipe, refusalOr } from './pipe.ts'
 import type { RelayAddress } from './relay-dial.ts'
 import { RelayLine, type RelayLineEvents, type RelayState } from './relay-line.ts'
@@ -56,6 +57,7 @@ export interface RendezvousOptions {
   readonly onChange: () => void
   /** What time a relay has; ms since 1970. */
   readonly onTime?: (serverTime: number) => void
+  readonly network?: LineNetwork
 }
 
 /** Finds peers: all relays of the config together. */
@@ -77,8 +79,10 @@ export class Rendezvous {
       onTime: (serverTime: number) => options.onTime?.(serverTime),
     }
     const { identity, clock, random, log, software, addresses } = options
-    const lineTo = (relay: RelayAddress, own: RelayLineEvents) =>
-      new RelayLine({ relay, identity, clock, random, log, software, instance, addresses, events: own })
+    const lineTo = (relay: RelayAddress, own: RelayLineEvents) => {
+      const { network } = options
+      return new RelayLine({ relay, identity, clock, random, log, software, instance, addresses, events: own, network })
+    }
     this.#lines = options.relays.map(relay => lineTo(relay, events))
     this.#foreign = new ForeignRelays({
       clock,
@@ -157,6 +161,21 @@ export class Rendezvous {
   /** Asks lines that were quiet for a while whether they live; resolves when that is known, after 2.5 s at most. */
   async look(): Promise<void> {
     await Promise.all(this.#lines.map(line => line.look()))
+  }
+
+  /** What this device is in its network has changed, so that relays have to see it anew. */
+  introduce(): void {
+    for (const line of this.#lines) line.introduce()
+  }
+
+  /** Whom this device has invited has changed. */
+  tellGuests(): void {
+    for (const line of this.#lines) line.tellGuests()
+  }
+
+  /** Has the relays pass an entry of our network on, given as a chain. */
+  announce(chain: Uint8Array): void {
+    for (const line of this.#lines) line.announce(chain)
   }
 
   wake(): void {

@@ -73,6 +73,7 @@ test('who is removed has no line any more, at once, with no old entry, and not a
   await b.line.whenClosed()
   t.regex(await refusal(http, bob, chains.bob), /was removed from its network/)
   t.regex(await refusal(http, bob, network.byRoot(bob.id, { version: 5 })), /was removed from its network/)
+  t.regex(await refusal(http, bob), /was removed from its network/)
   await relay.stop()
 
   const { relay: next } = await testRelay(t, { admit: [network.id] }, { stateDir: directory })
@@ -89,7 +90,7 @@ test('with an admin go the lines of those whom he signed, but for whom the root 
   const { http, network, ann, bob, admin, chains } = await scene(t)
   const [a, b] = [await member(http, ann, chains.ann), await member(http, bob, chains.bob)]
   a.line.say({ type: 'statement', chain: bytesOf(network.removal(admin.id)) })
-  t.regex((await b.line.next('refused')).reason, /admin who signed its membership was removed/)
+  t.regex((await b.line.next('refused')).reason, /admin who signed the membership of this device was removed/)
   t.regex(await refusal(http, bob, chains.bob), /admin who signed it was removed/)
   const anew = bytesOf(network.byRoot(bob.id, { version: 2 }))
   a.line.say({ type: 'statement', chain: anew })
@@ -146,7 +147,7 @@ test('a membership that ends while its line is up ends the line', async t => {
   const { network, http, ann } = await sceneAt(t, () => offset)
   const a = await member(http, ann, network.byRoot(ann.id, { notAfter: inAnHour() }))
   offset = 3_700_000
-  t.regex((await a.line.next('refused')).reason, /its membership has ended/)
+  t.regex((await a.line.next('refused')).reason, /membership of this device has ended/)
 })
 
 /** A relay whose clock on the wall is ahead, and that looks at its lines often. */

@@ -55,6 +55,7 @@ test.serial(
     }
     t.is((await attic.cli('remove', 'nobody')).code, 3)
 
+    await phone.waitFor('all members', ({ network }) => network?.members === 5)
     // Sessions of the phone with both; the guest has none with anybody but the office.
     for (const peer of ['attic', 'office', 'cellar']) t.is((await phone.cli('ping', peer, '--count', '1')).code, 0)
     const old = join(world.directory, 'old-roster')

@@ -3,6 +3,7 @@ import { foundNetwork, HomeNetwork, keepJoinedNetwork } from '../../agent/trust/
 import { systemClock } from '../../common/platform/clock.ts'
 import { createLog } from '../../common/platform/log.ts'
 import { systemRandom } from '../../common/platform/random.ts'
+import type { PeerId } from '../../common/wire/peer-id.ts'
 import type { World } from './world.ts'
 
 const QUIET = createLog({ level: 'error', style: 'words', write: () => undefined })
@@ -13,17 +14,30 @@ export type Founding = Readonly<Record<string, readonly string[]>>
 
 /**
  * Makes a network of prepared agents that do not run yet: on disk, as `init` and `join` leave it. Each knows those that were
- * let in before it, and the founder knows all.
+ * let in before it, or all, as the founder does. Resolves with the network's id.
  */
-export async function foundIn(world: World, founder: string, others: Founding): Promise<void> {
+export async function foundIn(
+  world: World,
+  founder: string,
+  others: Founding,
+  knows: 'before' | 'all' = 'before',
+): Promise<PeerId> {
   const placeOf = (name: string) => ({ stateDir: join(world.directory, name, 'state'), identity: world.keyOf(name) })
   const keys = await foundNetwork(placeOf(founder), founder, CONTEXT)
   const home = await HomeNetwork.open({ ...placeOf(founder), ...CONTEXT, log: QUIET, onChange: () => undefined })
   const network = home.current
   if (!network) throw new Error('no network was founded')
-  for (const [name, roles] of Object.entries(others)) {
-    network.admit({ peer: world.idOf(name), name, roles, notAfter: 0 })
-    await keepJoinedNetwork(placeOf(name), keys, [...network.roster.statements()])
+  const admissions = Object.entries(others).map(([name, roles]) => ({
+    peer: world.idOf(name),
+    name,
+    roles,
+    notAfter: 0,
+  }))
+  if (knows === 'all') for (const admission of admissions) network.admit(admission)
+  for (const admission of admissions) {
+    if (knows === 'before') network.admit(admission)
+    await keepJoinedNetwork(placeOf(admission.name), keys, [...network.roster.statements()])
   }
   await home.save()
+  return network.id
 }

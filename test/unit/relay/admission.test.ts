@@ -16,6 +16,7 @@ const noNetworks: NetworkTerms = {
   now: 1_795_600_000,
   faultOf: () => undefined,
   signedAnew: () => undefined,
+  wasRemoved: () => false,
   isGuest: () => false,
 }
 const terms = { relayId: relay.id, relayNonce, names, local, admit: 'anyone', networks: noNetworks } as const
@@ -127,6 +128,7 @@ const claims: ReadonlyArray<readonly [string, Hello, Partial<NetworkTerms>, stri
     'membership',
     /admin who signed it was removed/,
   ],
+  ['of nobody, which a removed device shows', good, { wasRemoved: () => true }, 'membership', /was removed/],
   ['of a network that is not listed', showing(new TestNetwork().byRoot(agent.id)), {}, 'admission', /network/],
 ]
 

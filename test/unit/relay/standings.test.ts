@@ -25,6 +25,12 @@ test('who was removed is out with every entry up to that, and back with a later 
   t.is(standings.faultOf(network.byRoot(carl.id, { version: 4 })), undefined)
   t.is(standings.faultOf(network.byRoot(bob.id)), undefined)
   t.is(standings.faultOf(new TestNetwork().byRoot(carl.id)), undefined, 'in another network')
+  t.deepEqual(
+    [carl, bob].map(({ id }) => standings.wasRemoved(id)),
+    [true, false],
+  )
+  standings.take(network.byRoot(carl.id, { version: 4 }))
+  t.false(standings.wasRemoved(carl.id))
 })
 
 test('a later entry by an admin brings nobody back, but for who the root has taken back before', t => {

@@ -49,6 +49,12 @@ test('a challenge is answered with a proof that names the relay, and its proof m
   t.deepEqual(advanceHandshake(terms, state, welcome), { state: { name: 'welcomed', welcome } })
 })
 
+test('a member of a network shows the chain of its membership, and who is in none shows nothing', t => {
+  const membership = new Uint8Array(225).fill(3)
+  t.like(advanceHandshake({ ...terms, membership }, expecting, challenge).say, { type: 'hello', membership })
+  t.false('membership' in (advanceHandshake(terms, expecting, challenge).say ?? {}))
+})
+
 test('another relay than the config names gets no signature', t => {
   const other: RelayMessage = { ...challenge, relay: BOB.id }
   t.throws(() => advanceHandshake(terms, expecting, other), { code: 'relay-impersonated' })

@@ -1,0 +1,108 @@
+import type { Log } from '../common/platform/log.ts'
+import { type Chain, decodeChain, encodeChain } from '../common/wire/membership.ts'
+import type { PeerId } from '../common/wire/peer-id.ts'
+import type { Guest } from '../common/wire/relay-message.ts'
+import type { LineNetwork } from './rendezvous/line-words.ts'
+import type { Rendezvous } from './rendezvous/rendezvous.ts'
+import type { HomeNetwork } from './trust/home-network.ts'
+import type { Network, NetworkChange } from './trust/network.ts'
+import type { Kept } from './trust/register.ts'
+
+/** As many removals of late are told to a relay that comes up: it may have been away when they were made. */
+const MAX_TOLD = 16
+const TOLD_FOR_S = 7 * 86_400
+/** Of what relays said, remembered so that it is not said to them again. */
+const MAX_HEARD = 256
+
+export interface RelayVoiceOptions {
+  readonly home: HomeNetwork
+  readonly log: Log
+  readonly rendezvous: () => Pick<Rendezvous, 'introduce' | 'announce'>
+  readonly guests: () => readonly Guest[]
+}
+
+/** What this device and its relays tell each other about its network: who it is, whom it expects, and who is out. */
+export class RelayVoice implements LineNetwork {
+  readonly #options: RelayVoiceOptions
+  readonly #heard = new Set<string>()
+  #shown: string | undefined
+
+  constructor(options: RelayVoiceOptions) {
+    this.#options = options
+  }
+
+  membership(): Uint8Array | undefined {
+    const chain = ownChain(this.#options.home.current)
+    this.#shown = chain && keyOf(chain)
+    return chain
+  }
+
+  guests(): readonly Guest[] {
+    return this.#options.guests()
+  }
+
+  removals(): readonly Uint8Array[] {
+    const network = this.#options.home.current
+    if (!network) return []
+    const since = network.now().s - TOLD_FOR_S
+    const late = [...network.roster.statements()].filter(({ entry }) => entry.removed && entry.issuedAt > since)
+    return late
+      .toSorted((a, b) => b.entry.issuedAt - a.entry.issuedAt)
+      .slice(0, MAX_TOLD)
+      .flatMap(removal => chainOf(network, removal) ?? [])
+  }
+
+  /** Only removals are taken from a relay: names and roles come from members. */
+  onStatement(bytes: Uint8Array, relay: PeerId): void {
+    const { home, log } = this.#options
+    const network = home.current
+    const entry = removalIn(bytes)
+    if (!network || entry?.network !== network.id) return
+    this.#heard.add(keyOf(bytes))
+    const [oldest] = this.#heard
+    if (this.#heard.size > MAX_HEARD && oldest !== undefined) this.#heard.delete(oldest)
+    network.merge([{ entry, details: undefined }], relay).catch((thrown: unknown) => {
+      log.error('what a relay told was not taken over', { why: String(thrown) })
+    })
+  }
+
+  /** After each change of the network: relays are told who was removed, and who we are now. */
+  onChange({ taken }: Pick<NetworkChange, 'taken'>): void {
+    const { home, rendezvous } = this.#options
+    const network = home.current
+    if (!network) return
+    for (const statement of taken) {
+      const chain = statement.entry.removed ? chainOf(network, statement) : undefined
+      if (chain && !this.#heard.has(keyOf(chain))) rendezvous().announce(chain)
+    }
+    const own = ownChain(network)
+    if (own && keyOf(own) !== this.#shown) rendezvous().introduce()
+  }
+}
+
+function ownChain(network: Network | undefined): Uint8Array | undefined {
+  const [signer, own] = network?.ownChain ?? []
+  if (!signer) return undefined
+  return own ? bytesOf({ entry: own.entry, signer: signer.entry }) : bytesOf({ entry: signer.entry, signer: undefined })
+}
+
+/** Undefined where the signer's own entry is not known. */
+function chainOf(network: Network, statement: Kept): Uint8Array | undefined {
+  const [signer, own] = network.chainOf(statement)
+  if (!signer) return undefined
+  if (own) return bytesOf({ entry: own.entry, signer: signer.entry })
+  return signer.entry.signer === network.id ? bytesOf({ entry: signer.entry, signer: undefined }) : undefined
+}
+
+const bytesOf = (chain: Chain) => Uint8Array.from(encodeChain(chain))
+const keyOf = (chain: Uint8Array) => Buffer.from(chain).toString('base64')
+
+function removalIn(bytes: Uint8Array): Chain['entry'] | undefined {
+  try {
+    const { entry } = decodeChain(bytes)
+    return entry.removed ? entry : undefined
+  } catch {
+    // Whatever a relay passes on, its line stays up.
+    return undefined
+  }
+}
