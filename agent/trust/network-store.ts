@@ -1,6 +1,6 @@
-import { link, readFile, rm, stat } from 'node:fs/promises'
+import { link, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { CulvertError, reasonOf, systemCodeOf } from '../../common/errors.ts'
+import { asCulvertError, CulvertError, reasonOf, systemCodeOf } from '../../common/errors.ts'
 import { makeDirectory, removeLeftBehind, syncDirectory, writeFileAtomic } from '../../common/platform/atomic-file.ts'
 import type { Clock, Timer } from '../../common/platform/clock.ts'
 import { generateKeyPair, type KeyPair } from '../../common/platform/ed25519.ts'
@@ -10,6 +10,7 @@ import type { PeerId } from '../../common/wire/peer-id.ts'
 import { createFile } from '../identity/create-file.ts'
 import { deriveSecret } from '../identity/derive-secret.ts'
 import { decodeKeyFile, encodeKeyFile, ROOT_KEY_HEAD } from '../identity/key-file.ts'
+import { openStateFile, readAtMost } from '../identity/state-file.ts'
 import { decodeNetworkFile, encodeNetworkFile, type NetworkKeys } from './network-file.ts'
 import type { Kept } from './register.ts'
 import { decodeRosterFile, encodeRosterFile } from './roster-file.ts'
@@ -223,13 +224,13 @@ async function readRootKey(stateDir: string): Promise<KeyPair | undefined> {
 
 async function readIfThere(path: string, maxBytes: number): Promise<Buffer | undefined> {
   try {
-    const { size } = await stat(path)
-    if (size > maxBytes) throw new CulvertError('io', `${path} is too large (${size} bytes)`)
-    return await readFile(path)
+    await using file = await openStateFile(path)
+    const bytes = await readAtMost(file, maxBytes)
+    if (!bytes) throw new CulvertError('io', `${path} is too large (more than ${maxBytes} bytes)`)
+    return bytes
   } catch (thrown) {
     if (systemCodeOf(thrown) === 'ENOENT') return undefined
-    if (thrown instanceof CulvertError) throw thrown
-    throw new CulvertError('io', `cannot read ${path}: ${reasonOf(thrown)}`, { cause: thrown })
+    throw asCulvertError(thrown, 'io', `cannot read ${path}`)
   }
 }
 

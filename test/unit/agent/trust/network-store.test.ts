@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
@@ -52,6 +52,22 @@ test('a network is founded once, by a device that holds its key and is its admin
   t.is((await stat(join(stateDir, 'network', 'keys'))).mode & 0o777, 0o600)
   await t.throwsAsync(foundNetwork(place, 'attic', { clock, random: systemRandom }), { code: 'usage' })
   t.deepEqual(lines, [])
+})
+
+test('a link in the place of a file of the network is not followed, wherever it leads', async t => {
+  const { place, clock, stateDir, log } = await scene(t)
+  await foundNetwork(place, 'attic', { clock, random: systemRandom })
+  for (const file of ['network.key', 'network/keys', 'network/roster']) {
+    const path = join(stateDir, file)
+    await rename(path, `${path}.away`)
+    for (const target of ['/dev/zero', `${path}.away`]) {
+      await symlink(target, path)
+      await t.throwsAsync(readNetwork(place, log), { code: 'io', message: /is a symbolic link; put the file itself/ })
+      await rm(path)
+    }
+    await rename(`${path}.away`, path)
+  }
+  t.truthy(await readNetwork(place, log))
 })
 
 test('one who is let in keeps the network, and what cannot prove that is not kept', async t => {
