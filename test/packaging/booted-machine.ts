@@ -86,7 +86,7 @@ export class BootedMachine implements AsyncDisposable {
   }
 
   async journal(unit: string): Promise<string> {
-    return (await this.tryRun(`journalctl --no-pager --lines=60 --unit=${unit}`)).stdout
+    return (await this.tryRun(`journalctl --sync; journalctl --no-pager --lines=60 --unit=${unit}`)).stdout
   }
 
   /** As when somebody pulls the plug. */
