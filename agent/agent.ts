@@ -51,6 +51,7 @@ import { Rendezvous } from './rendezvous/rendezvous.ts'
 import { RunningAgent } from './running-agent.ts'
 import { BenchService } from './service/bench-service.ts'
 import { Forwards } from './service/forwards.ts'
+import { RECORD_SET } from './service/record-set.ts'
 import { Services } from './service/services.ts'
 import { Sync } from './service/sync.ts'
 import { syncDoors } from './service/sync-doors.ts'
@@ -292,14 +293,13 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     isMember: id => home.current?.isMember(id) ?? false,
     members: () => home.current?.memberIds() ?? [],
   })
-  const sync = new Sync({
-    ownId: identity.id,
-    clock,
-    random,
-    log: log.area('network'),
-    ...syncDoors({ home, trust, peers, rendezvous: () => agent.rendezvous, sources }),
-  })
+  const doors = syncDoors({ home, trust, peers, rendezvous: () => agent.rendezvous, sources, records })
+  const sync = new Sync({ ownId: identity.id, clock, random, log: log.area('network'), ...doors })
   cleanup.defer(() => sync.close())
+  sources.onLearnt(id => {
+    const news = doors.recordNews(id)
+    if (news) sync.tell({ set: RECORD_SET, items: [news], from: id, urgent: false, spread: false })
+  })
   strangers.onNote = () => sync.doubt()
   const network = new NetworkDesk({
     clock,

@@ -59,7 +59,8 @@ export class NetworkDesk {
     if (network?.own !== 'member' || taken.length === 0) return
     const items = [...new Set(taken.flatMap(kept => network.chainOf(kept)))].map(rosterItem)
     await Promise.all(removed.filter(id => id !== from).map(id => sync.tellLast(id, ROSTER_SET, items)))
-    sync.tell({ set: ROSTER_SET, items, from, urgent: taken.some(({ entry }) => entry.removed) })
+    const urgent = taken.some(({ entry }) => entry.removed)
+    sync.tell({ set: ROSTER_SET, items, from, urgent, spread: true })
   }
 
   /** Signs that a peer is removed; resolves when its session here is cut and that is on the disk. */
@@ -92,7 +93,7 @@ export class NetworkDesk {
     if (!network) return null
     const { own } = network
     const problem = own === 'member' ? (network.damage ?? home.problem ?? null) : OUT_WORDS[own]
-    const members = [...network.members(true)].length
+    const members = network.count
     return { id: network.id, standing: own, members, admin: network.isAdmin, root: network.isRoot, problem }
   }
 

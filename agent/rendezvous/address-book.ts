@@ -38,10 +38,16 @@ export class AddressBook {
   readonly #options: AddressBookOptions
   /** The one that came last is last. */
   readonly #kept = new Map<PeerId, KeptRecord>()
+  #revision = 0
 
   constructor(options: AddressBookOptions, kept: readonly KeptRecord[] = []) {
     this.#options = options
     for (const record of kept.slice(-MAX_RECORDS)) this.#kept.set(record.peer, record)
+  }
+
+  /** Another number after each change. */
+  get revision(): number {
+    return this.#revision
   }
 
   get(peer: PeerId): KeptRecord | undefined {
@@ -66,6 +72,7 @@ export class AddressBook {
     const kept: KeptRecord = { peer, sequence, bytes: Uint8Array.from(bytes), from, heardAt: this.#options.wallNow() }
     this.#kept.delete(peer)
     this.#kept.set(peer, kept)
+    this.#revision++
     if (this.#kept.size > MAX_RECORDS) this.#dropOne(peer)
     this.#options.onNew(kept, !known || !saysTheSame(known.bytes, bytes))
     return true
@@ -75,6 +82,7 @@ export class AddressBook {
   tidy(): boolean {
     const before = this.#kept.size
     for (const peer of [...this.#kept.keys()]) if (!this.#options.isTrusted(peer)) this.#kept.delete(peer)
+    if (this.#kept.size < before) this.#revision++
     return this.#kept.size < before
   }
 

@@ -1,15 +1,17 @@
 import { CulvertError } from '../../common/errors.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
 import { SYNC_SERVICE } from '../../common/wire/sync-message.ts'
+import type { AddressRecords } from '../rendezvous/address-records.ts'
 import type { AddressSources } from '../rendezvous/address-source.ts'
 import type { Rendezvous } from '../rendezvous/rendezvous.ts'
 import type { Peers } from '../session/peers.ts'
 import type { HomeNetwork } from '../trust/home-network.ts'
 import type { Network } from '../trust/network.ts'
 import type { Trust } from '../trust/trust.ts'
-import { ROSTER_SET, RosterSet } from './roster-set.ts'
+import { RecordSet } from './record-set.ts'
+import { RosterSet } from './roster-set.ts'
 import type { SyncOptions } from './sync.ts'
-import type { SyncSet } from './sync-set.ts'
+import type { SyncItem, SyncSet } from './sync-set.ts'
 
 export interface SyncParts {
   readonly home: HomeNetwork
@@ -17,29 +19,29 @@ export interface SyncParts {
   readonly peers: Peers
   readonly rendezvous: () => Rendezvous
   readonly sources: AddressSources
+  readonly records: AddressRecords
+}
+
+export interface SyncDoors extends Pick<SyncOptions, 'setsFor' | 'live' | 'online' | 'open' | 'openNow' | 'rest'> {
+  /** Where a peer says that it is, if members are to hear that. */
+  readonly recordNews: (peer: PeerId) => SyncItem | undefined
 }
 
 /** What the exchange with members needs of the agent. */
-export function syncDoors({
-  home,
-  trust,
-  peers,
-  rendezvous,
-  sources,
-}: SyncParts): Pick<SyncOptions, 'setsFor' | 'live' | 'online' | 'open' | 'openNow' | 'rest'> {
-  const roster = new WeakMap<Network, ReadonlyMap<number, SyncSet>>()
+export function syncDoors({ home, trust, peers, rendezvous, sources, records }: SyncParts): SyncDoors {
+  const kept = new WeakMap<Network, readonly [RosterSet, RecordSet]>()
   const setsOf = (network: Network) => {
-    const known = roster.get(network) ?? new Map([[ROSTER_SET, new RosterSet(network)]])
-    roster.set(network, known)
-    return known
+    const sets = kept.get(network) ?? ([new RosterSet(network), new RecordSet(network, records)] as const)
+    kept.set(network, sets)
+    return sets
   }
   const hasSession = (id: PeerId) => peers.peek(id)?.session?.active !== undefined
-  const isThere = (id: PeerId) => rendezvous().presence(id) === true || sources.addresses(id, 'present').length > 0
+  const isThere = (id: PeerId) => rendezvous().presence(id) === true || sources.isPresent(id)
   const setsFor = (peer: PeerId) => {
     const network = home.current
-    if (network?.isMember(peer)) return setsOf(network)
+    if (network?.isMember(peer)) return byNumber(setsOf(network))
     // Who lost its roster knows no members; those that the config names may bring it back, and hear nothing.
-    return network?.own === 'unknown' && trust.isPinned(peer) ? onlyTaking(setsOf(network)) : undefined
+    return network?.own === 'unknown' && trust.isPinned(peer) ? byNumber(setsOf(network).map(onlyTaking)) : undefined
   }
   return {
     setsFor,
@@ -55,13 +57,14 @@ export function syncDoors({
       return session?.active ? session.openStream(SYNC_SERVICE) : undefined
     },
     rest: id => peers.peek(id)?.rest(),
+    recordNews: id => (home.current ? setsOf(home.current)[1].newsOf(id) : undefined),
   }
 }
 
-function onlyTaking(sets: ReadonlyMap<number, SyncSet>): ReadonlyMap<number, SyncSet> {
-  const taking = [...sets.values()].map(set => {
-    const { number } = set
-    return { number, revision: 0, items: () => [], take: (items, from) => set.take(items, from) } satisfies SyncSet
-  })
-  return new Map(taking.map(set => [set.number, set]))
+function byNumber(sets: readonly SyncSet[]): ReadonlyMap<number, SyncSet> {
+  return new Map(sets.map(set => [set.number, set]))
+}
+
+function onlyTaking(set: SyncSet): SyncSet {
+  return { number: set.number, revision: 0, items: () => [], take: (items, from) => set.take(items, from) }
 }

@@ -1,9 +1,9 @@
-import { asCulvertError, CulvertError } from '../../common/errors.ts'
+import type { Duplex } from 'node:stream'
+import { asCulvertError, CulvertError, type ErrorCode } from '../../common/errors.ts'
 import { type Clock, deadline, type Timer } from '../../common/platform/clock.ts'
 import { createRateGate, type Log } from '../../common/platform/log.ts'
 import type { Random } from '../../common/platform/random.ts'
 import { type PeerId, shortPeerId } from '../../common/wire/peer-id.ts'
-import type { SessionStream } from '../session/stream.ts'
 import { StreamQuota } from './stream-quota.ts'
 import { openExchange, sayNews, serveExchange } from './sync-exchange.ts'
 import type { SyncItem, SyncSet } from './sync-set.ts'
@@ -46,6 +46,12 @@ interface Span {
   readonly most: number
 }
 
+/** What an exchange needs of a stream of a session. */
+export interface SyncStream extends Duplex {
+  accept(): void
+  reset(code: ErrorCode, reason: string): void
+}
+
 export interface SyncOptions {
   readonly ownId: PeerId
   readonly clock: Clock
@@ -58,9 +64,9 @@ export interface SyncOptions {
   /** Members that are there, and there is no session with. */
   readonly online: () => readonly PeerId[]
   /** A stream to the peer, over the session that there is, or a new one. */
-  readonly open: (peer: PeerId, signal: AbortSignal) => Promise<SessionStream>
+  readonly open: (peer: PeerId, signal: AbortSignal) => Promise<SyncStream>
   /** Over the session that there is. */
-  readonly openNow: (peer: PeerId) => SessionStream | undefined
+  readonly openNow: (peer: PeerId) => SyncStream | undefined
   /** A session that was made for this is not needed any more. */
   readonly rest: (peer: PeerId) => void
 }
@@ -73,6 +79,8 @@ export interface News {
   readonly from: PeerId | undefined
   /** Somebody is to be cut. */
   readonly urgent: boolean
+  /** Also those are to hear it soon that nobody has a session with. */
+  readonly spread: boolean
 }
 
 /** Keeps the sets of a network alike: when and with whom this device exchanges, and how news go on. */
@@ -88,7 +96,9 @@ export class Sync {
   #newsTimer: Timer | undefined
   #toldAt = Number.NEGATIVE_INFINITY
   #started = false
-  #spread: { readonly timer: Timer; readonly dueAt: number; readonly fanout: number } | undefined
+  #spread:
+    | { readonly timer: Timer; readonly dueAt: number; readonly fanout: number; readonly since: number }
+    | undefined
   #doubtMs: number = DOUBT_MS.least
   #doubtedAt = Number.NEGATIVE_INFINITY
 
@@ -99,7 +109,7 @@ export class Sync {
   }
 
   /** A member opened a stream to us. */
-  async serve(peer: PeerId, stream: SessionStream): Promise<void> {
+  async serve(peer: PeerId, stream: SyncStream): Promise<void> {
     const { setsFor, clock } = this.#options
     const sets = setsFor(peer)
     if (!sets) {
@@ -141,13 +151,14 @@ export class Sync {
     this.#later(FIRST_ROUND_MS, () => this.#hear(2))
   }
 
-  /** Tells those that there is a session with at once, and soon a few others. */
-  tell({ set, items, from, urgent }: News): void {
+  /** Tells those that there is a session with at once, and maybe a few others soon. */
+  tell({ set, items, from, urgent, spread }: News): void {
     if (items.length === 0 || this.#stop.signal.aborted) return
     for (const item of items) this.#news.push({ set, item, from })
     const due = this.#toldAt + NEWS_APART_MS - this.#options.clock.now()
     if (urgent || due <= 0) this.#tellLive()
     else this.#newsTimer ??= this.#options.clock.after(due, () => this.#tellLive())
+    if (!spread) return
     this.#doubtMs = DOUBT_MS.least
     const own = from === undefined
     this.#goOn(own ? OWN_MS : urgent ? URGENT_MS : HEARD_MS, own ? OWN_FANOUT : HEARD_FANOUT)
@@ -216,7 +227,7 @@ export class Sync {
     sayNews(stream, set, items)
   }
 
-  #openNow(peer: PeerId): SessionStream | undefined {
+  #openNow(peer: PeerId): SyncStream | undefined {
     try {
       return this.#options.openNow(peer)
     } catch (thrown) {
@@ -234,13 +245,16 @@ export class Sync {
     if (before && before.dueAt <= dueAt && before.fanout >= fanout) return
     this.#drop(before?.timer)
     const most = Math.max(fanout, before?.fanout ?? 0)
+    const since = clock.now()
     const timer = clock.after(Math.max(0, Math.min(dueAt, before?.dueAt ?? dueAt) - clock.now()), () => {
       this.#drop(timer)
       this.#spread = undefined
-      for (const peer of this.#some(this.#options.online(), most)) void this.#exchange(peer)
+      // Who has exchanged with us since has told us, or was told.
+      const others = this.#options.online().filter(peer => (this.#freshAt.get(peer) ?? -1) < since)
+      for (const peer of this.#some(others, most)) void this.#exchange(peer)
     })
     this.#timers.add(timer)
-    this.#spread = { timer, dueAt, fanout: most }
+    this.#spread = { timer, dueAt, fanout: most, since }
   }
 
   /** What was missed is heard from a few; then again after some hours. */
@@ -269,7 +283,7 @@ export class Sync {
     if (!sets) return
     const wasLive = live().includes(peer)
     const limit = deadline(clock, EXCHANGE_MS, this.#stop.signal)
-    let stream: SessionStream | undefined
+    let stream: SyncStream | undefined
     const abort = () => stream?.reset('timed-out', 'the exchange took too long')
     limit.signal.addEventListener('abort', abort, { once: true })
     try {
@@ -292,7 +306,7 @@ export class Sync {
     this.#freshAt.set(peer, this.#options.clock.now())
   }
 
-  #failed(peer: PeerId, stream: SessionStream | undefined, thrown: unknown): void {
+  #failed(peer: PeerId, stream: SyncStream | undefined, thrown: unknown): void {
     const error = asCulvertError(stream?.errored ?? thrown, 'stream-reset', 'the exchange failed')
     stream?.reset(error.code, error.message)
     if (error.code !== 'wire-malformed' || !this.#mayLog(peer)) return

@@ -129,6 +129,11 @@ export class Network {
     }
   }
 
+  /** Members, this device included. */
+  get count(): number {
+    return [...this.members(true)].length
+  }
+
   wasRemoved(peer: PeerId): boolean {
     return this.#roster.standing(peer)?.member === false
   }
