@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { build, type Metafile, type Plugin } from 'esbuild'
+import { VERSION } from '../agent/version.ts'
 import { componentsOf } from './packaging/components.ts'
 import { noticesOf } from './packaging/notices.ts'
 
@@ -10,6 +11,8 @@ import { noticesOf } from './packaging/notices.ts'
 export const ROOT = join(import.meta.dirname, '..')
 export const BUNDLE_FILE = 'bundle.js'
 export const LICENSES_FILE = 'licenses.txt'
+/** By which a packaged program tells its version without being run: `scripts/sign-release` takes no other file. */
+export const PROGRAM_MARK = '//culvert-program '
 const PACKED = './common/platform/packed.ts'
 
 export interface BundleOptions {
@@ -37,6 +40,7 @@ export async function bundle(directory: string, { packed, commit }: BundleOption
     minifySyntax: true,
     lineLimit: 160,
     legalComments: 'none',
+    banner: { js: `${PROGRAM_MARK}${VERSION}` },
     logLevel: 'warning',
     metafile: true,
     define: {

@@ -1,5 +1,6 @@
 import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { VERSION } from '../../agent/version.ts'
 import { reasonOf } from '../../common/errors.ts'
 import { makeArchive } from './archive.ts'
 import { sha256, writeChecksums } from './checksums.ts'
@@ -40,6 +41,9 @@ async function packageFor(arch: Architecture, options: Options, folder: string, 
   const source = await sourceStateOf(ROOT, process.env)
   const { epoch } = source
   const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { readonly version: string }
+  if (version !== VERSION) {
+    throw new Error(`package.json says ${version}, and agent/version.ts ${VERSION}; write the new one into both`)
+  }
   const name = `culvert-${version}-linux-${arch}`
 
   const work = join(folder, 'program')

@@ -56,6 +56,7 @@ flashTest('a flashed card comes up connected by itself', async t => {
   // As after scripts/package, whose outcome is for a Pi.
   for (const folder of ['scripts', 'dist/package']) await mkdir(join(checkout, folder), { recursive: true })
   await cp(join(ROOT, 'scripts/flash-image'), join(checkout, 'scripts/flash-image'))
+  await symlink(join(ROOT, 'scripts/check-boot-file'), join(checkout, 'scripts/check-boot-file'))
   await symlink(deb, join(checkout, 'dist/package', basename(deb)))
   await makeImage(processes, image, await baseSystem(processes))
   const part = { name: 'attic', relays: [{ url: world.relayUrl }], peers: { office: { id: world.idOf('office') } } }
@@ -95,4 +96,17 @@ flashTest('what is no image, or has no room, is told and left as it is', async t
   t.is(flash.code, 1)
   t.regex(flash.stderr, /has no FAT and no Linux partition: is it an image of a whole card/)
   t.true((await readFile(image)).every(byte => byte === 0))
+
+  const table = `label: dos\nstart=64, size=32, type=c\nstart=96, size=32, type=83\n`
+  await execOk(processes, 'sfdisk', ['--quiet', image], { input: table })
+  const before = await readFile(image)
+  const noFat = await exec(processes, join(ROOT, 'scripts/flash-image'), [image])
+  t.is(noFat.code, 1)
+  t.regex(noFat.stderr, /^flash-image: the boot partition of \S+x\.img cannot be read \(.+\); take a fresh image\n$/)
+  const config = join(folder, 'culvert.json')
+  await writeFile(config, '{ "nmae": "attic" }')
+  const faulty = await exec(processes, join(ROOT, 'scripts/flash-image'), [image, '--config', config])
+  t.is(faulty.code, 1)
+  t.regex(faulty.stderr, /culvert\.json: nmae: "nmae" is no known key; did you mean "name"\?\nflash-image: the device/)
+  t.deepEqual(await readFile(image), before)
 })
