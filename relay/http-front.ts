@@ -185,10 +185,15 @@ async function bindOnce(server: Server, where: Endpoint): Promise<Endpoint> {
     const code = systemCodeOf(cause)
     if (where.address === '::' && NO_IPV6.has(code)) return bindOnce(server, { ...where, address: '0.0.0.0' })
     const inUse = code === 'EADDRINUSE'
-    const remedy = inUse ? 'stop the other program or choose another port in listen' : 'correct listen in the config'
-    const message = `cannot listen on TCP ${formatEndpoint(where)}: ${reasonOf(cause)}; ${remedy}`
+    const message = `cannot listen on TCP ${formatEndpoint(where)}: ${reasonOf(cause)}; ${remedyFor(code)}`
     throw new CulvertError(inUse ? 'port-in-use' : 'io', message, { cause })
   }
+}
+
+function remedyFor(code: string | undefined): string {
+  if (code === 'EADDRINUSE') return 'stop the other program or choose another port in listen'
+  if (code === 'EACCES') return 'run it as root or as the service, or choose a port from 1024 on in listen'
+  return 'correct listen in the config'
 }
 
 function listenOnce(server: Server, where: Endpoint): Promise<Endpoint> {

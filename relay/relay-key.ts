@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CulvertError, reasonOf, systemCodeOf } from '../common/errors.ts'
 import { makeDirectory, removeLeftBehind, writeFileAtomic } from '../common/platform/atomic-file.ts'
@@ -48,12 +48,24 @@ async function makeKey(stateDir: string): Promise<KeyPair> {
     await makeDirectory(stateDir, 0o700)
   } catch (cause) {
     const remedy = 'create it for the user that runs the relay, or set stateDir to a directory that this user owns'
-    throw new CulvertError('io', `stateDir ${stateDir} cannot be made (${reasonOf(cause)}); ${remedy}`, { cause })
+    const reason = await whyNotMade(stateDir, cause)
+    throw new CulvertError('io', `stateDir ${stateDir} cannot be made (${reason}); ${remedy}`, { cause })
   }
   // The key first: an id without a key would be a lost key after a power cut between the two.
   await write(join(stateDir, KEY_FILE), `${Buffer.from(key.seed).toString('base64')}\n`, 0o600)
   await write(join(stateDir, ID_FILE), `${key.id}\n`, 0o644)
   return key
+}
+
+/** mkdir of Node says ENOENT where the disk takes no writes, also of a directory whose parent is there. */
+async function whyNotMade(directory: string, cause: unknown): Promise<string> {
+  if (systemCodeOf(cause) !== 'ENOENT') return reasonOf(cause)
+  try {
+    await mkdir(directory)
+    return reasonOf(cause)
+  } catch (thrown) {
+    return reasonOf(thrown)
+  }
 }
 
 async function write(path: string, content: string, mode: number): Promise<void> {
@@ -70,7 +82,10 @@ async function readIfThere(path: string): Promise<string | undefined> {
     return await readFile(path, 'utf8')
   } catch (cause) {
     if (systemCodeOf(cause) === 'ENOENT') return undefined
-    const remedy = 'give the file to the user that runs the relay'
+    const denied = systemCodeOf(cause) === 'EACCES' && !process.env.NOTIFY_SOCKET
+    const remedy = denied
+      ? 'run it with sudo, or as the user that the relay runs as'
+      : 'give the file to the user that runs the relay'
     throw new CulvertError('identity-unreadable', `${path} cannot be read (${reasonOf(cause)}); ${remedy}`, { cause })
   }
 }

@@ -1,9 +1,10 @@
 import { type ConfigFault, formatFault } from '../config/config-fault.ts'
+import { serviceOf } from '../config/installed-service.ts'
 import { parseJsonText } from '../config/json-text.ts'
 import { ConfigError, checkConfig, readConfigText } from '../config/load-config.ts'
 import { ownIdFaults } from '../config/parse-config.ts'
 import { isMeantForRelay } from '../config/relay-config.ts'
-import { serviceFaults, serviceOf } from '../config/service-faults.ts'
+import { serviceFaults } from '../config/service-faults.ts'
 import { readIdentity } from '../identity/identity.ts'
 import type { Arguments, CommandIo } from './command.ts'
 import { configPathOf } from './config-path.ts'
@@ -35,7 +36,7 @@ export async function run(args: Arguments, io: CommandIo): Promise<number> {
 async function checkRelays(path: string): Promise<readonly ConfigFault[]> {
   const { checkRelayConfig } = await import('./relay.ts')
   const { warnings, files } = await checkRelayConfig(path)
-  const service = await serviceOf(path)
+  const service = serviceOf(path)
   const faults = service ? await serviceFaults(service.user, [['the file', path], ...files]) : []
   if (faults.length > 0) throw new ConfigError(path, faults)
   return warnings

@@ -22,10 +22,11 @@ import { asUsage, line, printJson } from './output.ts'
 export async function run(args: Arguments, io: CommandIo): Promise<number> {
   const path = resolve(configPathOf(args, io))
   const written = args.value('name') ?? nameFromHost(hostname())
-  const text = newConfigText(path, written, args.values('relay').map(relayOption))
+  const wanted = args.values('relay').map(relayOption)
+  const text = newConfigText(path, written, wanted)
   const parsed = parseConfig(text, path)
   if (!parsed.ok) throw asUsage(parsed.faults.map(formatFault).join('\n'))
-  if (await exists(path)) throw alreadyThere(path)
+  if (await exists(path)) throw alreadyThere(path, wanted)
   const { name, stateDir, relays } = parsed.config
   const log = createLog({ level: 'warn', style: 'words', write: io.err })
   // First the identity: without it a config would be in the way of the next try.

@@ -1,4 +1,5 @@
-import { dirname } from 'node:path'
+import { statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { CulvertError, reasonOf, systemCodeOf } from '../../common/errors.ts'
 import { makeDirectory } from '../../common/platform/atomic-file.ts'
 import { usualStateDir } from '../config/config-basics.ts'
@@ -32,6 +33,12 @@ export async function writeNewConfig(path: string, text: string): Promise<void> 
   }
 }
 
-export function alreadyThere(path: string): CulvertError {
-  return asUsage(`${path} is already there and is kept; edit it, remove it first, or name another with --config FILE`)
+/** `relays` is what was to be written into it. */
+export function alreadyThere(path: string, relays: readonly RelayOption[] = []): CulvertError {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
+    return asUsage(`${path} is a directory; name a file in it: --config ${join(path, 'agent.json')}`)
+  }
+  const added = relays.map(relay => JSON.stringify(relay)).join(', ')
+  const edit = added === '' ? 'edit it' : `write ${added} into "relays" in it`
+  return asUsage(`${path} is already there and is kept; ${edit}, remove it first, or name another with --config FILE`)
 }

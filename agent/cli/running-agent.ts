@@ -5,7 +5,7 @@ import { basicsOf, SYSTEM_CONTROL_SOCKET, syntaxFaultOf, usualControlSocket } fr
 import { formatFault } from '../config/config-fault.ts'
 import { type ControlClient, createControlClient } from '../control/control-client.ts'
 import type { Arguments, CommandIo } from './command.ts'
-import { configPathOf } from './config-path.ts'
+import { configPathOf, DEFAULT_CONFIG } from './config-path.ts'
 import { line } from './output.ts'
 
 /** Without `err` a config that is no JSON is passed over in silence. */
@@ -20,8 +20,7 @@ export async function agentOf(args: Arguments, io: AgentIo): Promise<ControlClie
 export async function socketPathOf(args: Arguments, io: AgentIo): Promise<string> {
   const named = args.value('socket')
   if (named !== undefined) return resolve(named)
-  const config = args.value('config')
-  if (config === undefined && io.env.CULVERT_SOCKET) return resolve(io.env.CULVERT_SOCKET)
+  if (args.value('config') === undefined && io.env.CULVERT_SOCKET) return resolve(io.env.CULVERT_SOCKET)
   const path = configPathOf(args, io)
   try {
     const text = await readFile(path, 'utf8')
@@ -33,10 +32,10 @@ export async function socketPathOf(args: Arguments, io: AgentIo): Promise<string
     return usualControlSocket(path)
   } catch (thrown) {
     // Not everyone may read the config; whoever names one wants that one.
-    if (config === undefined) return SYSTEM_CONTROL_SOCKET
+    if (args.value('config') === undefined && path === DEFAULT_CONFIG) return SYSTEM_CONTROL_SOCKET
     const missing = systemCodeOf(thrown) === 'ENOENT'
     const remedy = missing ? 'name another with --config' : "name the agent's socket with --socket"
-    const message = `${config}: cannot be read (${reasonOf(thrown)}); ${remedy}`
+    const message = `${path}: cannot be read (${reasonOf(thrown)}); ${remedy}`
     throw new CulvertError('bad-config', message, { cause: thrown })
   }
 }

@@ -29,6 +29,9 @@ async function updateFrom(args: Arguments, io: CommandIo): Promise<number> {
   const source = args.operand(0)
   if (source === '') throw asUsage('FILE or URL is missing; see "culvert help update"')
   const seconds = trialSeconds(args)
+  if (homeOf(args) === VERSIONS_HOME && process.geteuid?.() !== 0) {
+    throw new CulvertError('not-authorized', `${VERSIONS_HOME} belongs to root; run it with sudo`)
+  }
   const socketPath = await socketPathOf(args, io)
   const restart = args.value('restart') ?? null
   const result = await update(doorsTo(args, io, socketPath, restart), {

@@ -3,8 +3,9 @@ import { CulvertError, reasonOf, systemCodeOf } from '../../common/errors.ts'
 import { handingToUs } from '../../common/platform/service-reader.ts'
 import type { AgentConfig } from './agent-config.ts'
 import { type ConfigFault, formatFault } from './config-fault.ts'
+import { serviceOf } from './installed-service.ts'
 import { type ConfigResult, parseConfig } from './parse-config.ts'
-import { serviceFaults, serviceOf } from './service-faults.ts'
+import { serviceFaults } from './service-faults.ts'
 
 /** Some fifty times the largest sensible config. */
 const CONFIG_BYTES_LIMIT = 256 * 1024
@@ -38,7 +39,7 @@ export async function readConfig(path: string): Promise<ConfigResult> {
 /** The same, and whether the service of this machine that runs with the file could read it. */
 export async function checkConfig(path: string): Promise<ConfigResult> {
   const result = await readConfig(path)
-  const service = await serviceOf(path)
+  const service = serviceOf(path)
   const faults = service ? await serviceFaults(service.user, [['the file', path]]) : []
   if (faults.length === 0) return result
   return { ok: false, faults: result.ok ? faults : [...faults, ...result.faults], warnings: result.warnings }
@@ -82,7 +83,10 @@ function problemOf(thrown: unknown): string {
 
 function remedyOf(thrown: unknown, path: string): string {
   const code = systemCodeOf(thrown)
-  if (code === 'ENOENT') return `make it with "culvert init --config ${path}", or name another with --config FILE`
+  if (code === 'ENOENT') {
+    const init = `culvert init --config ${path} --relay 'URL#ID'`
+    return `make it with "${init}", or name another with --config FILE`
+  }
   if (code === 'EACCES' || code === 'EPERM') {
     return handingToUs(path) ?? 'run the command as its owner, for example with sudo'
   }

@@ -1,6 +1,8 @@
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
 import { connect as connectSocket, type Socket } from 'node:net'
 import { CulvertError, reasonOf, systemCodeOf } from '../../common/errors.ts'
+import { SYSTEM_CONTROL_SOCKET } from '../config/config-basics.ts'
+import { isInstalled } from '../config/installed-service.ts'
 import type { InviteReply, InviteWish, JoinReply } from '../join/joining.ts'
 import type { BenchWish } from '../service/bench.ts'
 import { errorFromBody } from './control-error.ts'
@@ -189,6 +191,8 @@ function cannotAsk(socketPath: string, thrown: unknown, signal: AbortSignal | un
     return new CulvertError('not-authorized', message, { cause: thrown })
   }
   const reason = code === 'ENOENT' || code === 'ECONNREFUSED' ? '' : ` (${reasonOf(thrown)})`
-  const message = `no agent answers on ${socketPath}${reason}; start one with "culvert agent", or name its socket with --socket PATH`
+  const asService = socketPath === SYSTEM_CONTROL_SOCKET && isInstalled('culvert-agent')
+  const start = asService ? '"sudo systemctl enable --now culvert-agent"' : '"culvert agent"'
+  const message = `no agent answers on ${socketPath}${reason}; start one with ${start}, or name its socket with --socket PATH`
   return new CulvertError('agent-not-running', message, { cause: thrown })
 }

@@ -1,5 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net'
-import { asCulvertError, systemCodeOf } from '../../common/errors.ts'
+import { asCulvertError, CulvertError, systemCodeOf } from '../../common/errors.ts'
 import { resetSocket } from '../../common/platform/tcp.ts'
 import { listenOnSocketFile } from '../../common/platform/unix-socket.ts'
 import { type Address, formatAddress } from '../config/address.ts'
@@ -34,8 +34,12 @@ export async function serveLocally(
     if (listen.kind === 'unix') await listenOnSocketFile(server, listen.path)
     else await listenOnPort(server, listen.host, listen.port)
   } catch (cause) {
-    const code = systemCodeOf(cause) === 'EADDRINUSE' ? 'port-in-use' : 'io'
-    throw asCulvertError(cause, code, `cannot listen on ${formatAddress(listen)}`)
+    const where = `cannot listen on ${formatAddress(listen)}`
+    if (systemCodeOf(cause) === 'EACCES' && listen.kind !== 'unix') {
+      const remedy = 'take a port from 1024 on, or give the service CAP_NET_BIND_SERVICE (systemd/README.md)'
+      throw new CulvertError('io', `${where}: ports below 1024 need a right (EACCES); ${remedy}`, { cause })
+    }
+    throw asCulvertError(cause, systemCodeOf(cause) === 'EADDRINUSE' ? 'port-in-use' : 'io', where)
   }
   server.on('error', () => undefined)
   return {

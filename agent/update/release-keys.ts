@@ -32,11 +32,12 @@ async function keysIn(path: string, mustBeThere: boolean): Promise<readonly Peer
     throw new CulvertError('bad-config', `cannot read ${path}: ${reasonOf(thrown)}`, { cause: thrown })
   }
   const lines = text.split('\n').map(line => line.replace(/#.*/, '').trim())
-  return lines.filter(line => line !== '').map(line => keyIn(line, path))
+  return lines.flatMap((line, i) => (line === '' ? [] : [keyIn(line, `${path}, line ${i + 1}`)]))
 }
 
-function keyIn(line: string, path: string): PeerId {
+function keyIn(line: string, place: string): PeerId {
   const key = parsePeerId(line)
-  if (!key) throw new CulvertError('bad-config', `${path}: "${line.slice(0, 60)}" is no release key`)
-  return key
+  if (key) return key
+  const remedy = 'write the 52 characters that "scripts/sign-release --make-key" printed, or remove the line'
+  throw new CulvertError('bad-config', `${place}: "${line.slice(0, 60)}" is no release key; ${remedy}`)
 }

@@ -125,6 +125,11 @@ test.serial('init never overwrites a config', async t => {
   t.regex(again.err, /agent\.json is already there and is kept; edit it/)
   t.is(JSON.parse(again.out).error.code, 'usage')
   t.is(await readFile(file, 'utf8'), 'mine')
+  const relay = await culvert(['init', '--config', file, '--relay', 'https://relay.example.org'])
+  t.regex(relay.err, /is kept; write {"url":"https:\/\/relay\.example\.org"} into "relays" in it/)
+  const directory = await culvert(['init', '--config', join(file, '..')])
+  t.is(directory.code, 2)
+  t.regex(directory.err, /culvert-cli-\w+ is a directory; name a file in it: --config \S+\/agent\.json\n$/)
 })
 
 test.serial('init refuses a bad name or relay before it makes anything', async t => {
@@ -198,7 +203,11 @@ test.serial('a machine cannot be its own peer', async t => {
 })
 
 const UNREADABLE: readonly (readonly [name: string, make: (file: string) => Promise<void>, message: RegExp])[] = [
-  ['is not there', async () => undefined, /the file: does not exist; make it with "culvert init --config/],
+  [
+    'is not there',
+    async () => undefined,
+    /the file: does not exist; make it with "culvert init --config \S+ --relay 'URL#ID'"/,
+  ],
   ['is a directory', async file => void (await mkdir(file)), /the file: is no regular file/],
   ['is no UTF-8', file => writeFile(file, Uint8Array.of(0x7b, 0xff)), /the file: is not UTF-8 text; save it as UTF-8/],
   ['is too long', file => writeFile(file, ' '.repeat(300_000)), /the file: has more than 262144 bytes/],
@@ -267,6 +276,9 @@ test.serial('without an agent, commands that need one exit with 5', async t => {
       `culvert: no agent answers on ${socket}; start one with "culvert agent", or name its socket with --socket PATH\n`,
     )
   }
+  const nowhere = await culvert(['status'], { CULVERT_CONFIG: join(home, 'none.json') })
+  t.is(nowhere.code, 2)
+  t.regex(nowhere.err, /none\.json: cannot be read \(ENOENT/)
   const json = await culvert(['status', '--json'], { CULVERT_SOCKET: join(home, 'x.sock') })
   t.deepEqual([json.code, JSON.parse(json.out).error.code], [5, 'agent-not-running'])
 })

@@ -107,7 +107,7 @@ export async function examineAgent(patient: Patient, doors: CheckDoors): Promise
         reach,
         filteringGuessed: nat?.udp.filteringGuessed ?? false,
         outOfReach: nat === undefined && patient.stunServers.length > 0,
-        noNetwork: addresses.every(({ loopback }) => loopback),
+        noNetwork: !online && addresses.every(({ loopback }) => loopback),
       }),
       ...(patient.asked ? [] : [...serviceFindings(targets, status.forwards), ...trustFindings(status)]),
       ...found.flatMap(examination => [peerFinding(examination, patient.asked), ...some(oldFinding(examination))]),
@@ -126,7 +126,9 @@ export async function examineWithout(
 ): Promise<DoctorReport> {
   const startedAt = doors.clock.now()
   const [config, relays] = await Promise.all([configFinding(parts.configPath), checkRelays(parts.relays, doors)])
-  const noAgent = finding('agent-not-running', 'problem', why, { remedy: 'start one with "culvert agent"' })
+  const [fact = why, ...remedies] = why.split('; ')
+  const remedy = remedies.length > 0 ? remedies.join('; ') : 'start one with "culvert agent"'
+  const noAgent = finding('agent-not-running', 'problem', fact, { remedy })
   return doctorReport({
     agent: 'not-running',
     peer: null,
