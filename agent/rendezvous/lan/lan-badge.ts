@@ -37,6 +37,11 @@ export function isLooking(keys: LanKeys): boolean {
   return keys.pinned.length > 0 || keys.network !== undefined || (keys.held ?? []).length > 0
 }
 
+/** How many keys are tried on who turns out a stranger. */
+export function keyCount({ pinned, network, held = [] }: LanKeys): number {
+  return pinned.length + (network ? 2 : 0) + held.length
+}
+
 /** A fresh one for an announcement. */
 export function makeBadge(
   own: PeerId,

@@ -9,7 +9,7 @@ import type { HeardAnnouncement } from '../../../common/wire/lan-announcement.ts
 import { type PeerId, shortPeerId } from '../../../common/wire/peer-id.ts'
 import type { AddressSource, KnownAddress } from '../address-source.ts'
 import { Allowance } from './allowance.ts'
-import { isLooking, isShown, type LanKeys, makeBadge, printOf, recognise } from './lan-badge.ts'
+import { isLooking, isShown, keyCount, type LanKeys, makeBadge, printOf, recognise } from './lan-badge.ts'
 import { LanLink } from './lan-link.ts'
 import { type LanLinkFacts, lanLinks, reachedFrom } from './lan-links.ts'
 import { LanTable } from './lan-table.ts'
@@ -29,6 +29,9 @@ const NEWS_AT_ONCE = 12
 const NEWS_PER_MINUTE = 6
 const MAX_NEWS = 1_024
 const MAX_TTL_S = 4_500
+/** Keys tried on announcements of whomever, at some 15 us each on a fast machine: a flood takes no more than 2 % of it. */
+const KEYS_AT_ONCE = 20_000
+const KEYS_PER_MINUTE = 60_000
 
 export interface LanDiscoveryOptions {
   readonly ownId: PeerId
@@ -51,6 +54,7 @@ export class LanDiscovery implements AddressSource {
   readonly #options: LanDiscoveryOptions
   readonly #table: LanTable
   readonly #bytes: Allowance
+  readonly #tries: Allowance
   readonly #news = new Map<PeerId, Allowance>()
   readonly #mayLog: (key: string) => boolean
   readonly #looking: Timer
@@ -65,6 +69,7 @@ export class LanDiscovery implements AddressSource {
     this.#options = options
     this.#table = new LanTable(options.clock)
     this.#bytes = new Allowance(options.clock, BYTES_AT_ONCE, BYTES_PER_MINUTE)
+    this.#tries = new Allowance(options.clock, KEYS_AT_ONCE, KEYS_PER_MINUTE)
     this.#mayLog = createRateGate(options.clock, 600_000)
     this.#looking = options.clock.every(LOOK_MS, () => this.look())
     this.look()
@@ -174,8 +179,10 @@ export class LanDiscovery implements AddressSource {
     const ttlMs = Math.min(ttlS, MAX_TTL_S) * 1000
     const print = printOf(announcement)
     if (this.#table.refresh(instance, print, ttlMs)) return
-    const { ownId, keys, log, onSeen } = this.#options
-    const peer = recognise(announcement, keys())
+    const { ownId, log, onSeen } = this.#options
+    const keys = this.#options.keys()
+    if (!this.#tries.take(keyCount(keys))) return
+    const peer = recognise(announcement, keys)
     if (peer === ownId) return
     if (peer !== undefined && !this.#isNews(peer)) return
     const endpoints = addresses.flatMap(address => {

@@ -266,6 +266,30 @@ test('a port that another program holds is told of, and taken once it is free', 
   t.deepEqual([alice.seen, bob.seen], [[BOB], [ALICE]])
 })
 
+test('a flood of strangers costs an agent with many peers only so many looks, and leaves it able to see one', t => {
+  const home = new Home()
+  let looks = 0
+  const many = Array.from({ length: 500 }, () => CAROL)
+  const keys = {
+    get pinned() {
+      looks++
+      return [...many, BOB]
+    },
+  }
+  const alice = home.start(ALICE, keys)
+  home.clock.advance(60_000)
+  const before = looks
+  for (let i = 0; i < 2_000; i++) {
+    const flood = encodeLanAnnouncement({ ...ANNOUNCEMENT, instance: `flood-${i}` })
+    home.link.say(flood, { address: '192.168.1.66', port: 5353 })
+  }
+  t.true(looks - before < 500)
+  home.clock.advance(60_000)
+  home.start(BOB, { pinned: [ALICE] })
+  home.clock.advance(3_000)
+  t.deepEqual(alice.seen, [BOB])
+})
+
 test('garbage and mutants do no harm', t => {
   const home = new Home()
   const alice = home.start(ALICE, { pinned: [BOB] })
