@@ -1,5 +1,4 @@
 import { isIPv4 } from 'node:net'
-import { CulvertError } from '../common/errors.ts'
 import { systemClock } from '../common/platform/clock.ts'
 import { boundYoungGeneration, giveBackMemory, heldBytes } from '../common/platform/engine.ts'
 import { IdleMemory } from '../common/platform/idle-memory.ts'
@@ -21,7 +20,7 @@ import { knownFrom } from './control/known-from.ts'
 import { statusLine } from './control/status-line.ts'
 import { deriveSecret } from './identity/derive-secret.ts'
 import { loadOrCreateIdentity, tidyStateDir } from './identity/identity.ts'
-import { openStablePorts, type StablePorts } from './identity/stable-ports.ts'
+import { openStablePorts } from './identity/stable-ports.ts'
 import { Joining } from './join/joining.ts'
 import { PendingJoin } from './join/pending-join.ts'
 import type { MappingBehaviour } from './nat/behaviour.ts'
@@ -37,11 +36,10 @@ import type { LookFromOutside } from './nat/reach-keeper.ts'
 import { situationOf } from './nat/situation.ts'
 import { resolveStunHosts } from './nat/stun-hosts.ts'
 import { ThisMachine } from './nat/this-machine.ts'
-import { UdpPorts, type UdpPortsOptions } from './nat/udp-ports.ts'
 import { NetworkDesk } from './network-desk.ts'
+import { openTcpPort, openUdpPort } from './open-ports.ts'
 import { closeAllDatachannels } from './path/datachannel/attempt.ts'
 import { createSealer } from './path/seal.ts'
-import { listenForPaths, type PathListener, type PathListenerOptions } from './path/tcp-listener.ts'
 import { RelayVoice } from './relay-voice.ts'
 import { AddressRecords } from './rendezvous/address-records.ts'
 import { AddressSources } from './rendezvous/address-source.ts'
@@ -102,7 +100,8 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     },
   })
   cleanup.defer(() => home.save())
-  const voice = new RelayVoice({ home, log: log.area('network'), rendezvous: () => agent.rendezvous, guests: () => [] })
+  const guests = () => joining.guests()
+  const voice = new RelayVoice({ home, log: log.area('network'), rendezvous: () => agent.rendezvous, guests })
   const trust = createTrust(config.peers, identity.id, () => home.current)
   const strangers = new Strangers()
   const admits = (id: PeerId) => {
@@ -127,13 +126,16 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     looksOnLan: () => agent.config.lan.discovery,
     endpoints: () => nat.candidates().flatMap(({ kind, endpoint }) => (kind === 'tcp' ? [endpoint] : [])),
     addresses: () => listInterfaceAddresses().map(({ address }) => address),
-    onChange: () => lan.keysChanged(),
+    onChange: () => {
+      lan.keysChanged()
+      agent.rendezvous.tellGuests()
+    },
   })
   cleanup.defer(() => joining.close())
   const reachBook = new ReachBook(identity.id, random)
   const look: LookFromOutside = (...wish) => agent.rendezvous.lookFromOutside(...wish)
   const reach = { book: reachBook, look }
-  const listener = await listen(config, ports, {
+  const listener = await openTcpPort(config, ports, {
     ownId: identity.id,
     sealer,
     clock,
@@ -146,7 +148,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
   const mark = await markMachine(identity.id)
   cleanup.defer(() => mark?.[Symbol.dispose]())
   const thisMachine = new ThisMachine({ clock, interfaces: listInterfaceAddresses, marks: marksHere })
-  const udpPorts = await openUdp(config, ports, {
+  const udpPorts = await openUdpPort(config, ports, {
     clock,
     random,
     log: log.area('path'),
@@ -433,44 +435,6 @@ function isHard(mapping: MappingBehaviour): boolean {
 function udpSituation(port: number | undefined, { udp, portMapping }: NatReport): UdpSituation {
   const open = udp.filtering === 'none' || udp.filtering === 'endpoint-independent'
   return { port, mapped: port === undefined ? undefined : (portMapping.udp ?? undefined), filtered: !open }
-}
-
-/** As `listen`, for UDP; undefined on a machine that UDX is not built for. */
-async function openUdp(
-  config: AgentConfig,
-  ports: StablePorts,
-  context: Omit<UdpPortsOptions, 'port'>,
-): Promise<UdpPorts | undefined> {
-  for (let tries = 0; ; tries++) {
-    try {
-      return await UdpPorts.open({ ...context, port: config.listen.udp || ports.port('udp') })
-    } catch (thrown) {
-      if (!(thrown instanceof CulvertError)) throw thrown
-      if (thrown.code !== 'port-in-use') {
-        context.log.warn('no direct paths over UDX', { reason: thrown.message })
-        return undefined
-      }
-      if (config.listen.udp !== 0 || tries === 4) throw thrown
-      await ports.replace('udp')
-    }
-  }
-}
-
-/** Listens on the configured port, or on the kept one; a kept one that is taken is replaced. */
-async function listen(
-  config: AgentConfig,
-  ports: StablePorts,
-  options: Omit<PathListenerOptions, 'port'>,
-): Promise<PathListener> {
-  if (config.listen.tcp !== 0) return listenForPaths({ ...options, port: config.listen.tcp })
-  for (let tries = 0; ; tries++) {
-    try {
-      return await listenForPaths({ ...options, port: ports.port('tcp') })
-    } catch (thrown) {
-      if (tries === 4 || !(thrown instanceof CulvertError) || thrown.code !== 'port-in-use') throw thrown
-      await ports.replace('tcp')
-    }
-  }
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -1,4 +1,5 @@
 import test from 'ava'
+import { decodeInvite, encodeInvite } from '../../common/wire/invite-code.ts'
 import { foundIn } from './network-files.ts'
 import type { TestAgent } from './test-agent.ts'
 import { World } from './world.ts'
@@ -14,7 +15,7 @@ test('a relay that admits a network takes its members alone, and who is removed 
   await world.relay?.stop()
   await world.startRelay()
 
-  const start = (name: string) => world.startAgent(name, { peers: [] })
+  const start = (name: string) => world.startAgent(name, { peers: [], config: { lan: { discovery: false } } })
   const [attic, office, phone, stranger] = await Promise.all(['attic', 'office', 'phone', 'stranger'].map(start))
   if (!attic || !office || !phone || !stranger) throw new Error('four were started')
   await Promise.all([attic, office, phone].map(agent => agent.waitForRelay()))
@@ -22,14 +23,18 @@ test('a relay that admits a network takes its members alone, and who is removed 
     agent.waitFor('a refusal', ({ relays }) => relays[0]?.state === 'refused' && why.test(relays[0].lastError ?? ''))
   await isRefused(/does not admit/)(stranger)
 
-  // A session between two of them; the one that removes has none with either.
+  // Over the relay alone, which lets it in as a guest first, and as a member afterwards.
+  const code = await attic.cli('invite', '--name', 'visitor')
+  t.is(code.code, 0, code.stderr)
+  const joined = await stranger.cli('join', encodeInvite({ ...decodeInvite(code.stdout.trim()), endpoints: [] }))
+  t.is(joined.code, 0, joined.stderr)
+  await stranger.waitForRelay()
+  await stranger.client.ping('attic')
+
+  // A session between two of them.
   await office.client.ping('phone')
-  t.deepEqual(
-    (await attic.status()).peers.map(({ state }) => state),
-    ['idle', 'idle'],
-  )
   const { peers } = await attic.status()
-  t.deepEqual(peers.map(({ name }) => name).toSorted(), ['office', 'phone'])
+  t.deepEqual(peers.map(({ name }) => name).toSorted(), ['office', 'phone', 'visitor'])
   const knowsPhone = ({ peers }: Awaited<ReturnType<TestAgent['status']>>) => peers.some(({ name }) => name === 'phone')
   t.true(knowsPhone(await office.status()))
 
