@@ -16,7 +16,6 @@ import type { AgentConfig } from './config/agent-config.ts'
 import { ConfigReload } from './config-reload.ts'
 import { startControlServer } from './control/control-server.ts'
 import { refuseSecondAgent } from './control/control-socket.ts'
-import { knownFrom } from './control/known-from.ts'
 import { statusLine } from './control/status-line.ts'
 import { deriveSecret } from './identity/derive-secret.ts'
 import { loadOrCreateIdentity, tidyStateDir } from './identity/identity.ts'
@@ -28,7 +27,6 @@ import { withOutside } from './nat/candidates.ts'
 import { readDefaultGateways } from './nat/default-gateway.ts'
 import { type NatReport, startNat } from './nat/nat.ts'
 import { networkFingerprint, readArpTable } from './nat/network-fingerprint.ts'
-import { placesOf } from './nat/places.ts'
 import { ProbeBudget } from './nat/probe-budget.ts'
 import { ReachBook } from './nat/reach-book.ts'
 import { checkReach } from './nat/reach-check.ts'
@@ -41,8 +39,6 @@ import { openTcpPort, openUdpPort } from './open-ports.ts'
 import { closeAllDatachannels } from './path/datachannel/attempt.ts'
 import { createSealer } from './path/seal.ts'
 import { RelayVoice } from './relay-voice.ts'
-import { AddressRecords } from './rendezvous/address-records.ts'
-import { AddressSources } from './rendezvous/address-source.ts'
 import { LanDiscovery } from './rendezvous/lan/lan-discovery.ts'
 import { relayAddresses } from './rendezvous/relay-addresses.ts'
 import { Rendezvous } from './rendezvous/rendezvous.ts'
@@ -56,7 +52,6 @@ import { syncDoors } from './service/sync-doors.ts'
 import { keepFewerBuffers } from './session/buffers.ts'
 import type { UdpSituation } from './session/datachannels.ts'
 import { memoryPlan } from './session/memory-plan.ts'
-import { rememberedAddresses } from './session/path-memory.ts'
 import { openPathMemory } from './session/path-memory-file.ts'
 import type { PeerContext } from './session/peer-context.ts'
 import { Peers } from './session/peers.ts'
@@ -67,6 +62,7 @@ import { HomeNetwork } from './trust/home-network.ts'
 import { Strangers } from './trust/strangers.ts'
 import { createTrust } from './trust/trust.ts'
 import { VERSION } from './version.ts'
+import { openWhereabouts } from './whereabouts.ts'
 
 export interface AgentContext {
   readonly configPath: string
@@ -186,28 +182,22 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     },
   })
   cleanup.defer(() => paths.close())
-  const sources = new AddressSources()
-  sources.add(rememberedAddresses(paths.memory))
-  sources.onLearnt(id => peers.onAddress(id))
-  const records = await AddressRecords.open({
+  const whereabouts = await openWhereabouts({
     stateDir: config.stateDir,
     identity,
     clock,
+    random,
     log,
-    isTrusted: id => trust.isTrusted(id),
-    isPinned: id => trust.isPinned(id),
-    places: () => placesOf(readDefaultGateways(), readArpTable()),
-    look: () => ({
-      relays: agent.rendezvous.homeRelays(),
-      candidates: nat.candidates(),
-      certain: agent.rendezvous.connected,
-    }),
-    onOwn: () => peers.onOwnRecord(),
-    onLearnt: id => sources.learnt(id),
+    trust,
+    home,
+    nat,
+    memory: paths.memory,
+    config: () => agent.config,
+    rendezvous: () => agent.rendezvous,
+    peers: () => peers,
   })
-  cleanup.defer(() => records.close())
-  sources.add(records.source)
-  nat.onChange(() => records.own.changed())
+  const { sources, records } = whereabouts
+  cleanup.defer(() => whereabouts.close())
 
   const instance = random.bytes(8)
   const rendezvousOf = (relays: AgentConfig['relays']) =>
@@ -335,13 +325,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     forwards,
     situation,
     lanProblem: () => lan.problem,
-    knownFrom: id =>
-      knownFrom({
-        pinned: trust.isPinned(id),
-        member: network.member(id) !== undefined,
-        online: agent.rendezvous.presence(id) === true,
-        addresses: sources.told(id),
-      }),
+    knownFrom: id => whereabouts.knownFrom(id),
     configPath: context.configPath,
     tcpPort: listener.port,
     lookFromOutside: (endpoint, limit) => checkReach(endpoint, { ...reach, signal: limit }),
@@ -375,6 +359,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
   cleanup.defer(() => lan.close())
 
   await agent.start()
+  whereabouts.dht.changed()
   const pending = new PendingJoin({
     stateDir: config.stateDir,
     clock,
@@ -394,6 +379,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     async apply(next) {
       await agent.reconfigure(next)
       lan.keysChanged()
+      whereabouts.dht.changed()
     },
   })
   const control = await startControlServer({

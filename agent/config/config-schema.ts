@@ -229,6 +229,30 @@ export const configSchema = group('The configuration of a culvert agent.', {
     }),
     {},
   ),
+  dht: z.prefault(
+    group(
+      'The Mainline DHT, a public directory: it tells members and pinned peers, and nobody else, where this device is.',
+      {
+        enabled: z._default(
+          flag('Tell the DHT where this device is, and look there for peers; some 1 MB a day.'),
+          false,
+        ),
+        bootstrap: z._default(
+          list(
+            'Nodes of the DHT to begin with.',
+            text({
+              description: '"HOST:PORT"',
+              accepts: written => parseHostPort(written) !== undefined,
+              problem: 'is no node of the DHT',
+              remedy: 'write "HOST:PORT", for example "router.bittorrent.com:6881"',
+            }),
+          ),
+          ['router.bittorrent.com:6881', 'router.utorrent.com:6881', 'dht.transmissionbt.com:6881'],
+        ),
+      },
+    ),
+    {},
+  ),
   relay: z.prefault(
     group('When relays carry traffic.', {
       graceMs: z._default(

@@ -18,7 +18,15 @@ const PUBLIC_FILE = 'identity.pub'
 /** Where one of these is, there has been an identity. */
 const TRACES = [PUBLIC_FILE, 'ports.json']
 /** What we replace as a whole. */
-const STATE_FILES = [KEY_FILE, 'network.key', 'paths.json', 'address-book.json', 'address-record', ...TRACES]
+const STATE_FILES = [
+  KEY_FILE,
+  'network.key',
+  'paths.json',
+  'address-book.json',
+  'address-record',
+  'dht-nodes.json',
+  ...TRACES,
+]
 const FILE_BYTES_LIMIT = 4096
 
 export interface IdentityContext {

@@ -51,17 +51,21 @@ async function packageComponent(root: string, place: string): Promise<Component>
   const folder = join(root, place)
   const said = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as PackageJson
   const file = (await readdir(folder)).find(entry => /^(licen[cs]e|copying)(\.(md|txt))?$/i.test(entry))
-  if (file === undefined) throw new Error(`${place} carries no licence text; packaging/notices has to bring it`)
   const url = typeof said.repository === 'string' ? said.repository : (said.repository?.url ?? '')
   return {
     name: said.name,
     version: said.version,
     license: spdx(said.license),
     source: url.replace(/^git\+/, '').replace(/\.git$/, ''),
-    text: await readFile(join(folder, file), 'utf8'),
+    text: await readFile(file === undefined ? broughtText(said.name) : join(folder, file), 'utf8'),
     isPackage: true,
     within: null,
   }
+}
+
+/** For one that carries no licence text; it has to be there. */
+function broughtText(name: string): string {
+  return join(HERE, 'notices', `${name}.txt`)
 }
 
 interface PackageJson {

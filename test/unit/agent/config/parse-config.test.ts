@@ -22,6 +22,7 @@ const FULL = {
     stun: ['stun.example.org:3478', '[2001:db8::1]:3478'],
   },
   lan: { discovery: true },
+  dht: { enabled: true, bootstrap: ['192.0.2.1:6881'] },
   relay: { graceMs: 1500 },
   services: { ssh: { target: 'tcp://127.0.0.1:22', allow: ['*', 'peer:laptop'] }, db: { target: 'unix:/run/db.sock' } },
   forwards: [
@@ -56,6 +57,10 @@ test('fills in every default when only the state directory is given', t => {
     listen: { tcp: 0, udp: 0 },
     nat: { portMapping: true, probeBudget: { entries: 1_500, packetsPerS: 200 }, stun: [] },
     lan: { discovery: true },
+    dht: {
+      enabled: false,
+      bootstrap: ['router.bittorrent.com:6881', 'router.utorrent.com:6881', 'dht.transmissionbt.com:6881'],
+    },
     relay: { graceMs: 1500 },
     services: {},
     forwards: [],
@@ -166,6 +171,7 @@ const FAULTS: readonly (readonly [
   [{ nat: { portMapping: 'upnp' } }, 'nat.portMapping', '"upnp"', /neither true nor false/, /true or false/],
   [{ nat: { stun: ['stun.example.org'] } }, 'nat.stun[0]', '"stun.example.org"', /no STUN server/, /HOST:PORT/],
   [{ nat: { stun: ['300.1.1.1:3478'] } }, 'nat.stun[0]', '"300.1.1.1:3478"', /no STUN server/, /HOST:PORT/],
+  [{ dht: { bootstrap: ['router'] } }, 'dht.bootstrap[0]', '"router"', /no node of the DHT/, /HOST:PORT/],
   [{ lan: { discovry: false } }, 'lan.discovry', '"discovry"', /no known key/, /mean "discovery"/],
   [{ relay: { graceMs: 60_001 } }, 'relay.graceMs', '60001', /from 0 to 60000/, /write/],
   [{ relay: { graceMs: -1 } }, 'relay.graceMs', '-1', /from 0 to 60000/, /write/],
