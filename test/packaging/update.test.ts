@@ -10,7 +10,7 @@ import { packageAs } from './another-version.ts'
 import { machineRefusal, machineTest } from './base-system.ts'
 import { laterPackage } from './debian-package.ts'
 import { packaged, VERSION } from './packaged.ts'
-import { AGENT, running, ServiceScene } from './service-scene.ts'
+import { AGENT, RELAY, running, ServiceScene } from './service-scene.ts'
 
 const NEXT = '0.2.0'
 const AFTER_NEXT = '0.3.0'
@@ -94,6 +94,35 @@ bootTest('a version that exits, hangs, or reaches no relay is rolled back by its
   await machine.run('rm /etc/culvert/lost.json /usr/local/lib/culvert-next')
 })
 
+/** Answers at the agent's control socket, as soon as nobody else does, what a file holds. */
+const LIAR = `use IO::Socket::UNIX;
+my $path = '/run/culvert/agent.sock';
+while (1) {
+  my $server = IO::Socket::UNIX->new(Local => $path, Listen => 5) or select(undef, undef, undef, 0.05), next;
+  while (-e $path and my $client = $server->accept) {
+    open(my $file, '<', '/run/lie'); local $/; my $lie = <$file>;
+    print $client "HTTP/1.1 200 OK\\r\\nContent-Type: application/json\\r\\nContent-Length: " . length($lie) . "\\r\\nConnection: close\\r\\n\\r\\n$lie";
+    close $client;
+  }
+}
+`
+
+bootTest('a version that does nothing is not kept, whatever another process of its user says for it', async t => {
+  const { machine, root } = scene
+  const status = JSON.parse(await machine.run('culvert status --json')) as AgentStatus
+  await machine.run('cat > /run/lie', { input: JSON.stringify({ ...status, version: '0.1.3', uptimeS: 1 }) })
+  await writeFile(join(root, 'root/liar.pl'), LIAR)
+  await machine.run('install -m 644 /root/liar.pl /run/liar.pl')
+  await writeRelease('0.1.3', program('0.1.3', 'exec sleep 600'))
+  await machine.run('systemd-run --quiet --unit=liar --uid=culvert --collect perl /run/liar.pl')
+  const done = await machine.tryRun('culvert update /root/0.1.3.update --trial 12')
+  t.is(done.code, 1, done.stdout)
+  t.regex(done.stderr, /0\.1\.3 did not start, or hangs/)
+  await machine.run('systemctl stop liar && rm /root/liar.pl')
+  t.is(await versionNow(), VERSION)
+  await scene.answered()
+})
+
 /** Starts an update to the next version, and waits until that runs, on trial. */
 async function startTrial() {
   const { machine } = scene
@@ -139,6 +168,9 @@ bootTest('a version that sticks once during its trial gets another chance by the
   await once(stream.socket, 'data')
   const cut = t.throwsAsync(stream.ended(), { code: 'session-closed' })
 
+  // The services of this machine have the relay's usual port.
+  await machine.run(`printf '{ "listen": "0.0.0.0:8443" }' > /etc/culvert/relay.json && systemctl start ${RELAY}`)
+  const relay = await machine.until(RELAY, running)
   const { updating, pid } = await startTrial()
   await machine.run(`kill -STOP ${pid}`)
   await cut
@@ -150,6 +182,9 @@ bootTest('a version that sticks once during its trial gets another chance by the
   t.is(await versionNow(), NEXT)
   t.regex(await machine.journal(AGENT), /Failed with result 'watchdog'/)
   t.is(await machine.run(`readlink /proc/${second}/exe`), `/opt/culvert/versions/${NEXT}/culvert\n`)
+  const renewed = await machine.until(RELAY, (now, state) => running(now, state) && now !== relay)
+  t.is(await machine.run(`readlink /proc/${renewed}/exe`), `/opt/culvert/versions/${NEXT}/culvert\n`)
+  await machine.run(`systemctl stop ${RELAY}`)
   await scene.answered()
   const again = await world.agent('office').client.connect('attic', 'echo')
   again.socket.write('y')
