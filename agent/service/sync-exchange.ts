@@ -134,13 +134,32 @@ class Asked {
 /** One end of a stream, as messages. */
 class SyncLine {
   readonly #stream: Duplex
-  readonly #chunks: AsyncIterator<Buffer>
+  readonly #chunks: Buffer[] = []
+  #ended = false
+  #wake: (() => void) | undefined
   #have: Buffer = Buffer.alloc(0)
   #items = 0
 
   constructor(stream: Duplex) {
     this.#stream = stream
-    this.#chunks = stream.iterator({ destroyOnReturn: false })
+    const change = () => {
+      const wake = this.#wake
+      this.#wake = undefined
+      wake?.()
+    }
+    const end = () => {
+      this.#ended = true
+      change()
+    }
+    // Piece by piece: a stream that is asked for all that it has gives its peer no credit for what was taken last.
+    stream.on('data', (chunk: Buffer) => {
+      this.#chunks.push(chunk)
+      stream.pause()
+      change()
+    })
+    stream.once('end', end)
+    stream.once('close', end)
+    if (stream.destroyed) end()
   }
 
   async say(message: SyncMessage): Promise<void> {
@@ -188,14 +207,25 @@ class SyncLine {
     if ((await this.next()) !== undefined) throw new CulvertError('wire-malformed', 'a message after the end')
   }
 
+  async #chunk(): Promise<Buffer | undefined> {
+    while (this.#chunks.length === 0 && !this.#ended) {
+      const changed = new Promise<void>(resolve => {
+        this.#wake = resolve
+      })
+      this.#stream.resume()
+      await changed
+    }
+    return this.#chunks.shift()
+  }
+
   async #take(length: number, mayEnd: boolean): Promise<Buffer | undefined> {
     while (this.#have.length < length) {
-      const next = await this.#chunks.next()
-      if (next.done === true) {
-        if (mayEnd && this.#have.length === 0) return undefined
-        throw new CulvertError('wire-malformed', 'the exchange ends in a message')
+      const chunk = await this.#chunk()
+      if (!chunk) {
+        if (mayEnd && this.#have.length === 0 && !this.#stream.errored) return undefined
+        throw this.#stream.errored ?? new CulvertError('wire-malformed', 'the exchange ends in a message')
       }
-      this.#have = this.#have.length === 0 ? next.value : Buffer.concat([this.#have, next.value])
+      this.#have = this.#have.length === 0 ? chunk : Buffer.concat([this.#have, chunk])
     }
     const taken = Buffer.from(this.#have.subarray(0, length))
     this.#have = this.#have.subarray(length)
