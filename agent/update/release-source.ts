@@ -35,7 +35,13 @@ export async function* readSource(source: string, options: SourceOptions): Async
 function wordsFor(thrown: unknown): string {
   const code = systemCodeOf(thrown)
   if (code === 'ENOENT') return 'there is no such file'
-  return code === 'ECONNRESET' ? 'the connection was cut' : reasonOf(thrown)
+  if (code === 'ECONNRESET') return 'the connection was cut'
+  const reason = reasonOf(thrown)
+  // The signature counts, whoever hands the file over.
+  if (/SELF_SIGNED|UNABLE_TO_/.test(code ?? '')) return `${reason.split(';')[0]}; fetch it otherwise, and name the file`
+  if (/^CERT_/.test(code ?? ''))
+    return `${reason}; set the clock if it is wrong, or fetch it otherwise and name the file`
+  return reason
 }
 
 /** A URL without the name and password that may stand in it: errors end up in logs. */

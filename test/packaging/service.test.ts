@@ -85,6 +85,26 @@ bootTest('a changed config is taken over without a restart', async t => {
   t.is(await machine.until(AGENT, running), Number(pid))
 })
 
+bootTest('a reload fails, and changes nothing, where the config has faults or is closed to the service', async t => {
+  const { machine } = scene
+  const pid = await machine.show(AGENT, 'MainPID')
+  const file = join(machine.root, 'etc/culvert/agent.json')
+  const good = await readFile(file, 'utf8')
+  await writeFile(file, '{ "stateDir": "", "nmae": "x" }')
+  t.not((await machine.tryRun(`systemctl reload ${AGENT}`)).code, 0)
+  t.regex(await machine.journal(AGENT), /: nmae: "nmae" is no known key; did you mean "name"\?$/m)
+
+  await writeFile(file, good)
+  await machine.run('chown root:root /etc/culvert/agent.json && chmod 600 /etc/culvert/agent.json')
+  const checked = await machine.tryRun('culvert check')
+  t.is(checked.code, 2)
+  t.regex(checked.stderr, /\(mode 600, owner 0:0\) cannot be read by the user culvert, as whom the service runs; run: /)
+  t.not((await machine.tryRun(`systemctl reload ${AGENT}`)).code, 0)
+  await machine.run(/run: (.*)$/m.exec(checked.stderr)?.[1] ?? 'false')
+  await machine.run(`culvert check && systemctl reload ${AGENT}`)
+  t.is(await machine.until(AGENT, running), Number(pid))
+})
+
 bootTest('a boot partition that cannot be written is read all the same, and that its file stays is told', async t => {
   const { machine } = scene
   await scene.writeBootFile({ services: { late: { target: 'tcp://127.0.0.1:9' } } })

@@ -55,6 +55,16 @@ test.serial('one that leads in circles, out of https, or to an error is refused'
   await t.throwsAsync(sourceAt(`${url}/none`).next(), { code: 'io', message: /it answered 404/ })
 })
 
+test.serial('where no known authority vouches for the server, another way is named', async t => {
+  const known = getCACertificates()
+  const url = await serve(t, (_, response) => response.end())
+  setDefaultCACertificates(known)
+  await t.throwsAsync(sourceAt(url).next(), {
+    code: 'io',
+    message: /self-signed certificate; fetch it otherwise, and name/,
+  })
+})
+
 test.serial('what comes byte by byte is given up after an hour, and what is cut off says so', async t => {
   const url = await serve(t, (request, response) => {
     response.write('x', () => request.url === '/cut' && response.destroy())
