@@ -87,9 +87,9 @@ function standingOf({ peer, membership }: Hello, terms: AdmissionTerms): Standin
   if (claim && 'why' in claim) return refuse('membership', `not-authorized: no membership counts here: ${claim.why}`)
   // A device that knows that it was removed shows nothing.
   if (!claim && networks.wasRemoved(peer)) return refuse('membership', `not-authorized: ${WAS_REMOVED}`)
-  const [who, what] = chain ? [shortPeerId(chain.entry.network), 'network '] : [shortPeerId(peer), '']
-  const remedy = chain ? 'its owner has to add the id of that to admit' : 'its owner has to add the id to admit'
-  return refuse('admission', `not-authorized: this relay does not admit ${what}${who}; ${remedy}`)
+  // The owner has to be given the whole of it.
+  const who = chain ? `the network ${chain.entry.network}` : shortPeerId(peer)
+  return refuse('admission', `not-authorized: this relay does not admit ${who}; its owner has to add the id to admit`)
 }
 
 /** Undefined for a hello whose claims were admitted and whose signature holds; this is what costs. */
