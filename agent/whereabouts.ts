@@ -20,6 +20,9 @@ import type { Peers } from './session/peers.ts'
 import type { HomeNetwork } from './trust/home-network.ts'
 import type { Trust } from './trust/trust.ts'
 
+/** Another network is noticed by then. */
+const PLACES_MS = 2_000
+
 export interface WhereaboutsOptions {
   readonly stateDir: string
   readonly identity: KeyPair
@@ -57,7 +60,7 @@ export async function openWhereabouts(options: WhereaboutsOptions): Promise<Wher
     log,
     isTrusted: id => trust.isTrusted(id),
     isPinned: id => trust.isPinned(id),
-    places: () => placesOf(readDefaultGateways(), readArpTable()),
+    places: remembered(clock, () => placesOf(readDefaultGateways(), readArpTable())),
     look: () => ({
       relays: rendezvous().homeRelays(),
       candidates: nat.candidates(),
@@ -96,11 +99,21 @@ export async function openWhereabouts(options: WhereaboutsOptions): Promise<Wher
         pinned: trust.isPinned(id),
         member: home.current?.isMember(id) ?? false,
         online: rendezvous().presence(id) === true,
-        addresses: sources.told(id),
+        addresses: sources.words(id),
       }),
     async close() {
       await dht.close()
       await records.close()
     },
+  }
+}
+
+/** Asked for each peer in a row, and it takes reading two files of the kernel. */
+function remembered<T>(clock: Clock, look: () => T): () => T {
+  let last: { readonly value: T; readonly at: number } | undefined
+  return () => {
+    const now = clock.now()
+    if (!last || now - last.at >= PLACES_MS) last = { value: look(), at: now }
+    return last.value
   }
 }

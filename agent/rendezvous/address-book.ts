@@ -78,14 +78,6 @@ export class AddressBook {
     return true
   }
 
-  /** True when something was dropped that nobody is trusted for any more. */
-  tidy(): boolean {
-    const before = this.#kept.size
-    for (const peer of [...this.#kept.keys()]) if (!this.#options.isTrusted(peer)) this.#kept.delete(peer)
-    if (this.#kept.size < before) this.#revision++
-    return this.#kept.size < before
-  }
-
   #dropOne(newest: PeerId): void {
     const others = [...this.#kept.keys()].filter(peer => peer !== newest)
     const least =

@@ -6,7 +6,13 @@ import type { Log } from '../../common/platform/log.ts'
 import { readAddressRecord } from '../../common/wire/address-record.ts'
 import { formatCandidate } from '../../common/wire/candidate.ts'
 import { type PeerId, shortPeerId } from '../../common/wire/peer-id.ts'
-import { type AddressBook, type AddressBookOptions, type RecordFrom, recordAgeMs } from './address-book.ts'
+import {
+  type AddressBook,
+  type AddressBookOptions,
+  type KeptRecord,
+  type RecordFrom,
+  recordAgeMs,
+} from './address-book.ts'
 import { openAddressBook } from './address-book-file.ts'
 import type { AddressSource } from './address-source.ts'
 import { dialledBy, isNear } from './dialled-by.ts'
@@ -88,17 +94,21 @@ export class AddressRecords {
       await readOwnRecord(stateDir, identity.id, log),
     )
     const certain = clock.after(CERTAIN_MS, () => own.changed())
+    const wordOf = (known: KeptRecord) => {
+      const ageMs = recordAgeMs(known, clock.wallNow())
+      return { source: known.from === 'dht' ? 'dht' : 'record', ...(ageMs === undefined ? {} : { ageMs }) } as const
+    }
     const source: AddressSource = {
       name: 'record',
       addresses: peer => {
         const known = book.get(peer)
         if (!known) return []
-        const ageMs = recordAgeMs(known, clock.wallNow())
-        return dialledBy(readAddressRecord(known.bytes), places()).map(address => ({
-          ...address,
-          source: known.from === 'dht' ? 'dht' : 'record',
-          ...(ageMs === undefined ? {} : { ageMs }),
-        }))
+        const word = wordOf(known)
+        return dialledBy(readAddressRecord(known.bytes), places()).map(address => ({ ...address, ...word }))
+      },
+      words: peer => {
+        const known = book.get(peer)
+        return known ? [wordOf(known)] : []
       },
     }
     return new AddressRecords({ own, book, source }, options, async () => {

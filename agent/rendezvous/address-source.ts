@@ -18,6 +18,8 @@ export interface AddressSource {
   readonly name: SourceName
   /** Best first. Asked at each call of a peer, so it costs no I/O. */
   addresses(peer: PeerId): readonly KnownAddress[]
+  /** The same in short, for who does not dial: whose words those are, and how old. */
+  words?(peer: PeerId): readonly Pick<KnownAddress, 'source' | 'ageMs'>[]
   /** The peer shows itself there now, so its addresses are worth a dial at every call. */
   isPresent?(peer: PeerId): boolean
   /**
@@ -55,9 +57,9 @@ export class AddressSources {
     return this.#sources.some(source => source.isPresent?.(peer))
   }
 
-  /** What every source says, also of one address. */
-  told(peer: PeerId): readonly KnownAddress[] {
-    return this.#sources.flatMap(source => source.addresses(peer))
+  /** Which sources know the peer, and since when. */
+  words(peer: PeerId): readonly Pick<KnownAddress, 'source' | 'ageMs'>[] {
+    return this.#sources.flatMap(source => source.words?.(peer) ?? source.addresses(peer))
   }
 
   /** Each address once, those of sources where the peer shows itself first; `present`: only those. */

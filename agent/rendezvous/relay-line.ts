@@ -153,7 +153,12 @@ export class RelayLine {
   get home(): HomeRelay {
     const { url, id, proxy } = this.relay
     const named = !proxy && !isIP(url.hostname.replace(/^\[|\]$/g, ''))
-    return { url: url.origin, id: id ?? this.#relayId, address: named ? this.#relayAddress : undefined }
+    // `ws` and `wss` are other words for the same.
+    return {
+      url: url.origin.replace(/^ws/, 'http'),
+      id: id ?? this.#relayId,
+      address: named ? this.#relayAddress : undefined,
+    }
   }
 
   /** Also while the line is down: what stands beside the relay is rarely gone with it. */

@@ -4,6 +4,7 @@ import { shortPeerId } from '../../common/wire/peer-id.ts'
 import { rootTest } from '../lab/root-test.ts'
 import { culvertCommand } from './built-bundle.ts'
 import { writeHosts } from './disturbances.ts'
+import { foundIn } from './network-files.ts'
 import { START_MS, type TestAgent } from './test-agent.ts'
 import { echoService } from './transfer.ts'
 import { World } from './world.ts'
@@ -90,5 +91,43 @@ rootTest(
     t.log(others.map((name, at) => `${name} (${paths[at]?.how}) after ${ms[at]} ms`).join(', '))
     const { knownFrom } = await alice.peer('bob')
     t.true(knownFrom.some(({ source, ageS }) => source === 'record' && ageS !== null && ageS < 3600))
+  },
+)
+
+rootTest(
+  'a member that never met another one reaches it by what a third one told of it, when relay and third one are gone',
+  async t => {
+    await using world = await World.start({
+      lab: { sites: { attic: 'eim-apdf', office: { kind: 'edm', upnp: true }, cellar: 'eim-apdf' } },
+      agents: {},
+    })
+    for (const name of ['attic', 'office', 'cellar']) await world.prepare(name)
+    await foundIn(world, 'attic', { office: [], cellar: [] }, 'all')
+    const services = { echo: { target: await world.serve('echo', echoService) } }
+    const config = { services, relay: { graceMs: 0 }, lan: { discovery: false } }
+    const start = (name: string) => world.startAgent(name, { peers: [], config })
+    const learnt = (agent: TestAgent, from: string) =>
+      agent.process?.waitForOutput(
+        new RegExp(`learnt where a peer is peer=${shortPeerId(world.idOf('office'))} from=${from} .*mapped`),
+      )
+
+    const [attic, office] = await Promise.all([start('attic'), start('office')])
+    await Promise.all([attic, office].map(agent => agent.waitForRelay()))
+    await attic.client.ping('office')
+    await learnt(attic, 'peer')
+    await office.stop()
+    const cellar = await start('cellar')
+    await cellar.waitForRelay()
+    await cellar.client.ping('attic')
+    await learnt(cellar, 'member')
+
+    await Promise.all([attic.stop(), cellar.stop(), world.relay?.stop('SIGKILL', 10_000)])
+    await office.start()
+    await office.waitFor('its port again', ({ nat }) => nat.portMapping.tcp !== null)
+    await cellar.start()
+    const ms = await firstByteMs(cellar, 'office')
+    const { path } = await cellar.peer('office')
+    t.is(path?.how, 'mapped')
+    t.log(`first byte after ${ms} ms`)
   },
 )
