@@ -134,9 +134,11 @@ export class JoinDesk {
     try {
       if (verdict === 'open') await invites.use(guest, peer)
       const name = invite.name ?? request.name
-      if (!network.isMember(peer)) network.admit({ peer, name, roles: invite.roles, notAfter: 0 })
+      if (!network.isMember(peer)) {
+        network.admit({ peer, name, roles: invite.roles, notAfter: 0 })
+        log.info('a device joined the network', { id: peer, name, guest: shortPeerId(guest) })
+      }
       await home.save()
-      log.info('a device joined the network', { id: peer, name, guest: shortPeerId(guest) })
       return { admitted: true, secret: network.secret, statements: statementsFor(peer, network) }
     } catch (thrown) {
       // The invitation is this device's by now: it gets in when it comes again.

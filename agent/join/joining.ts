@@ -14,6 +14,7 @@ import {
   type InviteRelay,
 } from '../../common/wire/invite-code.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
+import type { Guest } from '../../common/wire/relay-message.ts'
 import type { Path } from '../path/path.ts'
 import type { Sealer } from '../path/seal.ts'
 import { seekInviter } from '../rendezvous/lan/seek-inviter.ts'
@@ -110,7 +111,7 @@ export class Joining {
     return this.#book.knows(id)
   }
 
-  guests(): readonly { readonly id: PeerId; readonly notAfter: number }[] {
+  guests(): readonly Guest[] {
     return this.#book.guests()
   }
 

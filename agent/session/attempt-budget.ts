@@ -56,6 +56,11 @@ export class AttemptBudget {
     return true
   }
 
+  /** The peer itself was there: it may be dialled again as soon as it is wanted again. */
+  ledToPeer(endpoint: Endpoint): void {
+    this.#dialledAt.delete(formatEndpoint(endpoint))
+  }
+
   takeUdpOffer(): boolean {
     this.#turn()
     return this.#udpOffers++ < UDP_OFFERS_PER_PERIOD

@@ -66,7 +66,7 @@ export class KnownAddresses {
   }
 
   async #dialOne({ how, endpoint }: KnownAddress, won: AbortController): Promise<boolean> {
-    const { peerId, context, onPath } = this.#options
+    const { peerId, context, budget, onPath } = this.#options
     const { signal } = won
     try {
       const path = await dialTcpPath(peerId, { kind: 'tcp', how, endpoint }, { ...context, signal })
@@ -74,6 +74,7 @@ export class KnownAddresses {
         path.stream.destroy()
         return false
       }
+      budget.ledToPeer(endpoint)
       won.abort()
       this.#won = new AbortController()
       onPath(path)

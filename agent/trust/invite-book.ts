@@ -8,7 +8,9 @@ import type { Log } from '../../common/platform/log.ts'
 import { base32Decode, base32Encode, isBase32 } from '../../common/wire/base32.ts'
 import { isName } from '../../common/wire/name.ts'
 import { type PeerId, parsePeerId } from '../../common/wire/peer-id.ts'
+import type { Guest } from '../../common/wire/relay-message.ts'
 import {
+  guestsOf,
   type Invite,
   type InviteVerdict,
   isOpen,
@@ -86,12 +88,9 @@ export class InviteBook {
     return this.#find(guest) !== undefined
   }
 
-  /** Those that relays have to let in, with the last second in which they may come. */
-  guests(): readonly { readonly id: PeerId; readonly notAfter: number }[] {
-    const now = this.#now()
-    return this.#invites
-      .filter(invite => isOpen(invite, now))
-      .map(({ guest, expiresAt }) => ({ id: guest, notAfter: expiresAt }))
+  /** Those that relays have to let in: who may come, and, as far as there is room, who is to hear why not. */
+  guests(): readonly Guest[] {
+    return guestsOf(this.#invites, this.#now())
   }
 
   /** Of those that are open, the newest first. */

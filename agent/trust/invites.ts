@@ -1,4 +1,5 @@
 import type { PeerId } from '../../common/wire/peer-id.ts'
+import { type Guest, MAX_GUESTS } from '../../common/wire/relay-message.ts'
 
 /** Ours: more open ones than this are nobody's wish. */
 export const MAX_OPEN_INVITES = 64
@@ -6,6 +7,8 @@ export const MAX_OPEN_INVITES = 64
 export const MAX_INVITES = 256
 /** How long who comes with an old code is told that it is used, or expired; later he is a stranger like any other. */
 const REMEMBERED_S = 30 * 86_400
+/** The same over a relay that admits not everybody: it has a place for each of them. */
+const TOLD_S = 7 * 86_400
 
 /** One invitation, as the inviter keeps it: not its secret, but two things that the secret makes. Times in s since 1970. */
 export interface Invite {
@@ -35,6 +38,17 @@ export function judgeInvite(invite: Invite | undefined, peer: PeerId, now: numbe
 
 export function isOpen(invite: Invite, now: number): boolean {
   return invite.usedBy === undefined && now < invite.expiresAt
+}
+
+/** Of whom relays are told: who may come, then who is to hear that it is used or expired, the latest first. */
+export function guestsOf(invites: readonly Invite[], now: number): readonly Guest[] {
+  const [open, over] = [true, false].map(wanted => invites.filter(invite => isOpen(invite, now) === wanted))
+  const latest = (over ?? [])
+    .filter(({ expiresAt }) => now < expiresAt + TOLD_S)
+    .toSorted((a, b) => b.expiresAt - a.expiresAt)
+  return [...(open ?? []), ...latest]
+    .slice(0, MAX_GUESTS)
+    .map(({ guest, expiresAt }) => ({ id: guest, notAfter: expiresAt + TOLD_S }))
 }
 
 /** Without those that nobody needs to hear of any more; of too many, the oldest that are over go first. */

@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ExecutionContext } from 'ava'
+import type { LabHost } from '../lab/lab-host.ts'
 import type { ExecResult } from '../lab/lab-process.ts'
 import { rootTest } from '../lab/root-test.ts'
 import { culvertCommand } from './built-bundle.ts'
@@ -16,15 +17,17 @@ class Device {
   readonly configPath: string
   readonly agent: TestAgent
   readonly #world: World
+  readonly #host: LabHost
 
-  constructor(world: World, name: string) {
+  constructor(world: World, host: string, name = host) {
     this.name = name
     this.#world = world
+    this.#host = world.lab.host(host)
     const directory = join(world.directory, name)
     this.configPath = join(directory, 'agent.json')
     this.agent = new TestAgent({
       name,
-      host: world.lab.host(name),
+      host: this.#host,
       configPath: this.configPath,
       socketPath: join(directory, 'state', 'agent.sock'),
       environment: {},
@@ -36,7 +39,7 @@ class Device {
   }
 
   culvert(...args: readonly string[]): Promise<ExecResult> {
-    return this.#world.lab.host(this.name).exec(...culvertCommand(...args, '--config', this.configPath))
+    return this.#host.exec(...culvertCommand(...args, '--config', this.configPath))
   }
 
   /** What a command prints that has to work. */
@@ -51,7 +54,7 @@ class Device {
     const directory = join(this.#world.directory, `${this.name}-web`)
     await mkdir(directory)
     const page = `require('http').createServer((q, r) => r.end('${PAGE}')).listen(${WEB_PORT}, '127.0.0.1', () => console.log('up'))`
-    const web = this.#world.lab.host(this.name).spawn(process.execPath, ['-e', page])
+    const web = this.#host.spawn(process.execPath, ['-e', page])
     await web.waitForOutput(/up/, { timeoutMs: START_MS })
     await this.run(t, 'share', 'web', String(WEB_PORT))
   }
@@ -64,8 +67,17 @@ class Device {
       '30',
       `http://127.0.0.1:${port}/`,
     ])
-    t.deepEqual([code, stdout], [0, PAGE], `${stderr}\n${from.agent.log}`)
+    t.deepEqual([code, stdout], [0, PAGE], `${stderr}\n${from.agent.log}\n${this.agent.log}`)
   }
+}
+
+/** The relay's owner lists the network once; its devices, and who is invited, come by that. */
+async function admitOnly(world: World, network: string): Promise<void> {
+  await world.relay?.stop('SIGTERM', 10_000)
+  const file = join(world.directory, 'relay.json')
+  await writeFile(file, JSON.stringify({ ...JSON.parse(await readFile(file, 'utf8')), admit: [network] }))
+  const relay = world.lab.relayHost.spawn(...culvertCommand('relay', '--config', file))
+  await relay.waitForOutput(/relay ready/, { timeoutMs: START_MS })
 }
 
 rootTest(
@@ -76,7 +88,8 @@ rootTest(
     const relay = /\{ "url": .* \}/.exec(world.relay?.stdout ?? '')?.[0]
     const { url, id } = JSON.parse(relay ?? '{}')
 
-    await attic.run(t, 'init', '--name', 'attic', '--relay', `${url}#${id}`)
+    const made = await attic.run(t, 'init', '--name', 'attic', '--relay', `${url}#${id}`, '--json')
+    await admitOnly(world, JSON.parse(made).network)
     await attic.agent.start()
     await attic.agent.waitForRelay()
     const code = (await attic.run(t, 'invite', '--name', 'office')).trim()
@@ -97,6 +110,10 @@ rootTest(
     const again = await office.culvert('join', code)
     t.is(again.code, 0)
     t.regex(again.stdout, /is in the network already/)
+    const other = new Device(world, 'attic', 'other')
+    const late = await other.culvert('join', code)
+    t.is(late.code, 4)
+    t.regex(late.stderr, /another device has used this join code already/)
     const refused = await office.culvert('invite')
     t.is(refused.code, 4)
     t.regex(refused.stderr, /may not let others into the network/)

@@ -14,6 +14,16 @@ test('an address is not dialled twice within 2 s, and then it is', t => {
   t.true(budget.takeDial(at(1)))
 })
 
+test('an address that led to the peer is dialled again at once, and counts all the same', t => {
+  const budget = new AttemptBudget(new FakeClock())
+  let dials = 0
+  while (budget.takeDial(at(1))) {
+    dials++
+    budget.ledToPeer(at(1))
+  }
+  t.is(dials, 96)
+})
+
 test('a peer gets 96 dials, 8 UDP offers, 6 punch offers and 4 searches in 10 s, and no more whatever it says', t => {
   const clock = new FakeClock()
   const budget = new AttemptBudget(clock)

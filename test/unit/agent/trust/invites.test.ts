@@ -1,6 +1,6 @@
 import test from 'ava'
 import { decodeInvites, encodeInvites } from '../../../../agent/trust/invite-book.ts'
-import { type Invite, judgeInvite, MAX_INVITES, tidyInvites } from '../../../../agent/trust/invites.ts'
+import { guestsOf, type Invite, judgeInvite, MAX_INVITES, tidyInvites } from '../../../../agent/trust/invites.ts'
 import { ALICE, BOB, RELAY } from '../../../vectors/keys.ts'
 
 const DAY = 86_400
@@ -39,6 +39,16 @@ test('what is over is remembered for a month, and no more than some', t => {
   const kept = tidyInvites([OPEN, ...many], OPEN.createdAt + 1)
   t.is(kept.length, MAX_INVITES)
   t.deepEqual(kept, [OPEN, ...many.slice(1)])
+})
+
+test('relays are told of who may come, then of who is to hear why not, and of no more than they take', t => {
+  const now = OPEN.createdAt + 1
+  const many = Array.from({ length: 70 }, (_, index) => ({ ...USED, expiresAt: USED.expiresAt + index }))
+  const guests = guestsOf([...many, OPEN], now)
+  t.is(guests.length, 64)
+  t.deepEqual(guests[0], { id: OPEN.guest, notAfter: OPEN.expiresAt + 7 * DAY })
+  t.is(guests[1]?.notAfter, USED.expiresAt + 69 + 7 * DAY)
+  t.deepEqual(guestsOf([OPEN], OPEN.expiresAt + 7 * DAY), [])
 })
 
 test('the file holds what is written, and no secret', t => {
