@@ -60,6 +60,10 @@ export function relayFindings(checks: readonly RelayCheck[], lines: readonly Rel
       return finding(code, severity, `${words}: ${fact}`, { subject, remedy })
     }
     if (line && line.state !== 'connected' && line.lastError !== null) {
+      if (line.state === 'connecting' && !/refuses us|same identity/.test(line.lastError)) {
+        const text = `it can be reached, but the line to it does not stand: ${line.lastError}`
+        return finding('relay-unreachable', 'note', text, { subject, remedy: 'wait: a new line is being made' })
+      }
       const remedy = remedyForRefusal(line.lastError)
       return finding('relay-refused', 'problem', `it answers, but does not take this device: ${line.lastError}`, {
         subject,
@@ -83,9 +87,16 @@ const SMALLER_PACKETS =
   'its TCP segments small (README: "Lines that swallow large packets")'
 
 function remedyForRefusal(reason: string): string {
-  return reason.includes('same identity')
-    ? 'give each device an identity of its own: remove identity.key on the copy, and run "culvert id" there'
-    : 'ask whoever runs the relay to admit this device ("culvert id" tells its id)'
+  if (reason.includes('same identity')) {
+    return 'give each device an identity of its own: remove identity.key on the copy, and run "culvert id" there'
+  }
+  if (reason.includes('was removed from its network')) {
+    return 'ask an admin of the network for a new join code, if this device is to come back'
+  }
+  if (reason.includes('membership')) return 'ask an admin of the network to let this device in anew'
+  const network = /does not admit (the network [a-z2-7]{52})/.exec(reason)?.[1]
+  if (network !== undefined) return `ask whoever runs the relay to admit ${network}`
+  return 'ask whoever runs the relay to admit this device ("culvert id" tells its id)'
 }
 
 function timesOf({ nameMs, tcpMs, tlsMs, answerMs }: RelayCheck): string {

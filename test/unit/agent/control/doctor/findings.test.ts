@@ -92,6 +92,29 @@ test('a relay that refuses this device is told from one that is not there', t =>
   t.deepEqual(codesOf(relayFindings([], [])), ['relay-none note'])
 })
 
+test('what mends a refusal depends on what was refused, and a line that merely does not stand is none', t => {
+  const foundFor = (lastError: string, state: 'refused' | 'connecting' = 'refused') =>
+    relayFindings([GOOD], [{ ...LINE, state, lastError }])[0]
+  const network = `${'a'.repeat(52)}`
+  for (const [why, remedy] of [
+    ['r refuses us: not-authorized: this device was removed from its network', /a new join code/],
+    ['r refuses us: not-authorized: no membership counts here: it ended at 2026-11-26', /let this device in anew/],
+    [
+      `r refuses us: not-authorized: this relay does not admit the network ${network}; its owner`,
+      /admit the network a{52}$/,
+    ],
+    ['r refuses us: not-authorized: this relay does not admit k5x; its owner', /culvert id/],
+    ['another machine runs with the same identity', /identity of its own/],
+  ] as const) {
+    t.regex(foundFor(why)?.remedy ?? '', remedy)
+    t.is(foundFor(why, 'connecting')?.code, /refuses us|same identity/.test(why) ? 'relay-refused' : undefined)
+  }
+  t.like(foundFor('relay r is asked and does not answer', 'connecting'), {
+    code: 'relay-unreachable',
+    severity: 'note',
+  })
+})
+
 const NOW = 1.7e12
 
 test('a clock that is decades behind is a problem, and one that is a minute off is none', t => {
