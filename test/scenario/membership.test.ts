@@ -1,7 +1,8 @@
 import { cp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
-import { foundIn } from './network-files.ts'
+import { generateKeyPair } from '../../common/platform/ed25519.ts'
+import { foundIn, inNetworkOf } from './network-files.ts'
 import { echoService, transferBothWays } from './transfer.ts'
 import { World } from './world.ts'
 
@@ -91,5 +92,39 @@ test.serial(
       t.is(network?.members, 4)
       t.false(peers.some(({ id }) => id === world.idOf('phone')))
     }
+  },
+)
+
+test.serial(
+  'three admins that were apart agree when they meet, and a device that was off hears who was removed',
+  async t => {
+    await using world = await World.start({ lab: 'here', agents: {} })
+    const admins = ['attic', 'office', 'cellar'] as const
+    const gone = ['phone', 'tablet', 'camera'] as const
+    for (const name of [...admins, ...gone, 'late']) await world.prepare(name)
+    const others = { office: ['admin'], cellar: ['admin'], phone: [], tablet: [], camera: [], late: [] }
+    await foundIn(world, 'attic', others, 'all')
+    const expected = new Set(['attic', 'office', 'cellar', 'late'])
+    // Each for itself, while none of them runs: removes one, and takes in one.
+    for (const [n, name] of admins.entries()) {
+      const fresh = generateKeyPair().id
+      await inNetworkOf(world, name, network => {
+        network.remove(world.idOf(gone[n] ?? 'phone'))
+        network.admit({ peer: fresh, name: `new-${name}`, roles: [name], notAfter: 0 })
+      })
+      expected.add(`new-${name}`)
+    }
+    const agents = await Promise.all([...admins, 'late'].map(name => world.startAgent(name, ALONE)))
+    const startedAt = performance.now()
+    await Promise.all(
+      agents.map(async agent => {
+        const { peers } = await agent.waitFor('the same members as all', ({ network, peers: seen }) => {
+          const names = [agent.name, ...seen.map(({ name }) => name)]
+          return network?.members === expected.size && names.every(name => expected.has(name))
+        })
+        t.is(peers.length, expected.size - 1)
+      }),
+    )
+    t.log(`all agree ${Math.round(performance.now() - startedAt)} ms after the last had started`)
   },
 )

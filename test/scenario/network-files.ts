@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { foundNetwork, HomeNetwork, keepJoinedNetwork } from '../../agent/trust/home-network.ts'
+import type { Network } from '../../agent/trust/network.ts'
 import { systemClock } from '../../common/platform/clock.ts'
 import { createLog } from '../../common/platform/log.ts'
 import { systemRandom } from '../../common/platform/random.ts'
@@ -8,6 +9,15 @@ import type { World } from './world.ts'
 
 const QUIET = createLog({ level: 'error', style: 'words', write: () => undefined })
 const CONTEXT = { clock: systemClock, random: systemRandom }
+
+/** What an agent that does not run now signs in its network, and keeps. */
+export async function inNetworkOf(world: World, name: string, act: (network: Network) => void): Promise<void> {
+  const place = { stateDir: join(world.directory, name, 'state'), identity: world.keyOf(name) }
+  const home = await HomeNetwork.open({ ...place, ...CONTEXT, log: QUIET, onChange: () => undefined })
+  if (!home.current) throw new Error(`${name} is in no network`)
+  act(home.current)
+  await home.save()
+}
 
 /** Members by name, with their roles, in the order in which they were let in. */
 export type Founding = Readonly<Record<string, readonly string[]>>

@@ -61,6 +61,8 @@ export interface LoopbackPeerOptions {
   /** None: no relay at all. */
   readonly relay: LoopbackRelayEnd | readonly LoopbackRelayEnd[]
   readonly trusts: readonly PeerId[]
+  /** Members of its network, who come and go. */
+  readonly members?: Set<PeerId>
   /** Offers its TCP listener on 127.0.0.1 as a candidate. Default: relay paths only. */
   readonly direct?: boolean
   readonly keep?: boolean
@@ -89,7 +91,7 @@ export async function startLoopbackPeer(options: LoopbackPeerOptions): Promise<L
     sealer,
     clock: systemClock,
     log,
-    isTrusted: id => trusted.has(id),
+    isTrusted: id => trusted.has(id) || options.members?.has(id) === true,
     onPath: path => peers.attach(path),
   })
   const rendezvous = new Rendezvous({
@@ -103,7 +105,7 @@ export async function startLoopbackPeer(options: LoopbackPeerOptions): Promise<L
     software: 'test',
     instance: systemRandom.bytes(8),
     addresses: () => ['127.0.0.1'],
-    isTrusted: id => trusted.has(id),
+    isTrusted: id => trusted.has(id) || options.members?.has(id) === true,
     onCall: call => {
       if (options.beforeAnswer) void options.beforeAnswer().then(() => peers.answer(call))
       else peers.answer(call)
@@ -151,7 +153,8 @@ export async function startLoopbackPeer(options: LoopbackPeerOptions): Promise<L
     onStream: (peer, stream) => options.onStream?.(stream, peer),
     onChange: changed,
   }
-  const peers = new Peers(context)
+  const { members = new Set<PeerId>() } = options
+  const peers = new Peers(context, { isMember: id => members.has(id), members: () => members })
   sources.onLearnt(id => peers.onAddress(id))
   peers.update(options.trusts.map(id => ({ id, name: id.slice(0, 10), keep: options.keep ?? false })))
   return {
