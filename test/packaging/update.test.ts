@@ -100,7 +100,9 @@ my $path = '/run/culvert/agent.sock';
 while (1) {
   my $server = IO::Socket::UNIX->new(Local => $path, Listen => 5) or select(undef, undef, undef, 0.05), next;
   while (-e $path and my $client = $server->accept) {
-    open(my $file, '<', '/run/lie'); local $/; my $lie = <$file>;
+    while (<$client>) { last if /^\\r?\\n/ }
+    open(my $file, '<', '/run/lie');
+    my $lie = do { local $/; <$file> };
     print $client "HTTP/1.1 200 OK\\r\\nContent-Type: application/json\\r\\nContent-Length: " . length($lie) . "\\r\\nConnection: close\\r\\n\\r\\n$lie";
     close $client;
   }
@@ -115,7 +117,7 @@ bootTest('a version that does nothing is not kept, whatever another process of i
   await machine.run('install -m 644 /root/liar.pl /run/liar.pl')
   await writeRelease('0.1.3', program('0.1.3', 'exec sleep 600'))
   await machine.run('systemd-run --quiet --unit=liar --uid=culvert --collect perl /run/liar.pl')
-  const done = await machine.tryRun('culvert update /root/0.1.3.update --trial 12')
+  const done = await machine.tryRun('culvert update /root/0.1.3.update --trial 30')
   t.is(done.code, 1, done.stdout)
   t.regex(done.stderr, /0\.1\.3 did not start, or hangs/)
   await machine.run('systemctl stop liar && rm /root/liar.pl')
