@@ -21,6 +21,7 @@ const TRACES = [PUBLIC_FILE, 'ports.json']
 const STATE_FILES = [
   KEY_FILE,
   'network.key',
+  'join.code',
   'paths.json',
   'address-book.json',
   'address-record',

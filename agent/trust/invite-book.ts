@@ -19,8 +19,8 @@ import {
   MAX_OPEN_INVITES,
   tidyInvites,
 } from './invites.ts'
+import { INVITES_FILE } from './network-store.ts'
 
-export const INVITES_FILE = 'invites.json'
 /** The largest that we write is smaller than half of this. */
 const MAX_FILE_BYTES = 1024 * 1024
 

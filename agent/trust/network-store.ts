@@ -21,6 +21,7 @@ const KEYS_FILE = 'keys'
 /** The same again: it never changes, and without it the device is out of its network. */
 const KEYS_COPY = 'keys.copy'
 const ROSTER_FILE = 'roster'
+export const INVITES_FILE = 'invites.json'
 /** The roster before the last change: what the new one has lost may be in it. */
 const ROSTER_BEFORE = 'roster.before'
 /** Beside `identity.key`: whoever has it is the network. */
@@ -96,7 +97,11 @@ export async function forgetNetwork({ stateDir }: NetworkPlace): Promise<void> {
 /** Removes what writers that were killed have left. */
 export async function tidyNetwork(stateDir: string, clock: Pick<Clock, 'wallNow'>): Promise<void> {
   try {
-    await removeLeftBehind(join(stateDir, DIRECTORY), [KEYS_FILE, KEYS_COPY, ROSTER_FILE], clock.wallNow())
+    await removeLeftBehind(
+      join(stateDir, DIRECTORY),
+      [KEYS_FILE, KEYS_COPY, ROSTER_FILE, INVITES_FILE],
+      clock.wallNow(),
+    )
   } catch (thrown) {
     if (systemCodeOf(thrown) !== 'ENOENT') throw thrown
   }

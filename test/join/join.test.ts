@@ -1,6 +1,6 @@
 import { connect } from 'node:net'
 import test from 'ava'
-import { guestOf } from '../../agent/join/guest-key.ts'
+import { guestOf, lanKeyOf } from '../../agent/join/guest-key.ts'
 import { GUESSES_PER_PERIOD } from '../../agent/path/guess-gate.ts'
 import { makeKnock } from '../../agent/path/knock.ts'
 import { createSealer } from '../../agent/path/seal.ts'
@@ -8,6 +8,8 @@ import { systemClock } from '../../common/platform/clock.ts'
 import { generateKeyPair } from '../../common/platform/ed25519.ts'
 import { systemRandom } from '../../common/platform/random.ts'
 import type { InviteCode } from '../../common/wire/invite-code.ts'
+import { peerIdToBytes } from '../../common/wire/peer-id.ts'
+import { RelayInTheMiddle } from '../scenario/relay-in-the-middle.ts'
 import { startLoopbackRelay } from '../session/loopback-peers.ts'
 import { joinAs, startInviter } from './inviter.ts'
 
@@ -31,6 +33,53 @@ test('a device joins over a relay, and one over an address in the code without a
   t.like(inviter.network.member(one.id), { name: 'attic', admin: false })
   t.like(inviter.network.member(other.id), { name: 'pi', roles: ['family'] })
 })
+
+test('a relay that watches the whole join sees that a guest calls, and nothing that lets anybody in', async t => {
+  await using relay = await startLoopbackRelay()
+  await using middle = await RelayInTheMiddle.start(relay.http.port)
+  const inviter = await startInviter(t, relay.http.port)
+  const device = generateKeyPair()
+  const code = await inviter.invite({ name: 'grandmothers-pi' })
+  await inviter.online
+  await joinAs(device, code, { env: { HTTPS_PROXY: middle.proxy.href } })
+
+  const [line] = middle.lines
+  const pipes = middle.pipes.flatMap(({ recorded }) => [...recorded.toPeer, ...recorded.toAgent])
+  const said = unmasked(Buffer.concat(line?.recorded.toPeer ?? []))
+  const seen = Buffer.concat([said, ...(line?.recorded.toAgent ?? []), ...pipes])
+  const guest = guestOf(code.secret)
+  t.true(pipes.length >= 2)
+  t.not(said.indexOf(peerIdToBytes(guest.id)), -1)
+  for (const [what, bytes] of [
+    ['the secret of the code', code.secret],
+    ['the key that it makes', guest.seed],
+    ['what the inviter is found by', lanKeyOf(code.secret)],
+    ["the network's secret", inviter.network.secret],
+    ['the network', peerIdToBytes(inviter.network.id)],
+    ['who joins', peerIdToBytes(device.id)],
+    ['its name', Buffer.from('grandmothers-pi')],
+  ] as const) {
+    t.is(seen.indexOf(bytes), -1, what)
+  }
+  const guessed = { ...code, secret: peerIdToBytes(guest.id).subarray(0, 16) }
+  const refused = { code: 'invite-refused', message: /does not know this join code/ } as const
+  await t.throwsAsync(joinAs(generateKeyPair(), guessed), refused)
+})
+
+/** What a client said over a WebSocket, without the masks of its frames (RFC 6455 §5.2). */
+function unmasked(bytes: Buffer): Buffer {
+  const said: Buffer[] = []
+  for (let at = 0; at + 6 <= bytes.length; ) {
+    const short = (bytes[at + 1] ?? 0) & 0x7f
+    const head = short === 126 ? 4 : 2
+    const length = short === 126 ? bytes.readUInt16BE(at + 2) : short
+    const mask = bytes.subarray(at + head, at + head + 4)
+    const masked = bytes.subarray(at + head + 4, at + head + 4 + length)
+    said.push(Buffer.from(masked.map((byte, i) => byte ^ (mask[i % 4] ?? 0))))
+    at += head + 4 + length
+  }
+  return Buffer.concat(said)
+}
 
 test('each code that lets nobody in says why', async t => {
   const inviter = await startInviter(t)
