@@ -174,7 +174,7 @@ bootTest('the commands of the README make an agent, and a relay with TLS', async
   const { machine, world } = scene
   const home = join(machine.root, 'root')
   await rename(join(home, 'culvert.deb'), join(home, 'culvert_0_amd64.deb'))
-  makeCertificate('relay', join(home, 'fullchain.pem'), join(home, 'privkey.pem'))
+  makeCertificate('relay.example.org', join(home, 'fullchain.pem'), join(home, 'privkey.pem'))
   const { install, change, relay } = await readmeBlocks()
   const here = (block: string) => asRun(block, '/root', world.relayUrl)
 
@@ -184,6 +184,7 @@ bootTest('the commands of the README make an agent, and a relay with TLS', async
 
   await machine.run(here(relay))
   t.is(await machine.show(RELAY, 'ActiveState'), 'active', await machine.journal(RELAY))
+  t.regex(await machine.journal(RELAY), /\{ "url": "https:\/\/relay\.example\.org", "id": "[a-z2-7]{52}" \}/)
   t.is(
     (await machine.run('cat /proc/$(systemctl show -P MainPID culvert-relay)/status')).match(
       /^CapEff:\t0*(\w+)$/m,
