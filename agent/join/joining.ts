@@ -161,7 +161,8 @@ export class Joining {
     const reply = { network: code.network, id: identity.id, name }
     const network = home.current
     if (network?.id === code.network && network.own === 'member') return { ...reply, already: true }
-    if (network) throw inAnother(network.id, stateDir)
+    // One that it is out of, or that it knows nothing of any more, is in nobody's way.
+    if (network?.own === 'member') throw inAnother(network.id, stateDir)
     if (this.#joining) throw new CulvertError('busy', 'this device is joining a network just now')
     this.#joining = true
     try {

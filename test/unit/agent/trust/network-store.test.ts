@@ -104,6 +104,28 @@ test('a running agent enters a network, and what changes in it is on the disk so
   t.is(decodeRosterFile(bytes, new Uint8Array(32)).statements.length, 0)
 })
 
+test('who was removed and is taken in again by the root enters anew, and a lost roster is no hindrance', async t => {
+  const { open, roster } = await scene(t)
+  const keys = { network: ROOT.id, secret: SECRET }
+  const home = await open()
+  const first = await home.join(keys, STATEMENTS)
+  await first.merge([say(ROOT, { peer: ME.id, version: 2, removed: true })], keyOf(5).id)
+  t.is(first.own, 'removed')
+  await t.throwsAsync(home.join(keys, STATEMENTS), { code: 'wire-malformed' })
+  t.is(home.current?.own, 'removed')
+  const again = await home.join(keys, [say(ROOT, { peer: ME.id, version: 3 })])
+  t.is(again.own, 'member')
+  t.is([...again.members()].length, 3)
+  await first.merge([REMOVAL], keyOf(5).id)
+  await home.save()
+  t.is((await open()).current?.own, 'member')
+  await writeFile(roster, '')
+  await rm(`${roster}.before`, { force: true })
+  const lost = await open()
+  t.is(lost.current?.own, 'unknown')
+  t.is((await lost.join(keys, STATEMENTS)).own, 'member')
+})
+
 test('a roster that was cut off anywhere gives what is whole of it, and says what is missing', t => {
   const bytes = encodeRosterFile(STATEMENTS, SECRET)
   t.deepEqual(decodeRosterFile(bytes, SECRET), { statements: STATEMENTS, damage: undefined })
