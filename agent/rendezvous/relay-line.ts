@@ -421,7 +421,7 @@ export class RelayLine {
         this.#reach.settle(message.check, message.outcome)
         return
       case 'statement':
-        if (this.#relayId !== undefined) this.#options.network?.onStatement(message.chain, this.#relayId)
+        if (this.#line?.relayId !== undefined) this.#options.network?.onStatement(message.chain, this.#line.relayId)
         return
       default:
         return

@@ -17,7 +17,7 @@ export interface FakeRelayLine {
   readonly received: readonly AgentMessage[]
   say(message: RelayMessage): void
   /** Proves the relay and lets the agent in. */
-  welcome(): void
+  welcome(features?: readonly string[]): void
 }
 
 export interface FakeRelay extends AsyncDisposable {
@@ -43,7 +43,7 @@ export async function startFakeRelay(
       socket,
       received,
       say,
-      welcome() {
+      welcome(features = []) {
         const hello = received[0]
         if (hello?.type !== 'hello') throw new Error('nobody said hello')
         const { peer: agentId, nonce: agentNonce, relayName } = hello
@@ -52,7 +52,7 @@ export async function startFakeRelay(
           signature: signBytes(key, relayProof({ relayId: key.id, relayName, relayNonce: nonce, agentId, agentNonce })),
           observed: undefined,
           stun: [],
-          features: [],
+          features,
           serverTime: 0,
           reconnectWindowMs: 1_000,
           keepAliveMs: 25_000,

@@ -1,5 +1,6 @@
 import test from 'ava'
 import { WebSocket } from 'ws'
+import type { LineNetwork } from '../../agent/rendezvous/line-words.ts'
 import { relayAddress } from '../../agent/rendezvous/relay-dial.ts'
 import { RelayLine } from '../../agent/rendezvous/relay-line.ts'
 import { generateKeyPair } from '../../common/platform/ed25519.ts'
@@ -12,7 +13,7 @@ import { type FakeRelay, startFakeRelay } from './fake-relay.ts'
 const ignore = () => undefined
 
 /** An agent's line, whose time passes only when a test says so. */
-function agentLine({ url }: FakeRelay) {
+function agentLine({ url }: FakeRelay, network?: LineNetwork) {
   const clock = new FakeClock()
   const line = new RelayLine({
     relay: relayAddress(url, undefined, undefined),
@@ -24,6 +25,7 @@ function agentLine({ url }: FakeRelay) {
     log: createLog({ level: 'error', style: 'words', write: () => undefined }),
     addresses: () => ['127.0.0.1'],
     events: { onRing: ignore, onPresence: ignore, onLost: ignore, onChange: ignore, onTime: ignore },
+    network,
   })
   return { clock, line, [Symbol.dispose]: () => line.close() }
 }
@@ -92,5 +94,34 @@ test('for somebody who waits, another line is made at once beside one that answe
   agent.clock.advance(1_000)
   await until(() => relay.lines.length === 2)
   t.is(relay.lines[0]?.socket.readyState, WebSocket.OPEN)
+  t.is(agent.line.state, 'connected')
+})
+
+test('what a relay says for a network right behind its welcome is heard, and who is another one says hello anew', async t => {
+  const [first, second] = [new Uint8Array(225).fill(1), new Uint8Array(225).fill(2)]
+  const heard: Uint8Array[] = []
+  let own = first
+  const network: LineNetwork = {
+    membership: () => own,
+    guests: () => [],
+    removals: () => [second],
+    onStatement: chain => heard.push(chain),
+  }
+  await using relay = await startFakeRelay((line, { type }) => {
+    if (type !== 'hello') return
+    line.welcome(['network'])
+    line.say({ type: 'statement', chain: second })
+  })
+  using agent = agentLine(relay, network)
+  const hellos = () => relay.lines.map(({ received: [hello] }) => hello?.type === 'hello' && hello.membership)
+  await until(() => heard.length === 1)
+  t.deepEqual(heard, [second])
+  await until(() => relay.lines[0]?.received.some(({ type }) => type === 'statement') === true)
+  t.deepEqual(hellos(), [first])
+  own = second
+  agent.line.introduce()
+  await until(() => heard.length === 2)
+  t.deepEqual(hellos(), [first, second])
+  await until(() => relay.lines[0]?.socket.readyState === WebSocket.CLOSED)
   t.is(agent.line.state, 'connected')
 })

@@ -51,6 +51,8 @@ test('a relay line that takes everything and answers nothing is found within 15 
     t.true(ms <= FOUND_MS + SLOW_MS, `${how}: ${ms} ms`)
   }
   for (const { middle } of [asked, watched, alone]) middle.swallowLines()
+  // However late it is asked on a slow machine.
+  asked.middle.swallows = true
   await Promise.all([
     found('nobody looks', () => alone.agent.process?.waitForOutput(/relay lost/) ?? Promise.reject()),
     found('somebody watches', () =>
@@ -60,8 +62,9 @@ test('a relay line that takes everything and answers nothing is found within 15 
       await new Promise(resolve => setTimeout(resolve, QUIET_MS))
       const relay = await stateOf(asked.agent)
       t.is(relay?.state, 'connecting', 'the first status that is asked for')
-      t.regex(relay?.lastError ?? '', /does not answer/)
+      t.regex(relay?.lastError ?? '', /answer|welcome/)
       t.is(relay?.rttMs, null)
+      asked.middle.swallows = false
     })(),
   ])
   // The middle takes new lines for what they are.

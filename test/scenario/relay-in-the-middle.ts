@@ -6,6 +6,8 @@ const END_OF_HEAD = '\r\n\r\n'
 /** Which way bytes go through the middle. */
 export type Way = 'toPeer' | 'toAgent'
 
+const swallow = () => Buffer.alloc(0)
+
 /** An attached pipe after its 101: the agent's end, and the end that the honest relay holds. Nothing flows by itself. */
 export class HeldPipe {
   readonly agent: Socket
@@ -89,9 +91,12 @@ export class RelayInTheMiddle implements AsyncDisposable {
     return pipe
   }
 
-  /** From now on everything on the control lines that are there is taken, and nothing is passed on; new ones pass. */
+  /** Whether new control lines are swallowed, too. */
+  swallows = false
+
+  /** From now on everything on the control lines that are there is taken, and nothing is passed on. */
   swallowLines(): void {
-    for (const line of this.lines) line.tamper(() => Buffer.alloc(0))
+    for (const line of this.lines) line.tamper(swallow)
   }
 
   /** The next pipe, held; those after it are passed on again. */
@@ -128,7 +133,7 @@ export class RelayInTheMiddle implements AsyncDisposable {
     if (!request.startsWith('GET /v1/pipe/')) {
       const line = new HeldPipe(agent, relay)
       this.lines.push(line)
-      line.pass()
+      line.pass(this.swallows ? swallow : undefined)
       return
     }
     const answer = await readHead(relay)
