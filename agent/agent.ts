@@ -325,6 +325,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     forwards,
     situation,
     lanProblem: () => lan.problem,
+    dht: () => whereabouts.dht.state,
     knownFrom: id => whereabouts.knownFrom(id),
     configPath: context.configPath,
     tcpPort: listener.port,

@@ -68,6 +68,7 @@ export interface AgentParts {
   readonly forwards: Forwards
   readonly situation: () => Situation
   readonly lanProblem: Patient['lanProblem']
+  readonly dht: Patient['dht']
   readonly knownFrom: (peer: PeerId) => readonly KnownFrom[]
   readonly configPath: string
   /** Where paths come in. */
@@ -283,6 +284,7 @@ export class RunningAgent implements ControlTarget {
         lookFromOutside,
         lookAtForwards: () => nat.lookAtForwards(),
         lanProblem: this.#parts.lanProblem,
+        dht: this.#parts.dht,
         services: services.list(),
         peers: name === undefined ? peers.list() : [this.#peer(name)],
         asked: name !== undefined,

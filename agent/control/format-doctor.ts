@@ -15,7 +15,7 @@ const MAX_WIDTH = 100
 const CHAPTERS: readonly (readonly [title: string, codes: RegExp])[] = [
   ['This device', /^(agent|config|clock|file|listening|ipv6|mtu|lan)/],
   ['Relays', /^relay-/],
-  ['Network', /^(link-|nat-|udp-|web-|carrier-|port-mapping-|reachable|unreachable)/],
+  ['Network', /^(dht-|link-|nat-|udp-|web-|carrier-|port-mapping-|reachable|unreachable)/],
   ['Services', /^(service-|forward-)/],
   ['Peers', /^(peers?-|stranger-|network-)/],
 ]

@@ -71,6 +71,12 @@ class Device {
   }
 }
 
+/** The line that a relay prints for the config of agents. */
+async function relayOf(world: World): Promise<{ readonly url: string; readonly id: string }> {
+  const line = await world.relay?.waitForOutput(/\{ "url": .* \}/, { timeoutMs: START_MS })
+  return JSON.parse(line?.[0] ?? '{}')
+}
+
 /** The relay's owner lists the network once; its devices, and who is invited, come by that. */
 async function admitOnly(world: World, network: string): Promise<void> {
   await world.relay?.stop('SIGTERM', 10_000)
@@ -85,8 +91,7 @@ rootTest(
   async t => {
     await using world = await World.start({ lab: { sites: { attic: 'eim-apdf', office: 'edm' } }, agents: {} })
     const [attic, office] = [new Device(world, 'attic'), new Device(world, 'office')]
-    const relay = /\{ "url": .* \}/.exec(world.relay?.stdout ?? '')?.[0]
-    const { url, id } = JSON.parse(relay ?? '{}')
+    const { url, id } = await relayOf(world)
 
     const made = await attic.run(t, 'init', '--name', 'attic', '--relay', `${url}#${id}`, '--json')
     await admitOnly(world, JSON.parse(made).network)
@@ -144,3 +149,39 @@ rootTest('a device on the same LAN joins with no relay anywhere, while its agent
   await pi.curl(t, attic, 8001)
   t.false((await readdir(pi.stateDir)).includes('join.code'))
 })
+
+rootTest(
+  'with the relay gone after they joined, devices that started anew reach each other on the LAN and at a mapped port',
+  async t => {
+    const sites = { attic: { kind: 'eim-apdf', upnp: true, hosts: 2 }, office: 'edm' } as const
+    await using world = await World.start({ lab: { sites }, agents: {} })
+    const attic = new Device(world, 'attic')
+    const others = [new Device(world, 'attic.2', 'pi'), new Device(world, 'office')]
+    const all = [attic, ...others]
+    const { url, id } = await relayOf(world)
+    await attic.run(t, 'init', '--name', 'attic', '--relay', `${url}#${id}`)
+    await attic.agent.start()
+    await attic.serveWeb(t)
+    await attic.agent.waitFor('a port that is open', ({ nat }) => nat.portMapping.verified)
+    for (const device of others) {
+      const code = (await attic.run(t, 'invite', '--name', device.name)).trim()
+      await device.run(t, 'join', code)
+      await device.agent.start()
+      await attic.curl(t, device, 8001)
+    }
+    await others[1]?.agent.waitForPeer('attic', 'at its port', ({ path }) => path?.how === 'mapped')
+
+    await world.relay?.stop('SIGKILL', 10_000)
+    await Promise.all(all.map(({ agent }) => agent.stop()))
+    await attic.agent.start()
+    await attic.agent.waitFor('its port again', ({ nat }) => nat.portMapping.tcp !== null)
+    const hows = await Promise.all(
+      others.map(async device => {
+        await device.agent.start()
+        await attic.curl(t, device, 8002)
+        return (await device.agent.peer('attic')).path?.how
+      }),
+    )
+    t.deepEqual(hows, ['lan', 'mapped'])
+  },
+)

@@ -6,6 +6,7 @@ import type { Situation } from '../../../common/wire/situation.ts'
 import { versionsToAsk } from '../../nat/discovery-schedule.ts'
 import { checkNat } from '../../nat/nat-check.ts'
 import type { Verdict } from '../../nat/reach-state.ts'
+import type { DhtState } from '../../rendezvous/dht/dht-directory.ts'
 import { checkRelay, type RelayCheck } from '../../rendezvous/relay-check.ts'
 import type { RelayAddress } from '../../rendezvous/relay-dial.ts'
 import type { Service } from '../../service/services.ts'
@@ -17,7 +18,7 @@ import type { AgentStatus, NatStatus, PeerStatus, RelayStatus } from '../status.
 import { configFinding } from './config-finding.ts'
 import { type Finding, finding } from './finding.ts'
 import { hostFacts } from './host-facts.ts'
-import { hostFindings, lanFinding } from './host-findings.ts'
+import { dhtFinding, hostFindings, lanFinding } from './host-findings.ts'
 import { natFindings, type ReachLook, withoutWitness } from './nat-findings.ts'
 import {
   failedWay,
@@ -53,6 +54,7 @@ export interface Patient {
   readonly lookAtForwards: () => Promise<ReachLook | undefined>
   readonly services: readonly Service[]
   /** Why peers of the local network are not found; undefined when they are. */
+  readonly dht: () => DhtState
   readonly lanProblem: () => Parameters<typeof lanFinding>[0]
   /** Those to look at: the one asked for, or all. */
   readonly peers: readonly Peer[]
@@ -101,6 +103,7 @@ export async function examineAgent(patient: Patient, doors: CheckDoors): Promise
       ...some(clockFinding(relays, clock.wallNow())),
       ...hostFindings(host),
       ...lanFinding(patient.lanProblem()),
+      ...dhtFinding(patient.dht()),
       ...relayFindings(relays, status.relays),
       ...natFindings(here, natNow, {
         relayed,

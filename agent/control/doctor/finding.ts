@@ -55,6 +55,8 @@ export const FINDING_CODES = [
   'port-mapping-failed',
   'port-mapping-absent',
   'port-mapping-off',
+  'dht-answers',
+  'dht-silent',
   'service-down',
   'forward-failed',
   'forward-unanswered',

@@ -1,5 +1,6 @@
 import { addressScope } from '../../../common/wire/endpoint.ts'
 import { isTunnelInterface } from '../../nat/interface-kind.ts'
+import type { DhtState } from '../../rendezvous/dht/dht-directory.ts'
 import { type Finding, finding } from './finding.ts'
 import type { HostFacts } from './host-facts.ts'
 
@@ -52,6 +53,14 @@ export function lanFinding(problem: { readonly interfaceName: string; readonly r
   const remedy =
     'let other programs share UDP port 5353: "ss -ulpn" tells which one holds it; or set "lan.discovery" to false'
   return [finding('lan-deaf', 'note', text, { remedy, gain: 'then they are found without a relay' })]
+}
+
+/** Whether the DHT is of use, where it is wanted. */
+export function dhtFinding(state: DhtState): readonly Finding[] {
+  if (state === 'off' || state === 'unknown') return []
+  if (state === 'answers') return [finding('dht-answers', 'ok', 'the DHT answers: peers find this device there')]
+  const remedy = 'let UDP out, and check the names under "dht.bootstrap"; or set "dht.enabled" to false'
+  return [finding('dht-silent', 'note', 'no node of the DHT answers, so nobody finds this device there', { remedy })]
 }
 
 function mtuFinding({ mtu }: HostFacts): readonly Finding[] {

@@ -26,6 +26,9 @@ export const MAX_SECRETS = 8
 /** Before it, a clock is one that was never set, and would name a day that nobody looks under. */
 const FIRST_TIME_MS = Date.UTC(2025, 0)
 
+/** What came of the last visit; `unknown` before the first. */
+export type DhtState = 'off' | 'unknown' | 'answers' | 'silent'
+
 export interface DhtDirectoryOptions {
   readonly clock: Clock
   readonly random: Random
@@ -64,6 +67,12 @@ export class DhtDirectory {
   /** Where it is looked for peers. What it finds, the records know. */
   get source(): AddressSource {
     return { name: 'dht', addresses: () => [], seek: (peer, signal) => this.#seek(peer, signal) }
+  }
+
+  get state(): DhtState {
+    if (!this.#options.enabled()) return 'off'
+    if (this.#answered === undefined) return 'unknown'
+    return this.#answered ? 'answers' : 'silent'
   }
 
   /** It may begin; or our record, whom we trust, or the config is another one. */

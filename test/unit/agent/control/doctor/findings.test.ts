@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import test from 'ava'
 import { FINDING_CODES, type Finding, isHealthy } from '../../../../../agent/control/doctor/finding.ts'
-import { hostFindings, lanFinding } from '../../../../../agent/control/doctor/host-findings.ts'
+import { dhtFinding, hostFindings, lanFinding } from '../../../../../agent/control/doctor/host-findings.ts'
 import { natFindings, withoutWitness } from '../../../../../agent/control/doctor/nat-findings.ts'
 import { failedWay, peerFinding } from '../../../../../agent/control/doctor/peer-findings.ts'
 import { clockFinding, relayFindings } from '../../../../../agent/control/doctor/relay-findings.ts'
@@ -32,6 +32,10 @@ const GOOD: RelayCheck = {
 const LINE = { url: RELAY, state: 'connected', rttMs: 21, lastError: null } as const
 
 test('a local network that is not heard is told of, with what holds its port', t => {
+  t.deepEqual(
+    (['off', 'unknown', 'answers', 'silent'] as const).map(state => codesOf(dhtFinding(state))),
+    [[], [], ['dht-answers ok'], ['dht-silent note']],
+  )
   t.deepEqual(lanFinding(undefined), [])
   const [found] = lanFinding({ interfaceName: 'eth0', reason: 'bind EADDRINUSE 224.0.0.251:5353' })
   t.is(found?.severity, 'note')

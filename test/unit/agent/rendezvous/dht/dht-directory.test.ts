@@ -109,6 +109,7 @@ test('while it is off nothing is told, looked for or on a timer', async t => {
   await off.pass(16_000)
   await off.seek(BOB.id)
   t.is(off.state.runs, 0)
+  t.is(off.directory.state, 'off')
   t.is(off.clock.timers, 0)
   off.state.enabled = true
   off.directory.changed()
@@ -157,7 +158,9 @@ test('what a member wrote in the place of another one, and a DHT that is away, e
   await it.pass(3 * HOUR)
   const { runs } = it.state
   t.true(runs >= 3)
+  t.is(it.directory.state, 'silent')
   it.state.works = true
   await it.pass(2 * HOUR)
   t.true(it.state.puts > 0)
+  t.is(it.directory.state, 'answers')
 })
