@@ -166,7 +166,10 @@ export const relaySchema = group('culvert relay', {
       .check(z.describe('Where /healthz and /metrics are served; null = nowhere.')),
     null,
   ),
-  stateDir: z._default(path("Where the relay's own key is kept."), '/var/lib/culvert-relay'),
+  stateDir: z._default(
+    path("Where the relay's own key is kept, and who was removed from the networks that it admits."),
+    '/var/lib/culvert-relay',
+  ),
   log: z.prefault(
     group('Logging, to stderr.', {
       level: z._default(

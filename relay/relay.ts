@@ -130,8 +130,11 @@ export async function startRelay(initial: RelayOptions, doors: RelayDoors): Prom
   }
 
   const chains = new ProvenChains()
-  const mayShakeHands = (from: Endpoint, tokens: number) =>
-    handshakesOf.take(addressKey(from.address), tokens, clock.now()) && handshakes.take('', tokens, clock.now())
+  const mayShakeHands = (from: Endpoint, tokens: number) => {
+    // Where few are allowed a second, none may cost more than there ever are.
+    const cost = Math.min(tokens, Math.max(1, options.limits.handshakesPerSecond / 2))
+    return handshakesOf.take(addressKey(from.address), cost, clock.now()) && handshakes.take('', cost, clock.now())
+  }
   const networks: NetworkDesk<ControlLine> = new NetworkDesk({
     clock,
     log: log.area('line'),

@@ -145,6 +145,14 @@ test('what is not proven, of another network, from no member, or said before is 
   t.deepEqual((await b.line.next('statement')).chain, bytesOf(network.removal(ann.id)))
 })
 
+test('a relay that lets one in a second in lets members in, too', async t => {
+  const network = new TestNetwork()
+  const { relay } = await testRelay(t, { admit: [network.id], limits: { handshakesPerSecond: 1 } })
+  const ann = generateKeyPair()
+  const { welcome } = await member(relay.http, ann, network.byRoot(ann.id))
+  t.is(welcome.type, 'welcome')
+})
+
 test('a membership that ends while its line is up ends the line', async t => {
   let offset = 0
   const { network, http, ann } = await sceneAt(t, () => offset)

@@ -66,6 +66,8 @@ export class RelayInTheMiddle implements AsyncDisposable {
   readonly pipes: HeldPipe[] = []
   /** And all control lines. */
   readonly lines: HeldPipe[] = []
+  /** Whether new control lines are swallowed from the beginning. */
+  swallows = false
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
   readonly #relayPort: number
@@ -90,9 +92,6 @@ export class RelayInTheMiddle implements AsyncDisposable {
     if (!pipe) throw new Error('no pipe yet')
     return pipe
   }
-
-  /** Whether new control lines are swallowed, too. */
-  swallows = false
 
   /** From now on everything on the control lines that are there is taken, and nothing is passed on. */
   swallowLines(): void {
