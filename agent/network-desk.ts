@@ -87,6 +87,16 @@ export class NetworkDesk {
     return this.#options.home.current?.member(id)
   }
 
+  /** The first so many members that are not listed otherwise. */
+  otherMembers(isListed: (id: PeerId) => boolean, limit: number): readonly PeerId[] {
+    const others: PeerId[] = []
+    for (const id of this.#options.home.current?.memberIds() ?? []) {
+      if (others.length >= limit) break
+      if (!isListed(id)) others.push(id)
+    }
+    return others
+  }
+
   status(): NetworkStatus | null {
     const { home } = this.#options
     const network = home.current

@@ -198,7 +198,7 @@ export class RunningAgent implements ControlTarget {
     const { identity, trust, strangers, network, nat, peers, services, forwards, startedAt, clock } = this.#parts
     const now = clock.now()
     const present = peers.list()
-    const others = trust.peers().flatMap(({ id }) => (peers.peek(id) ? [] : [id]))
+    const others = network.otherMembers(id => peers.peek(id) !== undefined, MAX_LISTED_MEMBERS)
     return statusOf(
       {
         id: identity.id,
@@ -212,7 +212,7 @@ export class RunningAgent implements ControlTarget {
         knownFrom: this.#parts.knownFrom,
         network: network.status(),
         peers: present,
-        others: others.slice(0, MAX_LISTED_MEMBERS),
+        others,
         nameOf: id => trust.nameOf(id) ?? id,
         memberOf: id => network.member(id),
         services,

@@ -131,7 +131,11 @@ export class Network {
 
   /** Members, this device included. */
   get count(): number {
-    return [...this.members(true)].length
+    if (this.own === 'removed' || this.own === 'expired') return 0
+    const now = this.now()
+    let count = 0
+    for (const [, { member, by }] of this.#roster.standings()) if (member && !isOver(by.entry.notAfter, now)) count++
+    return count
   }
 
   wasRemoved(peer: PeerId): boolean {
