@@ -12,6 +12,7 @@ const home: OptionSpec = {
   hidden: true,
   summary: 'where versions stand; the launcher knows /opt/culvert only',
 }
+const start: OptionSpec = { summary: 'have the service run it from now on, as the package installs it' }
 /** Options of every command that talks to a running agent. */
 const toAgent = {
   socket: {
@@ -47,6 +48,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       config,
       name: { value: 'NAME', summary: "what others call this machine (else the host's name)" },
       relay: { value: 'URL[#ID]', multiple: true, summary: 'a relay, with its id if it has no certificate' },
+      start,
       json,
     },
     notes:
@@ -126,6 +128,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'get this device into the network that the code is from',
     options: {
       name: { value: 'NAME', summary: "what others call it (else as in its config, else the host's name)" },
+      start,
       json,
       ...toAgent,
     },

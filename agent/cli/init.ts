@@ -18,6 +18,7 @@ import { EXIT_DONE } from './exit-code.ts'
 import { howToRun } from './how-to-run.ts'
 import { alreadyThere, newConfigText, type RelayOption, writeNewConfig } from './new-config.ts'
 import { asUsage, line, printJson } from './output.ts'
+import { refuseStart, startService } from './start-service.ts'
 
 export async function run(args: Arguments, io: CommandIo): Promise<number> {
   const path = resolve(configPathOf(args, io))
@@ -27,6 +28,8 @@ export async function run(args: Arguments, io: CommandIo): Promise<number> {
   const parsed = parseConfig(text, path)
   if (!parsed.ok) throw asUsage(parsed.faults.map(formatFault).join('\n'))
   if (await exists(path)) throw alreadyThere(path, wanted)
+  const starts = args.flag('start')
+  if (starts) refuseStart(path)
   const { name, stateDir, relays } = parsed.config
   const log = createLog({ level: 'warn', style: 'words', write: io.err })
   // First the identity: without it a config would be in the way of the next try.
@@ -36,9 +39,10 @@ export async function run(args: Arguments, io: CommandIo): Promise<number> {
   const network = known ?? (await asOwnerOf(stateDir, () => found(place, name)))
   await writeNewConfig(path, text)
   for (const warning of parsed.warnings) io.err(line(`${path}: warning: ${formatFault(warning)}`))
+  if (starts) await startService(path)
   const { id } = identity
   if (args.flag('json')) printJson(io, { id, name, config: path, stateDir, network, peers: { [name]: { id } } })
-  else io.out(summary({ path, name, id, stateDir, isNew: known === undefined, hasRelay: relays.length > 0 }))
+  else io.out(summary({ path, name, id, stateDir, isNew: known === undefined, hasRelay: relays.length > 0, starts }))
   return EXIT_DONE
 }
 
@@ -60,9 +64,10 @@ interface Made {
   readonly stateDir: string
   readonly isNew: boolean
   readonly hasRelay: boolean
+  readonly starts: boolean
 }
 
-function summary({ path, name, id, stateDir, isNew, hasRelay }: Made): string {
+function summary({ path, name, id, stateDir, isNew, hasRelay, starts }: Made): string {
   const key = isNew
     ? `It is the first device of a network of its own. Whoever has ${stateDir}/network.key
 rules that network: keep a copy of it in a safe place.`
@@ -76,8 +81,7 @@ This machine is "${name}":
   ${id}
 ${key}
 
-${relay}Have its agent run:
-  ${howToRun(path)}
+${relay}${starts ? 'Its agent runs.' : `Have its agent run:\n  ${howToRun(path)}`}
 Then, for each device that is to come in, run here "culvert invite", and "culvert join CODE" there.
 `
 }

@@ -31,6 +31,7 @@ import { howToRun } from './how-to-run.ts'
 import { newConfigText, writeNewConfig } from './new-config.ts'
 import { asUsage, line, printJson } from './output.ts'
 import { agentOf } from './running-agent.ts'
+import { refuseStart, startService } from './start-service.ts'
 import { takeOver } from './take-over.ts'
 
 export async function run(args: Arguments, io: CommandIo): Promise<number> {
@@ -40,6 +41,7 @@ export async function run(args: Arguments, io: CommandIo): Promise<number> {
   const path = resolve(configPathOf(args, io))
   const config = (await exists(path)) ? (await loadConfig(path)).config : undefined
   const name = nameFor(args.value('name') ?? config?.name)
+  if (args.flag('start')) refuseStart(path)
   const fresh = newConfigText(path, name, relaysOf(code))
   // The clock's own timers let a process end that has nothing else to do.
   const alive = setInterval(() => undefined, 2 ** 30)
@@ -48,7 +50,9 @@ export async function run(args: Arguments, io: CommandIo): Promise<number> {
     const joined = await join(agent, io, written, name, config ?? firstConfig(fresh, path))
     const said = await keepConfig(path, config !== undefined, code, joined)
     for (const warning of said) io.err(line(`${path}: warning: ${warning}`))
-    const running = await takeOver(args, io)
+    const runs = await takeOver(args, io)
+    if (!runs && args.flag('start')) await startService(path)
+    const running = runs || args.flag('start')
     if (args.flag('json')) printJson(io, { ...joined, config: path, running })
     else io.out(summary(path, joined, running))
     return EXIT_DONE

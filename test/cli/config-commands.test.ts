@@ -1,4 +1,4 @@
-import { chmod, chown, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import test from 'ava'
 import { culvert, temporaryHome } from './run-culvert.ts'
@@ -65,6 +65,14 @@ test.serial('init makes a network of this device alone, and tells what to run ne
   t.is(await readFile(key, 'utf8'), before)
   t.regex(out, /No relay is set/)
   t.true(out.includes(`culvert agent --config ${file}\n`))
+})
+
+test.serial('init does not promise to start a service that is not there, and makes nothing then', async t => {
+  const file = join(await temporaryHome(t), 'agent.json')
+  const refused = await culvert(['init', '--start', '--config', file])
+  t.is(refused.code, 2)
+  t.regex(refused.err, /--start: no service runs with .* then run: culvert agent --config/)
+  t.deepEqual(await readdir(dirname(file)), [])
 })
 
 test.serial('init warns at once of a relay that nothing vouches for', async t => {
