@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { AddressRecords } from '../../../../agent/rendezvous/address-records.ts'
 import { dialledBy } from '../../../../agent/rendezvous/dialled-by.ts'
+import { relayAddresses } from '../../../../agent/rendezvous/relay-addresses.ts'
 import { CulvertError } from '../../../../common/errors.ts'
 import { signAddressRecord } from '../../../../common/platform/address-record-proof.ts'
 import { createLog } from '../../../../common/platform/log.ts'
@@ -71,6 +72,15 @@ test('what was learnt and made outlasts the agent, and who wants a peer is told 
     ],
   )
   t.deepEqual(after.records.source.addresses(RELAY.id), [])
+  t.deepEqual(after.records.homesOf(BOB.id), { relays: RECORD.relays, near: true })
+  // With DNS away at the start, a relay is dialled where its name led last.
+  const [named, numbered] = relayAddresses(
+    RECORD.relays.map(({ url }) => ({ url, id: undefined })),
+    {},
+    url => after.records.relayAddress(url),
+  )
+  t.deepEqual(named?.known, { name: 'relay.example.org', address: '203.0.113.5' })
+  t.deepEqual(numbered?.known, { name: '2001:db8::1' })
   await after.records.close()
   t.is(after.clock.timers, 0)
 })
