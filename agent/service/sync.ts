@@ -88,7 +88,7 @@ export class Sync {
   readonly #options: SyncOptions
   readonly #stop = new AbortController()
   readonly #quota: StreamQuota
-  readonly #running = new Map<PeerId, Promise<void>>()
+  readonly #running = new Map<PeerId, Promise<boolean>>()
   readonly #freshAt = new Map<PeerId, number>()
   readonly #timers = new Set<Timer>()
   readonly #mayLog: (key: string) => boolean
@@ -148,7 +148,7 @@ export class Sync {
   start(): void {
     if (this.#started) return
     this.#started = true
-    this.#later(FIRST_ROUND_MS, () => this.#hear(2))
+    this.#later(FIRST_ROUND_MS, () => void this.#hear(2))
   }
 
   /** Tells those that there is a session with at once, and maybe a few others soon. */
@@ -258,32 +258,34 @@ export class Sync {
   }
 
   /** What was missed is heard from a few; then again after some hours. */
-  #hear(count: number): void {
+  async #hear(count: number): Promise<void> {
     const { online, live } = this.#options
     const there = [...online()]
     const chosen = this.#some(there.length > 0 ? there : live(), count)
-    for (const peer of chosen) void this.#exchange(peer)
-    if (chosen.length > 0) this.#later(ROUND_MS, () => this.#hear(1))
-    else this.#later(ALONE_MS, () => this.#hear(count))
+    const heard = await Promise.all(chosen.map(peer => this.#exchange(peer)))
+    if (this.#stop.signal.aborted) return
+    if (heard.includes(true)) this.#later(ROUND_MS, () => void this.#hear(1))
+    else this.#later(ALONE_MS, () => void this.#hear(count))
   }
 
-  /** One at a time with each peer. */
-  #exchange(peer: PeerId): Promise<void> {
+  /** One at a time with each peer; true when all was told and taken. */
+  #exchange(peer: PeerId): Promise<boolean> {
     const running = this.#running.get(peer)
     if (running) return running
-    if (this.#running.size >= MAX_EXCHANGES) return Promise.resolve()
+    if (this.#running.size >= MAX_EXCHANGES) return Promise.resolve(false)
     const exchange = this.#run(peer).finally(() => this.#running.delete(peer))
     this.#running.set(peer, exchange)
     return exchange
   }
 
-  async #run(peer: PeerId): Promise<void> {
+  async #run(peer: PeerId): Promise<boolean> {
     const { clock, open, rest, live, setsFor } = this.#options
     const sets = setsFor(peer)
-    if (!sets) return
+    if (!sets) return false
     const wasLive = live().includes(peer)
     const limit = deadline(clock, EXCHANGE_MS, this.#stop.signal)
     let stream: SyncStream | undefined
+    let done = false
     const abort = () => stream?.reset('timed-out', 'the exchange took too long')
     limit.signal.addEventListener('abort', abort, { once: true })
     try {
@@ -291,6 +293,7 @@ export class Sync {
       if (limit.signal.aborted) abort()
       await openExchange(stream, sets.values(), peer)
       this.#exchanged(peer)
+      done = true
     } catch (thrown) {
       this.#failed(peer, stream, thrown)
     } finally {
@@ -298,6 +301,7 @@ export class Sync {
       limit.signal.removeEventListener('abort', abort)
     }
     if (!wasLive) rest(peer)
+    return done
   }
 
   #exchanged(peer: PeerId): void {
