@@ -20,7 +20,7 @@ import { systemRandom } from '../../common/platform/random.ts'
 import type { InviteCode } from '../../common/wire/invite-code.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
 
-const NOW = 1_800_000_000
+export const NOW = 1_800_000_000
 
 /** One who invites: the real listener, rendezvous, book and desk, and a network that it founded. */
 export interface Inviter {
