@@ -38,6 +38,7 @@ import { NetworkDesk } from './network-desk.ts'
 import { openTcpPort, openUdpPort } from './open-ports.ts'
 import { closeAllDatachannels } from './path/datachannel/attempt.ts'
 import { createSealer } from './path/seal.ts'
+import { PeerPipes } from './peer-pipes.ts'
 import { RelayVoice } from './relay-voice.ts'
 import { LanDiscovery } from './rendezvous/lan/lan-discovery.ts'
 import { relayAddresses } from './rendezvous/relay-addresses.ts'
@@ -223,6 +224,20 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
       network: voice,
     })
 
+  const pipes = new PeerPipes({
+    clock,
+    random,
+    log: log.area('carry'),
+    limits: () => agent.config.peerRelay,
+    trust,
+    home,
+    peers: () => peers,
+    rendezvous: () => agent.rendezvous,
+    sources,
+    records,
+    onChange: () => agent.changed(),
+  })
+  cleanup.defer(() => pipes.close())
   const situation = () =>
     situationOf(nat.report(), {
       addresses: listInterfaceAddresses(),
@@ -241,6 +256,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     builtIn: new Map([
       [BENCH_SERVICE, (peer: PeerId, stream: SessionStream) => bench.serve(peer, stream)],
       [SYNC_SERVICE, (peer: PeerId, stream: SessionStream) => sync.serve(peer, stream)],
+      ...pipes.services,
     ]),
   })
   const probes = new ProbeBudget(clock, config.nat.probeBudget)
@@ -259,6 +275,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     budget: new WindowBudget(plan.windowBytes, plan.unacknowledgedBytes),
     memory: paths.memory,
     sources,
+    pipes: pipes.pipes,
     records: { own: () => records.own.bytes, takeFrom: (id, bytes) => records.takeFrom(id, bytes) },
     graceMs: () => agent.config.relay.graceMs,
     rendezvous: () => agent.rendezvous,
@@ -300,7 +317,10 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     peers,
     home,
     sync,
-    onChange: () => agent.changed(),
+    onChange: () => {
+      pipes.check()
+      agent.changed()
+    },
   })
   cleanup.defer(() => network.close())
   const forwards = new Forwards({
@@ -331,6 +351,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     tcpPort: listener.port,
     lookFromOutside: (endpoint, limit) => checkReach(endpoint, { ...reach, signal: limit }),
     probes,
+    pipes,
     rendezvousOf,
     resolveStun: resolveStunHosts,
     startedAt: clock.now(),
@@ -379,6 +400,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     manager,
     async apply(next) {
       await agent.reconfigure(next)
+      records.own.changed()
       lan.keysChanged()
       whereabouts.dht.changed()
     },

@@ -23,6 +23,7 @@ import type { Nat } from './nat/nat.ts'
 import type { ProbeBudget } from './nat/probe-budget.ts'
 import { StunList } from './nat/stun-list.ts'
 import type { NetworkDesk } from './network-desk.ts'
+import type { PeerPipes } from './peer-pipes.ts'
 import { relayAddresses } from './rendezvous/relay-addresses.ts'
 import type { Rendezvous } from './rendezvous/rendezvous.ts'
 import { type BenchWish, benchRequest, measure } from './service/bench.ts'
@@ -75,6 +76,7 @@ export interface AgentParts {
   readonly tcpPort: number
   readonly lookFromOutside: Patient['lookFromOutside']
   readonly probes: ProbeBudget
+  readonly pipes: PeerPipes
   readonly rendezvousOf: (relays: AgentConfig['relays']) => Rendezvous
   readonly resolveStun: (hosts: readonly string[]) => Promise<readonly Endpoint[]>
   /** Monotonic, ms. */
@@ -133,6 +135,7 @@ export class RunningAgent implements ControlTarget {
     })
     this.#offer()
     peers.update(trust.pinned())
+    this.#parts.pipes.check()
     await Promise.all(this.#config.forwards.map(forward => this.#forward(forward.listen, forward.to, true)))
     void this.#stun.configure(this.#config.nat.stun)
   }
@@ -141,6 +144,7 @@ export class RunningAgent implements ControlTarget {
   onRelayChange(): void {
     if (this.#closed) return
     this.#lookForDrift()
+    this.#parts.pipes.check()
     this.#stun.refresh()
     if (this.#rendezvous.connected) {
       this.#parts.nat.onRelay()
@@ -176,6 +180,7 @@ export class RunningAgent implements ControlTarget {
       this.#rendezvous = this.#parts.rendezvousOf(next.relays)
     }
     peers.update(trust.pinned())
+    this.#parts.pipes.check()
     await this.#reconcileForwards(before, next)
     await this.#stun.configure(next.nat.stun)
     const later = RESTART_KEYS.filter(key => JSON.stringify(before[key]) !== JSON.stringify(next[key])).map(String)
@@ -211,6 +216,7 @@ export class RunningAgent implements ControlTarget {
         probes: this.#parts.probes,
         knownFrom: this.#parts.knownFrom,
         network: network.status(),
+        peerRelay: this.#parts.pipes.status(),
         peers: present,
         others,
         nameOf: id => trust.nameOf(id) ?? id,
@@ -331,8 +337,9 @@ export class RunningAgent implements ControlTarget {
   }
 
   #pathOf(link: PathLink): PingReply['path'] {
-    const { kind, transport, how, local, remote } = pathStatus(link, this.#parts.clock.now())
-    return { kind, transport, how, local, remote }
+    const { clock, trust } = this.#parts
+    const { kind, transport, how, local, remote, via } = pathStatus(link, clock.now(), id => trust.nameOf(id) ?? id)
+    return { kind, transport, how, local, remote, via }
   }
 
   #peer(nameOrId: string): Peer {

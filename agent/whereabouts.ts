@@ -64,6 +64,7 @@ export async function openWhereabouts(options: WhereaboutsOptions): Promise<Wher
     look: () => ({
       relays: rendezvous().homeRelays(),
       candidates: nat.candidates(),
+      carries: config().peerRelay.enabled,
       certain: rendezvous().connected,
     }),
     onOwn: () => {

@@ -266,6 +266,21 @@ export const configSchema = group('The configuration of a culvert agent.', {
     }),
     {},
   ),
+  peerRelay: z.prefault(
+    group('Carrying sealed bytes between peers that cannot reach each other.', {
+      enabled: z._default(flag('Do so, for members of the same network, and for peers of this file.'), false),
+      mbit: z._default(
+        integer({ description: 'Megabits a second, all together, each byte counted once.', low: 1, high: 10_000 }),
+        10,
+      ),
+      gbPerDay: z._default(
+        integer({ description: 'Gigabytes in 24 hours, all together, since the start.', low: 1, high: 100_000 }),
+        5,
+      ),
+      pipes: z._default(integer({ description: 'Pairs of peers at a time.', low: 1, high: 1_000 }), 16),
+    }),
+    {},
+  ),
   services: z._default(named('What this machine offers to its peers, by name.', service), {}),
   forwards: z._default(list('Local listeners.', forward), []),
   log: z.prefault(

@@ -8,7 +8,7 @@ import type { AgentStatus, PathStatus } from './status.ts'
 /** One round trip to a peer, and the path it took. */
 export interface PingReply {
   readonly rttMs: number
-  readonly path: Pick<PathStatus, 'kind' | 'transport' | 'how' | 'local' | 'remote'>
+  readonly path: Pick<PathStatus, 'kind' | 'transport' | 'how' | 'local' | 'remote' | 'via'>
 }
 
 export type BenchDirection = BenchWish['direction']

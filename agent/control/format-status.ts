@@ -4,6 +4,7 @@ import type {
   NatStatus,
   NetworkStatus,
   PathStatus,
+  PeerRelayStatus,
   PeerStatus,
   RelayStatus,
   StrangerStatus,
@@ -24,6 +25,7 @@ export function formatStatus(status: AgentStatus, style: PageStyle = PLAIN_PAGE)
     formatNat(status.nat, style),
     formatNetwork(status.network, style),
     formatPeers(status.peers, style),
+    formatPeerRelay(status.peerRelay, style),
     formatStrangers(status.strangers, style),
     formatTable(
       [{ title: 'SERVICE' }, { title: 'TARGET' }],
@@ -60,6 +62,22 @@ export function formatPeers(peers: readonly PeerStatus[], style: PageStyle = PLA
     style,
     row => noteOf(peers[row], style),
   )
+}
+
+/** Who uses our line to meet whom. */
+function formatPeerRelay(relay: PeerRelayStatus | null, style: PageStyle): string {
+  if (!relay) return ''
+  const rows = relay.carried.map(({ from, to, bytes, sinceS }) => [
+    from,
+    to,
+    formatBytes(bytes),
+    formatDuration(sinceS),
+  ])
+  const { dayBytes, gbPerDay, mbit, pipes } = relay
+  const limits = `${formatBytes(dayBytes)} of ${gbPerDay} GB in 24 h; at most ${mbit} Mbit/s, ${pipes} pipes`
+  const limit = style.width === Number.POSITIVE_INFINITY ? style.width : Math.min(style.width, MAX_TEXT_WIDTH)
+  const columns = [{ title: 'CARRIED FOR' }, { title: 'TO' }, { title: 'BYTES' }, { title: 'SINCE', dispensable: 1 }]
+  return `${formatTable(columns, rows, style)}${wrap(`Carries for peers: ${limits}`, limit - 2, '  ')}\n`
 }
 
 function formatStrangers(strangers: readonly StrangerStatus[], style: PageStyle): string {
@@ -157,8 +175,9 @@ function note(text: string | null, mark: string, style: PageStyle): string {
 }
 
 /** `tcp punched 203.0.113.5:4000`, or `-`. */
-export function formatPath(path: Pick<PathStatus, 'kind' | 'transport' | 'how' | 'remote'> | null): string {
+export function formatPath(path: Pick<PathStatus, 'kind' | 'transport' | 'how' | 'remote' | 'via'> | null): string {
   if (!path) return '-'
+  if (path.kind === 'relay' && path.via !== null) return `relay ${plain(path.via)}`
   if (path.kind === 'relay') return path.remote === null ? 'relay' : `relay ${path.remote}`
   const transport = path.transport === path.kind ? path.kind : `${path.kind}/${path.transport}`
   return [transport, path.how, path.remote ?? ''].filter(part => part !== '').join(' ')

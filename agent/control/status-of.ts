@@ -14,7 +14,15 @@ import { explain } from '../session/why.ts'
 import type { Member } from '../trust/network.ts'
 import type { Stranger } from '../trust/strangers.ts'
 import type { KnownFrom } from './known-from.ts'
-import type { AgentStatus, MemberStatus, NatStatus, NetworkStatus, PathStatus, PeerStatus } from './status.ts'
+import type {
+  AgentStatus,
+  MemberStatus,
+  NatStatus,
+  NetworkStatus,
+  PathStatus,
+  PeerRelayStatus,
+  PeerStatus,
+} from './status.ts'
 
 /** The living parts that a status is read from. */
 export interface StatusSources {
@@ -27,6 +35,7 @@ export interface StatusSources {
   readonly probes: ProbeBudget
   readonly situation: Situation
   readonly network: NetworkStatus | null
+  readonly peerRelay: PeerRelayStatus | null
   /** Pinned peers, and members that there is something with. */
   readonly peers: readonly Peer[]
   readonly knownFrom: (peer: PeerId) => readonly KnownFrom[]
@@ -49,6 +58,7 @@ export function statusOf(sources: StatusSources, now: number): AgentStatus {
     relays: sources.rendezvous.report().map(relay => ({ ...relay, rttMs: rounded(relay.rttMs) })),
     nat,
     network: sources.network,
+    peerRelay: sources.peerRelay,
     peers: [
       ...sources.peers.map(peer => peerStatus(peer, sources, now)),
       ...sources.others.map(id => otherStatus(id, sources)),
@@ -99,8 +109,10 @@ function peerStatus(peer: Peer, sources: StatusSources, now: number): PeerStatus
     name: sources.nameOf(peer.id),
     state: peer.state,
     member: memberStatus(sources.memberOf(peer.id)),
-    path: active ? pathStatus(active, now) : null,
-    standby: session?.links.filter(link => link !== active && link.ready).map(link => pathStatus(link, now)) ?? [],
+    path: active ? pathStatus(active, now, sources.nameOf) : null,
+    standby:
+      session?.links.filter(link => link !== active && link.ready).map(link => pathStatus(link, now, sources.nameOf)) ??
+      [],
     why,
     remedy,
     knownFrom: sources.knownFrom(peer.id),
@@ -165,7 +177,7 @@ function endsOf({ path: { local, remote } }: PathLink) {
 }
 
 /** How one path is told in `status` and `ping`. */
-export function pathStatus(link: PathLink, now: number): PathStatus {
+export function pathStatus(link: PathLink, now: number, nameOf: (peer: PeerId) => string): PathStatus {
   const { local, remote } = link.path
   return {
     kind: link.kind,
@@ -173,6 +185,7 @@ export function pathStatus(link: PathLink, now: number): PathStatus {
     how: link.how,
     local: local ? formatEndpoint(local) : null,
     remote: remote ? formatEndpoint(remote) : null,
+    via: link.via === undefined ? null : nameOf(link.via),
     rttMs: rounded(link.rttMs ?? null),
     sinceS: Math.round((now - link.openedAt) / 1000),
   }

@@ -13,6 +13,8 @@ export interface AgentStatus {
   readonly nat: NatStatus
   /** The network that this device belongs to; null: none. */
   readonly network: NetworkStatus | null
+  /** What this device carries between peers; null: its owner does not let it. */
+  readonly peerRelay: PeerRelayStatus | null
   readonly peers: readonly PeerStatus[]
   /** Who called lately and is not in "peers", newest first; the last few. */
   readonly strangers: readonly StrangerStatus[]
@@ -40,6 +42,21 @@ export interface MemberStatus {
   readonly admin: boolean
   /** ISO 8601; null: no end. */
   readonly expiresAt: string | null
+}
+
+export interface PeerRelayStatus {
+  readonly mbit: number
+  readonly gbPerDay: number
+  readonly pipes: number
+  /** Carried in the last 24 hours. */
+  readonly dayBytes: number
+  /** Pipes that are open, between whom. */
+  readonly carried: readonly {
+    readonly from: string
+    readonly to: string
+    readonly bytes: number
+    readonly sinceS: number
+  }[]
 }
 
 export interface StrangerStatus {
@@ -91,6 +108,8 @@ export interface PathStatus {
   readonly how: PathHow
   readonly local: string | null
   readonly remote: string | null
+  /** The peer that carries it; null: none does. */
+  readonly via: string | null
   readonly rttMs: number | null
   readonly sinceS: number
 }

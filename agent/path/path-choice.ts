@@ -1,3 +1,4 @@
+import type { PeerId } from '../../common/wire/peer-id.ts'
 import type { PathHow, PathKind, PathTransport } from './path.ts'
 
 /** What the choice between the paths of one session looks at. */
@@ -5,6 +6,8 @@ export interface PathView {
   readonly kind: PathKind
   readonly transport: PathTransport
   readonly how: PathHow
+  /** The peer that carries it, where that is no relay. */
+  readonly via?: PeerId | undefined
   /** Sealed bytes went both ways over it. */
   readonly ready: boolean
   /** Something sent on it has waited too long for an answer. */
@@ -28,6 +31,8 @@ export function comparePaths(a: PathView, b: PathView): number {
     Number(a.suspect) - Number(b.suspect) ||
     TRANSPORTS.indexOf(a.transport) - TRANSPORTS.indexOf(b.transport) ||
     HOWS.indexOf(a.how) - HOWS.indexOf(b.how) ||
+    // A peer's line is not rented.
+    Number(a.via === undefined) - Number(b.via === undefined) ||
     (a.tieBreaker < b.tieBreaker ? -1 : a.tieBreaker > b.tieBreaker ? 1 : 0)
   )
 }

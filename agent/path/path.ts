@@ -16,6 +16,8 @@ export interface PathFacts {
   /** Undefined where the carrier has no address of its own, as with a relay behind a proxy. */
   readonly local: Endpoint | undefined
   readonly remote: Endpoint | undefined
+  /** The peer that carries it, where that is no relay. */
+  readonly via?: PeerId
 }
 
 /** One authenticated, encrypted way to one peer: a sealed byte stream, whatever carries it. */

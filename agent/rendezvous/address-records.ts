@@ -47,6 +47,7 @@ export class AddressRecords {
   readonly #ownId: PeerId
   readonly #places: () => readonly number[]
   readonly #close: () => Promise<void>
+  #carriers: { readonly revision: number; readonly ids: readonly PeerId[] } | undefined
 
   private constructor(
     parts: Pick<AddressRecords, 'own' | 'book' | 'source'>,
@@ -132,6 +133,16 @@ export class AddressRecords {
     if (!known) return undefined
     const record = readAddressRecord(known.bytes)
     return { relays: record.relays, near: isNear(record, this.#places()) }
+  }
+
+  /** Peers that say that they carry bytes for others. */
+  carriers(): readonly PeerId[] {
+    const { revision } = this.book
+    if (this.#carriers?.revision !== revision) {
+      const ids = this.book.list().flatMap(({ peer, bytes }) => (readAddressRecord(bytes).carries ? [peer] : []))
+      this.#carriers = { revision, ids }
+    }
+    return this.#carriers.ids.filter(id => this.book.get(id) !== undefined)
   }
 
   /** Where the relay with this URL was found last, for when its name leads nowhere. */

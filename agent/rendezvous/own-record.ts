@@ -5,7 +5,7 @@ import type { Candidate } from '../../common/wire/candidate.ts'
 import { addressScope } from '../../common/wire/endpoint.ts'
 
 /** What our record says, before it has a number and a signature. */
-export type RecordContent = Pick<AddressRecord, 'places' | 'relays' | 'candidates'>
+export type RecordContent = Pick<AddressRecord, 'places' | 'relays' | 'candidates' | 'carries'>
 
 /** What is known now of where we can be found. */
 export interface OwnPlace extends RecordContent {
@@ -35,6 +35,7 @@ export function recordContent(now: OwnPlace, before: RecordContent | undefined):
     places: now.places.length === 0 && !now.certain ? (before?.places ?? []) : now.places,
     relays: now.relays.slice(0, MAX_HOME_RELAYS).map(relay => withKnown(relay, before?.relays ?? [])),
     candidates: [...candidates, ...kept.filter(candidate => !keys.has(key(candidate)))].slice(0, MAX_TOLD),
+    ...(now.carries ? { carries: true } : {}),
   }
 }
 
@@ -164,6 +165,7 @@ export class OwnRecord {
 }
 
 function isSame(a: RecordContent, b: RecordContent): boolean {
-  const text = ({ places, relays, candidates }: RecordContent) => JSON.stringify([places, relays, candidates])
+  const text = ({ places, relays, candidates, carries = false }: RecordContent) =>
+    JSON.stringify([places, relays, candidates, carries])
   return text(a) === text(b)
 }

@@ -11,6 +11,8 @@ import { hangingMs, recallMs } from './direct-schedule.ts'
 import type { KnownAddresses } from './known-addresses.ts'
 import { areMute, countMuteCalls } from './mute-calls.ts'
 import type { PeerContext } from './peer-context.ts'
+import { type PeerPipe, PipeCaller } from './pipe-caller.ts'
+import type { SessionStream } from './stream.ts'
 
 /** Calls of the peer that are being answered at a time: an honest one makes one or two, a lying relay any number. */
 const MAX_ANSWERS = 4
@@ -60,10 +62,12 @@ export class Caller {
   #knocked = false
   /** The peer closed such a path at once: only a relay brings its word on why. */
   #shutOut = false
+  readonly #pipes: PipeCaller
   readonly #mayLog: (key: string) => boolean
 
   constructor(options: CallerOptions) {
     this.#options = options
+    this.#pipes = new PipeCaller(options.peerId, options.context)
     this.#mayLog = createRateGate(options.context.clock, 60_000)
   }
 
@@ -203,14 +207,32 @@ export class Caller {
 
   /** The peer rings at a relay. */
   async answer(call: IncomingCall): Promise<void> {
-    const { context, signal } = this.#options
+    const { signal } = this.#options
+    if (this.#answering >= MAX_ANSWERS) call.refuse('busy')
+    else await this.#answer(async () => this.#seal(await call.attach(signal), 'server', signal))
+  }
+
+  /** The peer rings over a pipe that `via` carries. */
+  async answerPipe(via: PeerId, stream: SessionStream): Promise<void> {
+    const { signal } = this.#options
     if (this.#answering >= MAX_ANSWERS) {
-      call.refuse('busy')
+      stream.reset('busy', 'too many calls of the peer are being answered')
       return
     }
+    stream.accept()
+    await this.#answer(() => this.#sealPipe({ via, stream }, 'server', signal))
+  }
+
+  /** Asks peers that carry for others, though a relay leads to this one; true when that gave a path. */
+  seekPipe(): Promise<boolean> {
+    return this.#callPeers(this.#options.signal)
+  }
+
+  async #answer(seal: () => Promise<void>): Promise<void> {
+    const { context } = this.#options
     this.#answering++
     try {
-      await this.#seal(await call.attach(signal), 'server', signal)
+      await seal()
     } catch (thrown) {
       const error = asCulvertError(thrown, 'peer-unreachable', 'the call failed')
       if (!this.#mayLog(error.code)) return
@@ -239,16 +261,22 @@ export class Caller {
     })
   }
 
-  /** Over a relay, and at the same time where the peer was reached before: with that, no relay is needed. */
+  /**
+   * Over a relay, and at the same time where the peer was reached before, and through peers that carry: with one of those,
+   * no relay is needed.
+   */
   async #callOnce(signal: AbortSignal): Promise<CulvertError | undefined> {
     const found = new AbortController()
-    const known = this.#callKnown(signal).then(connected => {
+    const untilFound = AbortSignal.any([signal, found.signal])
+    const others = [this.#callKnown(signal), this.#callPeers(untilFound)].map(async call => {
+      const connected = await call
       if (connected) found.abort()
       return connected
     })
-    const error = await this.#callOverRelay(AbortSignal.any([signal, found.signal]))
+    const error = await this.#callOverRelay(untilFound)
     if (!error) return undefined
-    return (await known) ? undefined : error
+    const [known, piped] = await Promise.all(others)
+    return known || piped ? undefined : error
   }
 
   async #callOverRelay(signal: AbortSignal): Promise<CulvertError | undefined> {
@@ -259,6 +287,10 @@ export class Caller {
     } catch (thrown) {
       return asCulvertError(thrown, 'peer-unreachable', `calling ${this.#name()} failed`)
     }
+  }
+
+  #callPeers(signal: AbortSignal): Promise<boolean> {
+    return this.#pipes.call(signal, (pipe, stop) => this.#sealPipe(pipe, 'client', stop))
   }
 
   async #callKnown(signal: AbortSignal): Promise<boolean> {
@@ -301,6 +333,13 @@ export class Caller {
       this.#muteCalls = countMuteCalls(this.#muteCalls, reason, tookMs)
       throw reason
     }
+  }
+
+  async #sealPipe({ via, stream: carrier }: PeerPipe, role: 'client' | 'server', signal: AbortSignal): Promise<void> {
+    const { context, peerId, attach } = this.#options
+    const { stream } = await context.sealer.seal(carrier, { role, expected: peerId, accept: () => true, signal })
+    const facts = { kind: 'relay', transport: 'pipe', how: 'relay', local: undefined, remote: undefined, via } as const
+    attach({ ...facts, peer: peerId, stream }, role === 'client')
   }
 
   #name(): string {

@@ -104,6 +104,10 @@ export class PathLink implements PathView {
     return this.path.transport
   }
 
+  get via() {
+    return this.path.via
+  }
+
   /** We made it, so the peer can be reached so again. */
   get dialled(): boolean {
     return this.#dialled

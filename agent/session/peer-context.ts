@@ -10,6 +10,7 @@ import type { UdpPorts } from '../nat/udp-ports.ts'
 import type { Sealer } from '../path/seal.ts'
 import type { AddressSources } from '../rendezvous/address-source.ts'
 import type { Rendezvous } from '../rendezvous/rendezvous.ts'
+import type { Carrier } from './carriers.ts'
 import type { UdpSituation } from './datachannels.ts'
 import type { PathMemory } from './path-memory.ts'
 import type { SearchGate } from './search-gate.ts'
@@ -33,6 +34,12 @@ export interface PeerContext {
     own(peer: PeerId): Uint8Array | undefined
     /** A peer tells its own; throws `wire-malformed` when it is not. */
     takeFrom(peer: PeerId, bytes: Uint8Array): void
+  }
+  /** Peers that carry for others; absent where nobody asks them. */
+  readonly pipes?: {
+    carriers(): readonly Carrier[]
+    /** Opens a stream there over a direct path, which it may take a call to get. */
+    open(via: PeerId, service: string, signal: AbortSignal): Promise<SessionStream>
   }
   /** How long user bytes wait for a direct path, in ms. */
   readonly graceMs: () => number

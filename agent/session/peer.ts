@@ -7,6 +7,7 @@ import { isDirect, replacedPaths } from '../path/path-choice.ts'
 import type { IncomingCall } from '../rendezvous/rendezvous.ts'
 import { AttemptBudget } from './attempt-budget.ts'
 import { Caller } from './caller.ts'
+import type { Link } from './carriers.ts'
 import { DirectKeeper } from './direct-keeper.ts'
 import { KnownAddresses } from './known-addresses.ts'
 import { isLastWord } from './last-word.ts'
@@ -15,6 +16,7 @@ import { PathLog } from './path-log.ts'
 import { PathPruner } from './path-pruner.ts'
 import { type PathWait, PathWaiters } from './path-waiters.ts'
 import type { PeerContext } from './peer-context.ts'
+import { PipeSeeker } from './pipe-seeker.ts'
 import { RecordTeller } from './record-teller.ts'
 import { Session } from './session.ts'
 import type { LostPath } from './session-events.ts'
@@ -52,6 +54,7 @@ export class Peer {
   readonly #log: PathLog
   readonly #waiters: PathWaiters
   readonly #pruner: PathPruner
+  readonly #pipeSeeker: PipeSeeker
   #keep: boolean
   #session: Session | undefined
   #direct: DirectKeeper | undefined
@@ -92,6 +95,12 @@ export class Peer {
         onPath: path => this.#caller.foundKnown(path),
       }),
       onEnd: () => this.#onCallEnd(),
+    })
+    this.#pipeSeeker = new PipeSeeker({
+      clock: context.clock,
+      smaller: context.ownId < id,
+      wanted: () => this.#wantsPipe(),
+      seek: () => this.#caller.seekPipe(),
     })
     if (keep) this.#keepUp()
   }
@@ -144,6 +153,7 @@ export class Peer {
   set keep(keep: boolean) {
     this.#keep = keep
     if (keep) this.#keepUp()
+    else if (this.#session?.streamCount === 0) this.#onBusy(false)
   }
 
   /** Opens a stream, or a flow, to a service of this peer, once there is a path. Rejects with why there is none. */
@@ -249,6 +259,19 @@ export class Peer {
     return this.#caller.answer(call)
   }
 
+  /** The peer rings over a pipe that another one carries. */
+  answerPipe(via: PeerId, stream: SessionStream): void {
+    void this.#caller.answerPipe(via, stream)
+  }
+
+  /** How the session with it goes. */
+  get link(): Link {
+    const active = this.#session?.active
+    if (!active) return 'none'
+    if (isDirect(active)) return 'direct'
+    return active.via === undefined ? 'relayed' : 'piped'
+  }
+
   /** Takes a proven path; a session begins with the first. */
   attach(path: Path, dialled: boolean): void {
     if (this.#stop.signal.aborted) path.stream.destroy()
@@ -259,6 +282,7 @@ export class Peer {
     this.#stop.abort()
     this.#turnTimer?.cancel()
     this.#caller.close()
+    this.#pipeSeeker.stop()
     this.#endSession(reason)
     this.#log.close()
     this.#ending = reason
@@ -328,6 +352,7 @@ export class Peer {
     this.#connectedAt ??= this.#context.clock.now()
     this.#log.active(active)
     this.#pruner.onPaths(session)
+    this.#pipeSeeker.look()
     if (isDirect(active)) this.#direct?.onDirect()
     else this.#direct?.onRelayed()
     // What a call would need is looked at while there is still hope.
@@ -361,6 +386,7 @@ export class Peer {
     this.#idleTimer = undefined
     if (!busy && !this.#keep) this.#idleTimer = this.#context.clock.after(IDLE_MS, () => this.#session?.sendBye())
     this.#direct?.onBusy(busy)
+    this.#pipeSeeker.look()
     this.#context.onChange()
   }
 
@@ -378,6 +404,7 @@ export class Peer {
   #endSession(reason: CulvertError): void {
     const session = this.#session
     this.#pruner.stop()
+    this.#pipeSeeker.stop()
     for (const timer of [this.#idleTimer, this.#suspendTimer]) timer?.cancel()
     this.#idleTimer = this.#suspendTimer = undefined
     this.#direct?.close()
@@ -406,6 +433,12 @@ export class Peer {
   #lacksTcp(): boolean {
     const active = this.#session?.active
     return active ? active.suspect || active.kind !== 'tcp' : this.#wanted()
+  }
+
+  #wantsPipe(): boolean {
+    const session = this.#session
+    if (this.link !== 'relayed' || !this.#context.pipes || !session || session.streamCount === 0) return false
+    return !session.links.some(link => link.via !== undefined)
   }
 
   #presence(): boolean | undefined {

@@ -30,6 +30,9 @@ export class Peers {
   readonly #source: MemberSource
   readonly #peers = new Map<PeerId, Peer>()
   #pinned: ReadonlySet<PeerId> = new Set()
+  /** To stay connected with: by the config, and besides. */
+  #configured: ReadonlySet<PeerId> = new Set()
+  #besides: ReadonlySet<PeerId> = new Set()
   #sweep: Timer | undefined
   #watch: Timer | undefined
 
@@ -43,16 +46,31 @@ export class Peers {
     const wanted = new Map(pinned.map(peer => [peer.id, peer]))
     for (const id of this.#pinned) {
       const peer = this.#peers.get(id)
-      if (peer && !wanted.has(id)) peer.keep = false
+      if (peer && !wanted.has(id)) peer.keep = this.#besides.has(id)
     }
     this.#pinned = new Set(wanted.keys())
+    this.#configured = new Set(pinned.flatMap(({ id, keep }) => (keep ? [id] : [])))
     this.#cutStrangers()
-    for (const { id, keep } of wanted.values()) {
+    for (const id of wanted.keys()) {
       const known = this.#peers.get(id)
-      if (known) known.keep = keep
-      else this.#peers.set(id, new Peer(id, keep, this.#context))
+      if (known) known.keep = this.#isKept(id)
+      else this.#peers.set(id, new Peer(id, this.#isKept(id), this.#context))
     }
     this.#tellWatched()
+  }
+
+  /** Stays connected with exactly these besides those of the config. */
+  keepUp(ids: ReadonlySet<PeerId>): void {
+    const before = this.#besides
+    this.#besides = ids
+    for (const id of before) {
+      const peer = this.#peers.get(id)
+      if (peer) peer.keep = this.#isKept(id)
+    }
+    for (const id of ids) {
+      const peer = this.get(id)
+      if (peer) peer.keep = true
+    }
   }
 
   /** Members came or went: sessions of who is none any more end at once. */
@@ -126,6 +144,10 @@ export class Peers {
     for (const timer of [this.#sweep, this.#watch]) timer?.cancel()
     for (const peer of this.#peers.values()) peer.close(new CulvertError('session-closed', 'the agent stops'))
     this.#peers.clear()
+  }
+
+  #isKept(id: PeerId): boolean {
+    return this.#configured.has(id) || this.#besides.has(id)
   }
 
   #cutStrangers(): void {

@@ -23,6 +23,8 @@ export interface AddressRecord {
   readonly places: readonly number[]
   readonly relays: readonly HomeRelay[]
   readonly candidates: readonly Candidate[]
+  /** It carries bytes between peers that cannot reach each other. */
+  readonly carries?: boolean
 }
 
 export const MAX_PLACES = 4
@@ -35,16 +37,18 @@ export const MAX_ADDRESS_RECORD_BYTES = 2_048
 
 const LABEL = Buffer.from('culvert/1 address record')
 const SIGNATURE_BYTES = 64
+/** Bit of the flags. */
+const CARRIES = 1
 
 /**
  * What its peer signs (behind a label). Layout: peer (32), sequence u64, count u8 and places u16 each, count u8 and relays,
- * candidates as in a session; the signature (64) stands at the end. A relay: text(200) URL, u8 1 and its id (32) or u8 0,
+ * candidates as in a session; then, unless it is 0, a u8 of flags; the signature (64) stands at the end. A relay: text(200) URL, u8 1 and its id (32) or u8 0,
  * family u8 (0, 4 or 6) and address.
  */
 export function addressRecordBody(record: AddressRecord): Buffer {
   const places = record.places.slice(0, MAX_PLACES)
   const relays = record.relays.filter(({ url }) => isRelayUrl(url)).slice(0, MAX_HOME_RELAYS)
-  const size = PEER_ID_BYTES + 8 + 1 + 2 * MAX_PLACES + 1 + MAX_HOME_RELAYS * RELAY_BYTES + CANDIDATES_BYTES
+  const size = PEER_ID_BYTES + 8 + 1 + 2 * MAX_PLACES + 1 + MAX_HOME_RELAYS * RELAY_BYTES + CANDIDATES_BYTES + 1
   const writer = new ByteWriter(size).bytes(peerIdToBytes(record.peer)).u64(record.sequence).u8(places.length)
   for (const place of places) writer.u16(place)
   writer.u8(relays.length)
@@ -54,7 +58,9 @@ export function addressRecordBody(record: AddressRecord): Buffer {
     const bytes = address === undefined ? new Uint8Array(0) : addressToBytes(address)
     writer.u8(address === undefined ? 0 : familyOf(bytes)).bytes(bytes)
   }
-  return writer.bytes(encodeCandidates(record.candidates)).finish()
+  writer.bytes(encodeCandidates(record.candidates))
+  if (record.carries) writer.u8(CARRIES)
+  return writer.finish()
 }
 
 /** The bytes that are signed, for the body of a record. */
@@ -78,12 +84,15 @@ export function readAddressRecord(bytes: Uint8Array): AddressRecord {
   const sequence = reader.u64()
   const places = Array.from({ length: counted(reader, MAX_PLACES, 'places') }, () => reader.u16())
   const relays = Array.from({ length: counted(reader, MAX_HOME_RELAYS, 'relays') }, () => readRelay(reader))
+  const candidates = readCandidates(reader)
+  const carries = reader.left > 0 && (reader.u8() & CARRIES) !== 0
   return {
     peer,
     sequence,
     places,
     relays: relays.filter(({ url }) => isRelayUrl(url)),
-    candidates: readCandidates(reader),
+    candidates,
+    ...(carries ? { carries } : {}),
   }
 }
 

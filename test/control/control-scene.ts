@@ -16,9 +16,23 @@ import { SAMPLE_STATUS } from '../unit/agent/control/sample-status.ts'
 import { INVITE, INVITE_TEXT } from '../vectors/invites.ts'
 import { ALICE } from '../vectors/keys.ts'
 
-const LAN = { kind: 'tcp', transport: 'tcp', how: 'lan', local: '10.0.0.1:1', remote: '10.0.0.2:2' } as const
-const RELAYED = { kind: 'relay', transport: 'pipe', how: 'relay', local: null, remote: '192.0.2.1:443' } as const
-const PUNCHED = { kind: 'tcp', transport: 'tcp', how: 'punched', local: null, remote: '198.51.100.7:9' } as const
+const LAN = { kind: 'tcp', transport: 'tcp', how: 'lan', local: '10.0.0.1:1', remote: '10.0.0.2:2', via: null } as const
+const RELAYED = {
+  kind: 'relay',
+  transport: 'pipe',
+  how: 'relay',
+  local: null,
+  remote: '192.0.2.1:443',
+  via: null,
+} as const
+const PUNCHED = {
+  kind: 'tcp',
+  transport: 'tcp',
+  how: 'punched',
+  local: null,
+  remote: '198.51.100.7:9',
+  via: null,
+} as const
 
 /** What the driver's services do: `echo` gives back, `hold` hands its far end to the test, `never` does not answer. */
 export interface Driver extends ControlTarget {

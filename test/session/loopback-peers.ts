@@ -71,6 +71,8 @@ export interface LoopbackPeerOptions {
   /** A ring is answered only after this. */
   readonly beforeAnswer?: () => Promise<void>
   readonly records?: PeerContext['records']
+  /** Whom it asks for pipes. */
+  readonly pipes?: PeerContext['pipes']
   readonly onStream?: (stream: SessionStream, peer: PeerId) => void
 }
 
@@ -130,6 +132,7 @@ export async function startLoopbackPeer(options: LoopbackPeerOptions): Promise<L
     budget: new WindowBudget(64 << 20),
     memory,
     sources,
+    ...(options.pipes ? { pipes: options.pipes } : {}),
     ...(options.records ? { records: options.records } : {}),
     ports: undefined,
     probes: new ProbeBudget(systemClock),

@@ -26,3 +26,8 @@ export const RECORD_HEX = `d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021
 export const EMPTY_RECORD: AddressRecord = { peer: ALICE.id, sequence: 1, places: [], relays: [], candidates: [] }
 export const EMPTY_RECORD_HEX = `d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a 0000000000000001 00 00 00
   59a29db7e3e8aeb36a43e094e1f6d1a52e48dbbab93299c1639aecd42f827a8991ee0706f681b5546ae532a00ba387baec9260421ee7fbb369c03492a3090106`
+
+/** Of one that carries bytes for others. */
+export const CARRYING_RECORD: AddressRecord = { ...EMPTY_RECORD, carries: true }
+export const CARRYING_RECORD_HEX = `d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a 0000000000000001 00 00 00 01
+  b18c9dcd9d64e92c5a4f82a0ae5dd39695f16ba8516d4a333a7cbb0cee47e7acff648db9bfba18779fbae26271cb2c82a453887b4a3ab6c5032320a32d7b1404`

@@ -97,7 +97,7 @@ test('a listen address may be written short', t => {
 })
 
 test('sums up pings with the median as one of them', t => {
-  const path = { kind: 'tcp', transport: 'tcp', how: 'lan', local: null, remote: '10.0.0.2:1' } as const
+  const path = { kind: 'tcp', transport: 'tcp', how: 'lan', local: null, remote: '10.0.0.2:1', via: null } as const
   const answers = [9, 1.234, 3, 5].map((rttMs, i) => ({ seq: i + 1, rttMs, path }))
   const replies = [...answers, { seq: 5, lost: 'no answer' }]
   t.deepEqual(pingSummary('laptop', replies), {
@@ -113,8 +113,15 @@ test('sums up pings with the median as one of them', t => {
 })
 
 test('counts how often the path changed between two answers, whatever was lost between them', t => {
-  const direct = { kind: 'tcp', transport: 'tcp', how: 'lan', local: '10.0.0.1:2', remote: '10.0.0.2:1' } as const
-  const relay = { kind: 'relay', transport: 'pipe', how: 'relay', local: null, remote: null } as const
+  const direct = {
+    kind: 'tcp',
+    transport: 'tcp',
+    how: 'lan',
+    local: '10.0.0.1:2',
+    remote: '10.0.0.2:1',
+    via: null,
+  } as const
+  const relay = { kind: 'relay', transport: 'pipe', how: 'relay', local: null, remote: null, via: null } as const
   const paths = [relay, direct, { ...direct, local: '10.0.0.1:3' }, relay]
   const replies = paths.flatMap((path, i) => [
     { seq: 2 * i + 1, rttMs: 1, path },

@@ -23,6 +23,7 @@ const FULL = {
   },
   lan: { discovery: true },
   dht: { enabled: true, bootstrap: ['192.0.2.1:6881'] },
+  peerRelay: { enabled: true, mbit: 20, gbPerDay: 50, pipes: 8 },
   relay: { graceMs: 1500 },
   services: { ssh: { target: 'tcp://127.0.0.1:22', allow: ['*', 'peer:laptop'] }, db: { target: 'unix:/run/db.sock' } },
   forwards: [
@@ -61,6 +62,7 @@ test('fills in every default when only the state directory is given', t => {
       enabled: false,
       bootstrap: ['router.bittorrent.com:6881', 'router.utorrent.com:6881', 'dht.transmissionbt.com:6881'],
     },
+    peerRelay: { enabled: false, mbit: 10, gbPerDay: 5, pipes: 16 },
     relay: { graceMs: 1500 },
     services: {},
     forwards: [],

@@ -29,6 +29,10 @@ phone   connected  udp/datachannel punched 198.51.100.7:9  46 ms   2 min  0     
 tv      offline    -                                       -       -      0        0 B     0 B
     Not connected to any relay.
 
+CARRIED FOR  TO      BYTES   SINCE
+attic        laptop  900 kB  40 s
+Carries for peers: 1.2 MB of 5 GB in 24 h; at most 10 Mbit/s, 16 pipes
+
 ${'e'.repeat(52)} called 5 s ago and is not in "peers": if it is yours, add it there.
 
 SERVICE  TARGET
@@ -115,9 +119,10 @@ test('tells bytes in decimal units', t => {
 
 test('tells a path by kind, transport, how and where', t => {
   t.is(formatPath(null), '-')
-  t.is(formatPath({ kind: 'relay', transport: 'pipe', how: 'relay', remote: null }), 'relay')
+  t.is(formatPath({ kind: 'relay', transport: 'pipe', how: 'relay', remote: null, via: null }), 'relay')
+  t.is(formatPath({ kind: 'relay', transport: 'pipe', how: 'relay', remote: null, via: 'attic' }), 'relay attic')
   t.is(
-    formatPath({ kind: 'udp', transport: 'udx', how: 'mapped', remote: '[2001:db8::1]:1' }),
+    formatPath({ kind: 'udp', transport: 'udx', how: 'mapped', remote: '[2001:db8::1]:1', via: null }),
     'udp/udx mapped [2001:db8::1]:1',
   )
 })

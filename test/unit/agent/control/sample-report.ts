@@ -53,6 +53,7 @@ export const SAMPLE_REPORT = doctorReport({
         how: 'relay',
         local: null,
         remote: '203.0.113.9:443',
+        via: null,
         rttMs: 40,
         sinceS: 5,
       },

@@ -41,6 +41,13 @@ export const SAMPLE_STATUS: AgentStatus = {
     },
     probeBudget: { entries: 12, peakEntries: 260, packets: 514, limit: 1_500 },
   },
+  peerRelay: {
+    mbit: 10,
+    gbPerDay: 5,
+    pipes: 16,
+    dayBytes: 1_200_000,
+    carried: [{ from: 'attic', to: 'laptop', bytes: 900_000, sinceS: 40 }],
+  },
   network: { id: 'n'.repeat(52), standing: 'member', members: 3, admin: true, root: false, problem: null },
   peers: [
     {
@@ -55,6 +62,7 @@ export const SAMPLE_STATUS: AgentStatus = {
         how: 'lan',
         local: '192.168.1.2:1',
         remote: '192.168.1.7:4000',
+        via: null,
         rttMs: 3.1,
         sinceS: 9,
       },
@@ -74,6 +82,7 @@ export const SAMPLE_STATUS: AgentStatus = {
         how: 'punched',
         local: '192.168.1.2:2',
         remote: '198.51.100.7:9',
+        via: null,
         rttMs: 46,
         sinceS: 130,
       },

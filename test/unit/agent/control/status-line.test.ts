@@ -8,6 +8,7 @@ const path: PathStatus = {
   how: 'lan',
   local: null,
   remote: null,
+  via: null,
   rttMs: 1,
   sinceS: 1,
 }

@@ -8,6 +8,7 @@ import {
   replacedPaths,
   superfluousPaths,
 } from '../../../../agent/path/path-choice.ts'
+import { ALICE } from '../../../vectors/keys.ts'
 
 const path = (over: Partial<PathView> = {}): PathView => ({
   kind: 'tcp',
@@ -30,7 +31,7 @@ const anyPath: fc.Arbitrary<PathView> = fc.record({
   tieBreaker: fc.stringMatching(/^[0-9a-f]{16}$/),
 })
 
-test('TCP before UDP before the relay, near before far', t => {
+test('TCP before UDP before a peer that carries before the relay, near before far', t => {
   const worth = [
     path(),
     path({ how: 'ipv6' }),
@@ -40,6 +41,7 @@ test('TCP before UDP before the relay, near before far', t => {
     udp({ transport: 'udx' }),
     udp({ how: 'lan' }),
     udp(),
+    relay({ via: ALICE.id, tieBreaker: 'b' }),
     relay(),
   ]
   t.deepEqual(worth.toReversed().sort(comparePaths), worth)

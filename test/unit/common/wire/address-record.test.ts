@@ -9,7 +9,14 @@ import {
   readAddressRecord,
 } from '../../../../common/wire/address-record.ts'
 import type { Candidate } from '../../../../common/wire/candidate.ts'
-import { EMPTY_RECORD, EMPTY_RECORD_HEX, RECORD, RECORD_HEX } from '../../../vectors/address-records.ts'
+import {
+  CARRYING_RECORD,
+  CARRYING_RECORD_HEX,
+  EMPTY_RECORD,
+  EMPTY_RECORD_HEX,
+  RECORD,
+  RECORD_HEX,
+} from '../../../vectors/address-records.ts'
 import { ALICE, BOB, fromHex, RELAY } from '../../../vectors/keys.ts'
 
 const malformed = { instanceOf: CulvertError, code: 'wire-malformed' } as const
@@ -43,6 +50,7 @@ test('records are written as their vectors, and read from them', t => {
   for (const [record, hex] of [
     [RECORD, RECORD_HEX],
     [EMPTY_RECORD, EMPTY_RECORD_HEX],
+    [CARRYING_RECORD, CARRYING_RECORD_HEX],
   ] as const) {
     t.deepEqual(Buffer.from(signAddressRecord(record, ALICE)), fromHex(hex))
     t.deepEqual(openAddressRecord(fromHex(hex)), record)

@@ -31,7 +31,7 @@ import {
 } from '../../../../common/wire/session-frame.ts'
 import { decodeSituation, encodeSituation } from '../../../../common/wire/situation.ts'
 import { decodeSync, encodeSync } from '../../../../common/wire/sync-message.ts'
-import { EMPTY_RECORD_HEX, RECORD_HEX } from '../../../vectors/address-records.ts'
+import { CARRYING_RECORD_HEX, EMPTY_RECORD_HEX, RECORD_HEX } from '../../../vectors/address-records.ts'
 import { BENCH_MESSAGES } from '../../../vectors/bench-messages.ts'
 import { INVITE_HEX, JOIN_ADMITTED, JOIN_REFUSED, JOIN_REQUEST } from '../../../vectors/invites.ts'
 import { ALICE, BOB, fromHex, RELAY } from '../../../vectors/keys.ts'
@@ -170,7 +170,7 @@ survives(
   },
   20_000,
 )
-const records = [RECORD_HEX, EMPTY_RECORD_HEX].map(fromHex)
+const records = [RECORD_HEX, EMPTY_RECORD_HEX, CARRYING_RECORD_HEX].map(fromHex)
 survives('address records', records, bytes => usable(readAddressRecord(bytes)))
 survives(
   'signed address records',

@@ -315,6 +315,7 @@ test('a peer that is away is a problem only for who asks after it', t => {
     how: 'relay',
     local: null,
     remote: null,
+    via: null,
     rttMs: 1,
     sinceS: 1,
   } as const
@@ -398,7 +399,7 @@ test('the document of doctor --json has these fields and no others', t => {
     if (typeof value !== 'object' || value === null) return '.'
     return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, shapeOf(inner)]))
   }
-  const path = { kind: '.', transport: '.', how: '.', local: '.', remote: '.', rttMs: '.', sinceS: '.' }
+  const path = { kind: '.', transport: '.', how: '.', local: '.', remote: '.', via: '.', rttMs: '.', sinceS: '.' }
   const situation = {
     udp: { mapping: '.', filtering: '.' },
     tcp: { mapping: '.' },
