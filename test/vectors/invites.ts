@@ -31,6 +31,8 @@ export const INVITE_TEXT =
 /** What the secret of the code makes. */
 export const GUEST = '4dd7g26r4bqsslkgmk2oqnm45ttocvq2tftpl2sl5ykcaqallc6q'
 
+export const LAN_KEY = 'd98eac87a54c2e9bb4dee50a52805edd'
+
 /** RELAY joins, over a connection whose exporter is 55 55 ... */
 export const JOIN_PROOF = `
   0e 63756c766572742f31206a6f696e

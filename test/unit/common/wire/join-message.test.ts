@@ -1,5 +1,5 @@
 import test from 'ava'
-import { guestOf } from '../../../../agent/join/guest-key.ts'
+import { guestOf, lanKeyOf } from '../../../../agent/join/guest-key.ts'
 import { signBytes } from '../../../../common/platform/ed25519.ts'
 import {
   decodeJoinAnswer,
@@ -12,13 +12,22 @@ import {
   MAX_JOIN_STATEMENTS,
 } from '../../../../common/wire/join-message.ts'
 import { MAX_STATEMENT_BYTES } from '../../../../common/wire/member-statement.ts'
-import { GUEST, INVITE, JOIN_ADMITTED, JOIN_PROOF, JOIN_REFUSED, JOIN_REQUEST } from '../../../vectors/invites.ts'
+import {
+  GUEST,
+  INVITE,
+  JOIN_ADMITTED,
+  JOIN_PROOF,
+  JOIN_REFUSED,
+  JOIN_REQUEST,
+  LAN_KEY,
+} from '../../../vectors/invites.ts'
 import { ALICE, BOB, fromHex, RELAY } from '../../../vectors/keys.ts'
 
 const malformed = { code: 'wire-malformed' } as const
 
-test('the secret of a code makes the guest of the vector', t => {
+test('the secret of a code makes the guest and the LAN key of the vectors', t => {
   t.is(String(guestOf(INVITE.secret).id), GUEST)
+  t.deepEqual(Buffer.from(lanKeyOf(INVITE.secret)), fromHex(LAN_KEY))
 })
 
 test('a request is the bytes of the vector, signed over what stands there', t => {
