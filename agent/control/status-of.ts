@@ -1,4 +1,5 @@
 import { formatEndpoint } from '../../common/wire/endpoint.ts'
+import { LAST_SECOND } from '../../common/wire/membership.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
 import type { Situation } from '../../common/wire/situation.ts'
 import { formatAddress } from '../config/address.ts'
@@ -169,7 +170,12 @@ function surroundings({ rendezvous, situation }: StatusSources) {
 function memberStatus(member: Member | undefined): MemberStatus | null {
   if (!member) return null
   const { roles, admin, notAfter } = member
-  return { roles, admin, expiresAt: notAfter === 0 ? null : new Date(notAfter * 1000).toISOString() }
+  return { roles, admin, expiresAt: notAfter === 0 ? null : instant(notAfter) }
+}
+
+/** Whatever the number: no status is ended by one. */
+function instant(seconds: number): string {
+  return new Date(Math.min(seconds, LAST_SECOND) * 1000).toISOString()
 }
 
 function endsOf({ path: { local, remote } }: PathLink) {

@@ -70,6 +70,7 @@ class Notifier implements ServiceManager {
   #waiting = 0
   #last: Promise<void> = Promise.resolve()
   #failed = false
+  #unreadable = false
 
   constructor(watchdog: number | undefined, options: ServiceManagerOptions, send: Send) {
     this.#watchdogMs = watchdog
@@ -112,7 +113,15 @@ class Notifier implements ServiceManager {
   }
 
   #status(): string {
-    return plainText(this.#options.status())
+    const { status, log } = this.#options
+    try {
+      return plainText(status())
+    } catch (thrown) {
+      // It is looked up by a timer, and a line for `systemctl` is not worth an agent.
+      if (!this.#unreadable) log.error('the line for systemd cannot be made', { reason: reasonOf(thrown) })
+      this.#unreadable = true
+      return 'running'
+    }
   }
 
   #live(): void {

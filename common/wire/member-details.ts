@@ -3,6 +3,9 @@ import { CulvertError } from '../errors.ts'
 import { ByteReader, ByteWriter, sameBytes } from './bytes.ts'
 import { isName } from './name.ts'
 
+/** This role is a right, which only the root gives: it is a flag of the entry and stands not among the roles. */
+export const ADMIN_ROLE = 'admin'
+
 const SALT_BYTES = 16
 export const DETAILS_HASH_BYTES = 32
 export const MAX_ROLES = 16
@@ -62,5 +65,6 @@ export function isHashOf(hash: Uint8Array, encoded: Uint8Array): boolean {
 function refuseFaulty(name: string, roles: readonly string[]): void {
   if (!isName(name)) throw new CulvertError('wire-malformed', "a member's name is none")
   const ordered = roles.every((role, at) => isName(role) && (at === 0 || (roles[at - 1] ?? '') < role))
-  if (!ordered || roles.length > MAX_ROLES) throw new CulvertError('wire-malformed', "a member's roles are none")
+  if (!ordered || roles.length > MAX_ROLES || roles.includes(ADMIN_ROLE))
+    throw new CulvertError('wire-malformed', "a member's roles are none")
 }

@@ -10,6 +10,9 @@ const BODY_BYTES = 2 * PEER_ID_BYTES + 4 * 8 + 1 + DETAILS_HASH_BYTES + PEER_ID_
 export const ENTRY_BYTES = BODY_BYTES + SIGNATURE_BYTES
 export const MAX_CHAIN_BYTES = 2 * ENTRY_BYTES
 
+/** The last second of the year 9999: what is later is no time, and cannot be shown as one. */
+export const LAST_SECOND = 253_402_300_799
+
 const REMOVED = 1
 const ADMIN = 2
 /** In the entry of who is removed: nothing is left to tell of him. */
@@ -103,8 +106,9 @@ export function mayHaveSigned(admin: EntryBody, entry: EntryBody): boolean {
 
 /** What is wrong with what an entry says, be its signature ever so good. */
 export function entryFault(entry: EntryBody): string | undefined {
-  const { network, peer, version, grant, removed, admin, notAfter, signer } = entry
+  const { network, peer, version, grant, removed, admin, issuedAt, notAfter, signer } = entry
   if (version < 1) return 'has no version'
+  if (issuedAt > LAST_SECOND || notAfter > LAST_SECOND) return 'has a time after the year 9999'
   if (peer === network) return 'is about the root'
   if (signer === peer) return 'is signed by its own peer'
   if (removed && (admin || notAfter > 0 || !isZero(entry.details))) return 'says more of a removed peer'

@@ -15,7 +15,11 @@ function scene(environment: Readonly<Record<string, string>>, arrives: (message:
     return arrives(sent.at(-1) ?? '')
   }
   let status = 'all\nwell'
-  const manager = serviceManager(environment, { clock, log, status: () => status, send })
+  const read = () => {
+    if (status === 'bad') throw new RangeError('Invalid time value')
+    return status
+  }
+  const manager = serviceManager(environment, { clock, log, status: read, send })
   const becomes = (next: string) => {
     status = next
     manager.changed()
@@ -48,6 +52,24 @@ test('says that it is ready, lives, reads its config again and stops', async t =
   t.is(clock.timers, 1)
   manager.close()
   t.is(clock.timers, 0)
+})
+
+test('a line that cannot be made ends no agent, and is complained about once', async t => {
+  const { clock, sent, logged, manager, becomes, settle } = scene(SYSTEMD, () => Promise.resolve())
+  manager.ready()
+  await settle()
+  for (const second of [1, 2]) {
+    becomes('bad')
+    t.notThrows(() => clock.advance(10_000), String(second))
+    await settle()
+  }
+  t.true(sent.includes('STATUS=running'))
+  t.is(logged.length, 1)
+  becomes('all well')
+  clock.advance(10_000)
+  await settle()
+  t.is(sent.at(-1), 'STATUS=all well')
+  manager.close()
 })
 
 test('what changes is told soon, though not each time, and only if it is another line', async t => {

@@ -22,6 +22,7 @@ import {
   encodeEntry,
   entryFault,
   entryStatement,
+  LAST_SECOND,
   NO_DETAILS,
 } from '../../../../common/wire/membership.ts'
 import { ALICE, BOB, fromHex, RELAY } from '../../../vectors/keys.ts'
@@ -110,6 +111,8 @@ test('a chain is read as it was written, and nothing may follow', t => {
 test('no signer may say these', t => {
   const faults: readonly Partial<EntryBody>[] = [
     { version: 0 },
+    { issuedAt: LAST_SECOND + 1 },
+    { admin: false, grant: 0, notAfter: LAST_SECOND + 1 },
     { peer: ALICE.id },
     { grant: 0 },
     { grant: 4 },
@@ -162,6 +165,7 @@ test('names and roles that are none are not read: they would come into commands 
     { ...DETAILS, roles: ['ops', 'family'] },
     { ...DETAILS, roles: ['ops', 'ops'] },
     { ...DETAILS, roles: ['*'] },
+    { ...DETAILS, roles: ['admin'] },
     { ...DETAILS, roles: Array.from({ length: MAX_ROLES + 1 }, (_, i) => `r${String(i).padStart(2, '0')}`) },
   ]
   for (const faulty of details) t.throws(() => encodeDetails(faulty), MALFORMED, JSON.stringify(faulty.name))
