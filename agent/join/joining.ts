@@ -13,6 +13,7 @@ import {
   type InviteCode,
   type InviteRelay,
 } from '../../common/wire/invite-code.ts'
+import { ADMIN_ROLE } from '../../common/wire/member-details.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
 import type { Guest } from '../../common/wire/relay-message.ts'
 import type { Path } from '../path/path.ts'
@@ -23,7 +24,6 @@ import type { HomeNetwork } from '../trust/home-network.ts'
 import { InviteBook } from '../trust/invite-book.ts'
 import { FIRST_SENSIBLE_S } from '../trust/known-time.ts'
 import type { Network } from '../trust/network.ts'
-import { ADMIN_ROLE } from '../trust/signing.ts'
 import { guestOf, lanKeyOf } from './guest-key.ts'
 import { JoinDesk } from './join-desk.ts'
 import { inAnother } from './join-errors.ts'

@@ -3,7 +3,7 @@ import type { Clock } from '../../common/platform/clock.ts'
 import type { KeyPair } from '../../common/platform/ed25519.ts'
 import type { Random } from '../../common/platform/random.ts'
 import type { Statement } from '../../common/wire/member-statement.ts'
-import { isByRoot } from '../../common/wire/membership.ts'
+import { isByRoot, LAST_SECOND } from '../../common/wire/membership.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
 import { isOver, type KnownTime, knownTime } from './known-time.ts'
 import type { NetworkKeys } from './network-file.ts'
@@ -21,8 +21,6 @@ export interface Member {
   readonly admin: boolean
   /** The last second of membership, s since 1970; 0 for no end. */
   readonly notAfter: number
-  /** When its entry was signed, s since 1970. */
-  readonly since: number
 }
 
 /** What this device is in its network; `unknown`: its roster does not tell, since it was lost. */
@@ -102,7 +100,7 @@ export class Network {
 
   /** A relay told the time, s since 1970. */
   noteTime(s: number): void {
-    if (s > this.#atLeast.s) this.#atLeast = { s, at: this.#options.clock.now() }
+    if (s > this.#atLeast.s && s <= LAST_SECOND) this.#atLeast = { s, at: this.#options.clock.now() }
   }
 
   /** In our network now, and not this device. While we are out of it ourselves, nobody is. */
@@ -209,7 +207,7 @@ export class Network {
     const { entry, details } = standing.by
     if (!details || isOver(entry.notAfter, this.now())) return undefined
     const { name, roles } = details
-    return { id, name, roles, admin: standing.admin, notAfter: entry.notAfter, since: entry.issuedAt }
+    return { id, name, roles, admin: standing.admin, notAfter: entry.notAfter }
   }
 
   #requireMembership(): void {

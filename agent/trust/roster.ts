@@ -112,10 +112,14 @@ export class Roster {
     return admin && admin.entry.grant > this.#endedUpTo(peer) ? admin.entry.grant : undefined
   }
 
+  /** Highest version that the root gave to an entry of this peer. */
+  versionByRoot(peer: PeerId): number {
+    return highestVersion(this.#of(peer).filter(({ entry }) => isByRoot(entry)))
+  }
+
   /** Highest version that anybody else than `except` gave to an entry of this peer. */
   versionOf(peer: PeerId, except?: PeerId): number {
-    const counted = this.#of(peer).filter(({ entry }) => entry.signer !== except)
-    return Math.max(0, ...counted.map(({ entry }) => entry.version))
+    return highestVersion(this.#of(peer).filter(({ entry }) => entry.signer !== except))
   }
 
   /** What this peer signed and is kept. */
@@ -197,6 +201,10 @@ export class Roster {
     const by = highest(lives)
     return by && { member: true, admin, by }
   }
+}
+
+function highestVersion(kept: readonly Kept[]): number {
+  return Math.max(0, ...kept.map(({ entry }) => entry.version))
 }
 
 function highest(kept: readonly Kept[]): Kept | undefined {

@@ -2,14 +2,17 @@ import { CulvertError } from '../../common/errors.ts'
 import type { KeyPair } from '../../common/platform/ed25519.ts'
 import { signEntry } from '../../common/platform/membership-proof.ts'
 import type { Random } from '../../common/platform/random.ts'
-import { encodeDetails, hashOfDetails, type MemberDetails, memberDetails } from '../../common/wire/member-details.ts'
-import { NO_DETAILS } from '../../common/wire/membership.ts'
+import {
+  ADMIN_ROLE,
+  encodeDetails,
+  hashOfDetails,
+  type MemberDetails,
+  memberDetails,
+} from '../../common/wire/member-details.ts'
+import { LAST_SECOND, NO_DETAILS } from '../../common/wire/membership.ts'
 import { type PeerId, shortPeerId } from '../../common/wire/peer-id.ts'
 import { type Kept, keep } from './register.ts'
 import type { Roster } from './roster.ts'
-
-/** This role is a right, which only the root gives: it is a flag of the entry and stands not among the roles. */
-export const ADMIN_ROLE = 'admin'
 
 /** Whom to take in, and as what. */
 export interface Admission {
@@ -28,6 +31,9 @@ export interface SigningOptions {
   /** s since 1970. */
   readonly now: () => number
 }
+
+/** Nobody gets here by counting. Above, the root has room for what is to hold in spite of an admin's numbers. */
+const MAX_VERSION = 2 ** 52
 
 interface Body {
   readonly version: number
@@ -71,7 +77,7 @@ export class Signing {
       random,
     )
     // One who stays admin keeps his grant, and with it what he signed.
-    const version = this.#nextVersion(peer)
+    const version = this.#requireVersion(peer, admin)
     const grant = admin ? (roster.grantOf(peer) ?? version) : 0
     const anew = standing?.admin && !admin ? this.#signAnew(peer) : []
     return [...anew, this.#sign(peer, { version, removed: false, admin, grant, notAfter, details })]
@@ -88,7 +94,7 @@ export class Signing {
     if (standing.admin && root === undefined) {
       throw denied(`${shortPeerId(peer)} is an admin, whom only a device with the network key removes`)
     }
-    const version = this.#nextVersion(peer)
+    const version = this.#requireVersion(peer, true)
     const removal: Body = { version, removed: true, admin: false, grant: 0, notAfter: 0, details: undefined }
     return [...this.#signAnew(peer), this.#sign(peer, removal)]
   }
@@ -110,7 +116,9 @@ export class Signing {
       const { removed, notAfter } = entry
       const { details } = standing.by
       // What he signed is about to go: he must not be able to leave the root no higher version.
-      const version = roster.versionOf(entry.peer, admin) + 1
+      const version = this.#nextVersion(entry.peer, removed, admin)
+      // Another admin's number is above all that can be counted to: he says that it is a member, then, and it holds.
+      if (version === undefined) return []
       return [this.#sign(entry.peer, { version, removed, admin: false, grant: 0, notAfter, details })]
     })
   }
@@ -123,7 +131,7 @@ export class Signing {
       peer,
       version,
       grant: root ? grant : (this.#grant() ?? 0),
-      issuedAt: now(),
+      issuedAt: Math.min(now(), LAST_SECOND),
       notAfter,
       removed,
       admin,
@@ -132,10 +140,18 @@ export class Signing {
     return keep({ entry: signEntry(body, key), details })
   }
 
-  #nextVersion(peer: PeerId): number {
-    const version = this.#options.roster.versionOf(peer) + 1
-    if (Number.isSafeInteger(version)) return version
+  #requireVersion(peer: PeerId, rootAlone: boolean): number {
+    const version = this.#nextVersion(peer, rootAlone)
+    if (version !== undefined) return version
     throw denied(`an admin has used up the versions of ${shortPeerId(peer)}; remove that admin first`)
+  }
+
+  /** `rootAlone`: the root's removals, and what it says of admins, hold whatever versions others gave (PROTOCOL.md §9.3). */
+  #nextVersion(peer: PeerId, rootAlone: boolean, except?: PeerId): number | undefined {
+    const { roster, root } = this.#options
+    const version = roster.versionOf(peer, except) + 1
+    if (version <= MAX_VERSION) return version
+    return root !== undefined && rootAlone ? roster.versionByRoot(peer) + 1 : undefined
   }
 }
 

@@ -1,3 +1,4 @@
+import { ADMIN_ROLE } from '../../common/wire/member-details.ts'
 import { type PeerId, parsePeerId } from '../../common/wire/peer-id.ts'
 import type { PeerOption } from '../config/agent-config.ts'
 import { memberNames } from './member-names.ts'
@@ -73,9 +74,14 @@ export function createTrust(
     },
     mayUse(id, allow) {
       if (!isTrusted(id)) return false
-      const roles = memberOf(id)?.roles ?? []
+      const member = memberOf(id)
+      const roles = new Set(member?.roles)
+      // That role is a right, and nobody has it by its name.
+      roles.delete(ADMIN_ROLE)
+      if (member?.admin) roles.add(ADMIN_ROLE)
       return allow.some(
-        entry => entry === '*' || entry === `peer:${nameOf(id)}` || roles.some(role => entry === `role:${role}`),
+        entry =>
+          entry === '*' || entry === `peer:${nameOf(id)}` || (entry.startsWith('role:') && roles.has(entry.slice(5))),
       )
     },
     update(newPeers) {

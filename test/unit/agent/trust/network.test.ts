@@ -1,11 +1,15 @@
+import { createHash } from 'node:crypto'
 import test from 'ava'
 import { FIRST_SENSIBLE_S, isOver, knownTime } from '../../../../agent/trust/known-time.ts'
 import { memberNames } from '../../../../agent/trust/member-names.ts'
 import { Network, type NetworkChange } from '../../../../agent/trust/network.ts'
 import type { Kept } from '../../../../agent/trust/register.ts'
+import { createTrust } from '../../../../agent/trust/trust.ts'
 import type { KeyPair } from '../../../../common/platform/ed25519.ts'
 import { isProven } from '../../../../common/platform/membership-proof.ts'
 import { systemRandom } from '../../../../common/platform/random.ts'
+import { entryFault } from '../../../../common/wire/membership.ts'
+import { peerIdFromBytes } from '../../../../common/wire/peer-id.ts'
 import { FakeClock } from '../../fake-clock.ts'
 import { keyOf, ROOT, say } from './statements.ts'
 
@@ -174,14 +178,97 @@ test('a clock that was set is believed, and one that was not is at least as late
   t.false(isOver(0, { s: 9e9, sure: true }))
 })
 
-test('of members with one name the first keeps it, and a pinned name wins', t => {
-  const named = (n: number, since: number, name = 'attic') => ({ id: keyOf(n).id, name, since })
-  const names = memberNames([named(2, 20), named(3, 10), named(4, 30, 'laptop')], new Set(['laptop']))
-  t.is(names.get(BERT.id), 'attic')
-  t.is(names.get(ANNA.id), `attic-${ANNA.id.slice(0, 4)}`)
-  t.is(names.get(CARL.id), `laptop-${CARL.id.slice(0, 4)}`)
-  const long = memberNames([named(2, 1, 'n'.repeat(63)), named(3, 2, 'n'.repeat(63))], new Set())
+test('of members with one name none has it, and a pinned name wins', t => {
+  const named = (n: number, name = 'attic') => ({ id: keyOf(n).id, name })
+  const letters = (n: number, count = 4) => keyOf(n).id.slice(0, count)
+  const names = memberNames([named(2), named(3), named(4, 'laptop'), named(5, 'roof')], new Set(['laptop']))
+  t.deepEqual([...names.values()], [`attic-${letters(2)}`, `attic-${letters(3)}`, `laptop-${letters(4)}`, 'roof'])
+  const long = memberNames([named(2, 'n'.repeat(63)), named(3, 'n'.repeat(63))], new Set())
   t.is(long.get(BERT.id)?.length, 63)
-  const clash = memberNames([named(3, 1), named(2, 2), named(4, 0, `attic-${ANNA.id.slice(0, 4)}`)], new Set())
-  t.is(clash.get(ANNA.id), `attic-${ANNA.id.slice(0, 8)}`)
+})
+
+test('nobody comes to a name by being called what another one is called for want of it, in whatever order they come', t => {
+  const named = (n: number, name: string) => ({ id: keyOf(n).id, name })
+  const short = `attic-${ANNA.id.slice(0, 4)}`
+  const members = [named(2, 'attic'), named(3, 'attic'), named(4, short), named(5, `attic-${ANNA.id.slice(0, 8)}`)]
+  const names = memberNames(members, new Set())
+  t.is(new Set(names.values()).size, 4)
+  for (const wanted of ['attic', short, `attic-${ANNA.id.slice(0, 8)}`]) t.false([...names.values()].includes(wanted))
+  for (const at of members.keys()) {
+    const turned = memberNames([...members.slice(at), ...members.slice(0, at)].toReversed(), new Set())
+    for (const [peer, name] of names) t.is(turned.get(peer), name)
+  }
+  const whole = memberNames([named(2, 'attic'), named(3, `attic-${ANNA.id}`)], new Set(['attic', short]))
+  t.is(new Set(whole.values()).size, 2)
+})
+
+test('16,000 names that are each made to meet the next are told apart in a moment', t => {
+  const idOf = (n: number) => peerIdFromBytes(createHash('sha256').update(String(n)).digest())
+  let name = 'n'.repeat(63)
+  const members = Array.from({ length: 16_000 }, (_, n) => {
+    const member = { id: idOf(n), name }
+    name = `${name.slice(0, 58)}-${member.id.slice(0, 4)}`
+    return member
+  })
+  const names = memberNames([{ id: idOf(-1), name: 'n'.repeat(63) }, ...members], new Set())
+  t.is(new Set(names.values()).size, 16_001)
+})
+
+test('an entry that is dated back gets no name of another', t => {
+  const root = networkOf(FOUNDER, [founding, say(ROOT, { peer: ANNA.id, version: 1, name: 'laptop' })], ROOT).network
+  const trust = createTrust({}, FOUNDER.id, () => root)
+  t.true(trust.mayUse(ANNA.id, ['peer:laptop']))
+  const twin = networkOf(FOUNDER, [
+    founding,
+    say(ROOT, { peer: ANNA.id, version: 1, name: 'laptop' }),
+    say(ROOT, { peer: BERT.id, version: 1, name: 'laptop', issuedAt: 1 }),
+  ]).network
+  const after = createTrust({}, FOUNDER.id, () => twin)
+  t.is(after.idOf('laptop'), undefined)
+  for (const peer of [ANNA.id, BERT.id]) t.false(after.mayUse(peer, ['peer:laptop']))
+})
+
+test('two admins who sign each other the highest version are removed, or made members again, all the same', async t => {
+  const worst = (by: KeyPair, peer: KeyPair, grant: number, removed: boolean) =>
+    say(by, { peer: peer.id, version: Number.MAX_SAFE_INTEGER, grant, removed })
+  for (const removed of [false, true]) {
+    const root = founder()
+    for (const { id } of [ANNA, BERT]) root.admit({ peer: id, name: 'x', roles: ['admin'], notAfter: 0 })
+    root.admit({ peer: CARL.id, name: 'carl', roles: [], notAfter: 0 })
+    await root.merge([worst(ANNA, BERT, 1, removed), worst(BERT, ANNA, 1, removed)], ANNA.id)
+    for (const by of [ANNA, BERT]) await root.merge([worst(by, CARL, 1, removed)], ANNA.id)
+    root.admit({ peer: ANNA.id, name: 'anna', roles: ['admin'], notAfter: 0 })
+    root.remove(ANNA.id)
+    t.true(root.wasRemoved(ANNA.id))
+    t.is(root.wasRemoved(CARL.id), removed)
+    root.admit({ peer: BERT.id, name: 'bert', roles: [], notAfter: 0 })
+    t.false(root.member(BERT.id)?.admin)
+    t.is(root.wasRemoved(CARL.id), removed)
+    root.remove(BERT.id)
+    t.true(root.wasRemoved(BERT.id))
+    const other = networkOf(CARL, [...root.roster.statements()]).network
+    t.deepEqual(
+      [ANNA, BERT].map(({ id }) => other.wasRemoved(id)),
+      [true, true],
+    )
+  }
+})
+
+test('the root removes a member whose versions an admin has used up', async t => {
+  for (const version of [Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER - 1]) {
+    const root = founder()
+    root.admit({ peer: ANNA.id, name: 'anna', roles: ['admin'], notAfter: 0 })
+    await root.merge([say(ANNA, { peer: CARL.id, version, grant: 1 })], ANNA.id)
+    t.throws(() => root.admit({ peer: CARL.id, name: 'carl', roles: [], notAfter: 0 }), { code: 'not-authorized' })
+    root.remove(CARL.id)
+    t.true(root.wasRemoved(CARL.id))
+  }
+})
+
+test('a relay that tells a time that is none is not heard', t => {
+  const clock = new FakeClock()
+  const { network } = networkOf(FOUNDER, [founding], ROOT, clock)
+  network.noteTime(Number.MAX_SAFE_INTEGER)
+  const [said] = network.admit({ peer: ANNA.id, name: 'anna', roles: [], notAfter: 0 })
+  t.true(said && entryFault(said.entry) === undefined)
 })

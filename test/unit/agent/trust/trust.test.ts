@@ -63,13 +63,12 @@ test('an update tells who came and who went, and holds at once', t => {
 
 test('members of the network stand beside pinned peers: roles open services, names are found, pinned names win', t => {
   const [ANNA, BERT] = [id(5), id(6)]
-  const member = (peer: PeerId, name: string, roles: readonly string[], since = 1): Member => ({
+  const member = (peer: PeerId, name: string, roles: readonly string[]): Member => ({
     id: peer,
     name,
     roles,
     admin: false,
     notAfter: 0,
-    since,
   })
   let present = [member(ANNA, 'laptop', ['family']), member(BERT, 'bert', []), member(PHONE, 'handy', ['family'])]
   const network = { member: (peer: PeerId) => present.find(({ id: own }) => own === peer), members: () => present }
@@ -104,4 +103,17 @@ test('members of the network stand beside pinned peers: roles open services, nam
   t.true(both.isTrusted(PHONE))
   t.is(both.nameOf(PHONE), 'handy')
   t.false(both.isPinned(PHONE))
+})
+
+test('the role "admin" is the right of an admin, and no word among the roles', t => {
+  const [ANNA, BERT] = [id(5), id(6)]
+  const member = { name: 'x', roles: [], admin: false, notAfter: 0 }
+  const members = [
+    { ...member, id: ANNA, roles: ['admin'] },
+    { ...member, id: BERT, name: 'y', admin: true },
+  ]
+  const network = { member: (peer: PeerId) => members.find(other => other.id === peer), members: () => members }
+  const both = createTrust({}, OWN, () => network)
+  t.false(both.mayUse(ANNA, ['role:admin']))
+  t.true(both.mayUse(BERT, ['role:admin']))
 })
