@@ -59,7 +59,7 @@ export interface ControlTarget {
   remove(peer: string): Promise<RemoveReply>
   /** Makes a join code: usage without a network, not-authorized without the right. */
   invite(wish: InviteWish): Promise<InviteReply>
-  /** Joins the network of a code: invite-refused when it lets nobody in. */
+  /** Joins the network of a code: invite-refused when the inviter says no, not-authorized when it seems not to know it. */
   join(code: string, name: string, signal: AbortSignal): Promise<JoinReply>
   /** Reads the config again; rejects with its faults, as bad-config, and then nothing changes. */
   reload(): Promise<void>

@@ -26,6 +26,8 @@ import { JOIN_MS, type JoinLine, joinExporter, readMessage, sendMessage } from '
 /** Guests that are served at a time; each code makes one guest, who comes over a few ways at once. */
 const MAX_GUESTS = 8
 const MAX_LINES_PER_GUEST = 4
+/** Lines beyond those, on which a guest hears that there is no place just now. */
+const MAX_FULL_LINES = 8
 /** What is on its way to a guest gets this long; then he has it or comes again. */
 const FAREWELL_MS = 5_000
 
@@ -43,6 +45,7 @@ export interface JoinDeskOptions {
 export class JoinDesk {
   readonly #options: JoinDeskOptions
   readonly #lines = new Map<PeerId, number>()
+  #fullLines = 0
   readonly #mayLog: (key: string) => boolean
 
   constructor(options: JoinDeskOptions) {
@@ -74,8 +77,17 @@ export class JoinDesk {
     await this.#guarded(
       line.peer,
       () => this.#serve(line),
-      () => line.stream.destroy(),
+      () => void this.#sayFull(line),
     )
+  }
+
+  /** So that he comes again, and does not take the code for one that is unknown here. */
+  async #sayFull({ stream }: JoinLine): Promise<void> {
+    if (this.#fullLines < MAX_FULL_LINES) {
+      this.#fullLines++
+      await this.#within(FAREWELL_MS, stream, () => farewell(stream, FULL))
+      this.#fullLines--
+    } else stream.destroy()
   }
 
   async #guarded(guest: PeerId, run: () => Promise<void>, refuse: () => void): Promise<void> {
@@ -100,18 +112,21 @@ export class JoinDesk {
 
   async #serve({ peer: guest, stream }: JoinLine): Promise<void> {
     const { clock, signal } = this.#options
-    const stop = () => stream.destroy()
-    signal.addEventListener('abort', stop, { once: true })
-    const late = clock.after(JOIN_MS + FAREWELL_MS, stop)
-    try {
+    await this.#within(JOIN_MS + FAREWELL_MS, stream, async () => {
       const exporter = joinExporter(stream)
       const request = decodeJoinRequest(await readMessage(stream, MAX_JOIN_REQUEST_BYTES, { clock, signal }))
-      const answer = await this.#judge(guest, request, exporter)
-      const closed = new Promise<void>(resolve => stream.once('close', resolve))
-      sendMessage(stream, encodeJoinAnswer(answer))
-      stream.end()
-      stream.resume()
-      if (!stream.destroyed) await closed
+      await farewell(stream, await this.#judge(guest, request, exporter))
+    })
+  }
+
+  /** Ends the stream when this is done, or takes longer, or the desk closes. */
+  async #within(limitMs: number, stream: JoinLine['stream'], run: () => Promise<void>): Promise<void> {
+    const { clock, signal } = this.#options
+    const stop = () => stream.destroy()
+    signal.addEventListener('abort', stop, { once: true })
+    const late = clock.after(limitMs, stop)
+    try {
+      await run()
     } finally {
       late.cancel()
       signal.removeEventListener('abort', stop)
@@ -151,6 +166,15 @@ export class JoinDesk {
   }
 }
 
+/** Says the last word; resolves when the stream is closed. */
+async function farewell(stream: JoinLine['stream'], answer: JoinAnswer): Promise<void> {
+  const closed = new Promise<void>(resolve => stream.once('close', resolve))
+  sendMessage(stream, encodeJoinAnswer(answer))
+  stream.end()
+  stream.resume()
+  if (!stream.destroyed) await closed
+}
+
 /** What proves that this peer is a member, then others, as far as they fit: the rest comes as to all members. */
 function statementsFor(peer: PeerId, network: Network): readonly Uint8Array[] {
   const all = [...network.roster.statements()]
@@ -166,6 +190,12 @@ const WORDS: Readonly<Record<JoinRefusal, string>> = {
   removed: 'this device was removed from the network',
   proof: 'this device could not prove its identity',
   later: 'the device that made this join code cannot take anybody in just now (its clock or its disk)',
+}
+
+const FULL: JoinAnswer = {
+  admitted: false,
+  refusal: 'later',
+  words: 'the device that made this join code is taking in others just now; try again in a minute',
 }
 
 function refused(refusal: JoinRefusal, invite?: Invite): JoinAnswer {

@@ -61,7 +61,9 @@ export function refuseExpired({ expiresAt }: InviteCode, clock: Pick<Clock, 'wal
 
 /**
  * Reaches the inviter as its guest, proves the own identity, and resolves with what it answers once that is proven. Errors:
- * `invite-refused` with why, `busy` when the inviter cannot just now, and with other codes why it was not reached.
+ * `invite-refused` with why, only when the inviter itself says so in a sealed answer, or the code is over by our clock;
+ * `not-authorized` when it seems not to know the code, which also a relay can say, or who cuts the connection; `busy` when
+ * it cannot just now; and with other codes why it was not reached.
  */
 export async function joinNetwork(options: JoinOptions): Promise<JoinedNetwork> {
   const { code, env, clock, random, log, software, addresses, seek, signal } = options
@@ -125,7 +127,7 @@ function inWords(thrown: unknown, { inviter, expiresAt }: InviteCode): unknown {
     case 'peer-refused':
     case 'not-authorized':
       return new CulvertError(
-        'invite-refused',
+        'not-authorized',
         `${who} does not know this join code: it is not the one that "culvert invite" printed there, or long over; ask for a new one`,
         { cause: thrown },
       )

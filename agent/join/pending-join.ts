@@ -10,7 +10,7 @@ import type { JoinReply } from './joining.ts'
 /** A code that this device has still to join by: its owner put it on the boot partition, before there was a network. */
 const CODE_FILE = 'join.code'
 const RETRY_MS = { first: 5_000, most: 300_000 }
-/** With these the code will never let this device in. */
+/** With these the code will never let this device in. None of them is ever for what a relay says, or a connection that is cut. */
 const FOR_GOOD: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['invite-refused', 'usage', 'version-unsupported'])
 
 /** The agent joins by this code as soon as it can, and erases it then. */

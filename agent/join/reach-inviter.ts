@@ -34,12 +34,14 @@ export interface ReachOptions {
   readonly signal: AbortSignal
 }
 
-/** The inviter has said no: over no other way will it say yes. */
-const FINAL: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['invite-refused', 'peer-refused', 'wire-malformed'])
+/** The inviter has said no, sealed: over no other way will it say yes. All else may be the word of who is in between. */
+const FINAL: ErrorCode = 'invite-refused'
 /** What says more about why nobody let us in, most first; the rest comes last. */
 const TELLING: readonly ErrorCode[] = [
+  'wire-malformed',
   'busy',
   'not-authorized',
+  'peer-refused',
   'relay-refused',
   'peer-offline',
   'relay-impersonated',
@@ -61,20 +63,22 @@ export async function reachInviter<T>(options: ReachOptions, speak: (line: JoinL
   signal.addEventListener('abort', abort, { once: true })
   if (signal.aborted) abort()
 
-  const tryOver = async (connect: () => Promise<JoinLine>): Promise<void> => {
+  const tryOver: TryOver = async connect => {
     try {
       const line = await connect()
       try {
         outcome.resolve(await speak(line))
+        return undefined
       } finally {
         line.stream.destroy()
       }
     } catch (thrown) {
       const error = asCulvertError(thrown, 'peer-unreachable', 'reaching the inviter')
-      if (stop.aborted) return
+      if (stop.aborted) return error.code
       errors.push(error)
       if (errors.length > 16) errors.shift()
-      if (FINAL.has(error.code)) outcome.reject(error)
+      if (error.code === FINAL) outcome.reject(error)
+      return error.code
     }
   }
   const ways = [overAddresses(options, stop, tryOver), overRelays(options, stop, tryOver)]
@@ -88,7 +92,8 @@ export async function reachInviter<T>(options: ReachOptions, speak: (line: JoinL
   }
 }
 
-type TryOver = (connect: () => Promise<JoinLine>) => Promise<void>
+/** Resolves with why it did not work. */
+type TryOver = (connect: () => Promise<JoinLine>) => Promise<ErrorCode | undefined>
 
 async function overAddresses(options: ReachOptions, signal: AbortSignal, tryOver: TryOver): Promise<void> {
   const { guest, inviter, endpoints, seek, clock, random } = options
@@ -136,8 +141,8 @@ async function overRelays(options: ReachOptions, signal: AbortSignal, tryOver: T
     for (let calls = 0; calls < AWAY_CALLS && !signal.aborted; ) {
       changed = Promise.withResolvers<void>()
       if (rendezvous.connected) {
-        await tryOver(call)
-        calls++
+        // Who is refused twice, over all relays that there are, is refused.
+        calls += (await tryOver(call)) === 'peer-refused' ? AWAY_CALLS / 2 : 1
         await pause(clock, CALL_AGAIN_MS, signal)
         continue
       }

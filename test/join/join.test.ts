@@ -1,12 +1,16 @@
-import { connect } from 'node:net'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import test from 'ava'
 import { guestOf, lanKeyOf } from '../../agent/join/guest-key.ts'
 import { GUESSES_PER_PERIOD } from '../../agent/path/guess-gate.ts'
 import { makeKnock } from '../../agent/path/knock.ts'
 import { createSealer } from '../../agent/path/seal.ts'
+import { relayAddress } from '../../agent/rendezvous/relay-dial.ts'
+import { Rendezvous } from '../../agent/rendezvous/rendezvous.ts'
 import { systemClock } from '../../common/platform/clock.ts'
 import { generateKeyPair } from '../../common/platform/ed25519.ts'
+import { createLog } from '../../common/platform/log.ts'
 import { systemRandom } from '../../common/platform/random.ts'
+import type { Endpoint } from '../../common/wire/endpoint.ts'
 import type { InviteCode } from '../../common/wire/invite-code.ts'
 import { peerIdToBytes } from '../../common/wire/peer-id.ts'
 import { RelayInTheMiddle } from '../scenario/relay-in-the-middle.ts'
@@ -62,7 +66,7 @@ test('a relay that watches the whole join sees that a guest calls, and nothing t
     t.is(seen.indexOf(bytes), -1, what)
   }
   const guessed = { ...code, secret: peerIdToBytes(guest.id).subarray(0, 16) }
-  const refused = { code: 'invite-refused', message: /does not know this join code/ } as const
+  const refused = { code: 'not-authorized', message: /does not know this join code/ } as const
   await t.throwsAsync(joinAs(generateKeyPair(), guessed), refused)
 })
 
@@ -94,7 +98,10 @@ test('each code that lets nobody in says why', async t => {
   await joinAs(device, over(used, inviter.port))
 
   const code = await inviter.invite()
-  await refused({ ...code, secret: systemRandom.bytes(16) }, /does not know this join code/)
+  await t.throwsAsync(joinAs(device, over({ ...code, secret: systemRandom.bytes(16) }, inviter.port)), {
+    code: 'not-authorized',
+    message: /does not know this join code/,
+  })
   await refused({ ...code, network: generateKeyPair().id }, /could not prove its identity/)
   await refused({ ...code, expiresAt: 1_700_000_000 }, /has expired on 2023-11-14 22:13 UTC \(it is 2027-/)
   inviter.skew.s = 86_400
@@ -113,6 +120,85 @@ test('an inviter whose clock is not set takes nobody in, and refuses no code for
   await t.throwsAsync(joinAs(generateKeyPair(), code), { code: 'busy', message: /cannot take anybody in just now/ })
   inviter.skew.s = 0
   await t.notThrowsAsync(joinAs(generateKeyPair(), code))
+})
+
+test('who cuts the connection, and a relay that says no in the name of the inviter, end neither the code nor the other ways', async t => {
+  await using relay = await startLoopbackRelay()
+  const inviter = await startInviter(t)
+  const code = await inviter.invite()
+  const cutter = createServer(client => {
+    const inside = connect(inviter.port, '127.0.0.1')
+    for (const socket of [client, inside]) socket.on('error', () => undefined)
+    inside.pipe(client)
+    // The last flight of the handshake, and the request behind it, never come through.
+    let flights = 0
+    client.on('data', flight => {
+      if (flights++ < 1) inside.write(flight)
+      else client.end()
+    })
+    client.once('close', () => inside.destroy())
+  })
+  await new Promise<void>(resolve => cutter.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => cutter.close())
+  const { port } = cutter.address() as AddressInfo
+  await t.throwsAsync(joinAs(generateKeyPair(), over(code, port)), { code: 'not-authorized' })
+
+  const liar = Promise.withResolvers<void>()
+  const refused = Promise.withResolvers<void>()
+  const rendezvous = new Rendezvous({
+    relays: [relayAddress(new URL(`http://127.0.0.1:${relay.http.port}`), undefined, undefined)],
+    identity: inviter.key,
+    clock: systemClock,
+    random: systemRandom,
+    log: createLog({ level: 'error', style: 'words', write: () => undefined }),
+    software: 'test',
+    instance: systemRandom.bytes(8),
+    addresses: () => [],
+    isTrusted: () => true,
+    onCall: call => {
+      call.refuse('refused')
+      refused.resolve()
+    },
+    onPresence: () => undefined,
+    onLost: () => undefined,
+    onChange: () => rendezvous.connected && liar.resolve(),
+  })
+  t.teardown(() => rendezvous.close())
+  await liar.promise
+  const lied = { ...code, relays: [{ url: `http://127.0.0.1:${relay.http.port}` }], endpoints: [] }
+  await t.throwsAsync(joinAs(generateKeyPair(), lied), { code: 'not-authorized', message: /does not know/ })
+  const seek = (found: (endpoint: Endpoint) => void) => {
+    // A moment after the lie was heard.
+    void refused.promise.then(() => setTimeout(() => found({ address: '127.0.0.1', port: inviter.port }), 50))
+  }
+  await t.notThrowsAsync(joinAs(generateKeyPair(), lied, { seek }))
+})
+
+test('a guest for whom there is no place just now hears that, and that it is for now', async t => {
+  const inviter = await startInviter(t)
+  const codes = await Promise.all(Array.from({ length: 9 }, () => inviter.invite()))
+  const last = codes.pop()
+  if (!last) throw new Error('nine were made')
+  for (const code of codes) {
+    const socket = connect(inviter.port, '127.0.0.1')
+    t.teardown(() => socket.destroy())
+    socket.write(makeKnock(inviter.key.id, systemRandom))
+    const stop = new AbortController().signal
+    const role = { role: 'client', expected: inviter.key.id, accept: () => true, signal: stop } as const
+    await createSealer(guestOf(code.secret), systemClock).seal(socket, role)
+  }
+  await t.throwsAsync(joinAs(generateKeyPair(), over(last, inviter.port)), {
+    code: 'busy',
+    message: /is taking in others just now/,
+  })
+})
+
+test('one device that comes over three ways at once is told of once', async t => {
+  const inviter = await startInviter(t)
+  const code = over(await inviter.invite(), inviter.port)
+  const device = generateKeyPair()
+  await Promise.all([joinAs(device, code), joinAs(device, code), joinAs(device, code)])
+  t.is(inviter.lines.filter(line => line.includes('a device joined the network')).length, 1)
 })
 
 test('an inviter who is away is told as such, with what was tried', async t => {
