@@ -31,6 +31,9 @@ export interface PeerPipesOptions {
   readonly onChange: () => void
 }
 
+/** Of carriers without a session, which cost a look into their records each, as many as a call is worth. */
+const MAX_LOOKED_AT = 16
+
 type Serve = (peer: PeerId, stream: SessionStream) => Promise<void>
 
 /** What peers do for each other where two do not meet: what we carry, who calls us so, and whom we ask. */
@@ -68,10 +71,19 @@ export class PeerPipes {
       [PIPE_SERVICE, (peer, stream) => this.#relay.serve(peer, stream)],
       [CALL_SERVICE, (peer, stream) => calls.serve(peer, stream)],
     ]
-    const carriers = () =>
-      records.carriers().map(id => ({ id, link: link(id), addressed: sources.addresses(id).length > 0 }))
+    const carriers = () => {
+      const all = records.carriers()
+      const from = random.integer(0, Math.max(all.length, 1))
+      const away = [...all.slice(from), ...all.slice(0, from)].filter(id => link(id) === 'none')
+      return [...all.filter(id => link(id) !== 'none'), ...away.slice(0, MAX_LOOKED_AT)].map(id => ({
+        id,
+        link: link(id),
+        addressed: sources.addresses(id).length > 0,
+      }))
+    }
     this.pipes = {
       carriers,
+      carries: id => records.carriers().includes(id),
       async open(via, service, signal) {
         const stream = await openAt(via, service, signal)
         if (link(via) === 'direct') return stream

@@ -24,21 +24,20 @@ const AGAIN_MS = { least: 1_000, most: 60_000 } as const
 /**
  * Whom to ask for a pipe: at once those that we have a direct path to, which costs a stream; then those that can be
  * dialled. What goes over a relay or a pipe itself carries nothing: that would cost the line of a fourth, or go round
- * in circles. `target` is the peer that is called; one that carries itself is not worth dialling others for.
+ * in circles. For one that carries itself nobody else is dialled: two would else call each other through each other.
  */
 export function carriersFor(
-  target: PeerId,
+  target: { readonly id: PeerId; readonly carries: boolean },
   carriers: readonly Carrier[],
   failures: ReadonlyMap<PeerId, CarrierFailure>,
   now: number,
 ): { readonly live: readonly PeerId[]; readonly others: readonly PeerId[] } {
-  const rested = carriers.filter(({ id }) => id !== target && isRested(failures.get(id), now))
+  const rested = carriers.filter(({ id }) => id !== target.id && isRested(failures.get(id), now))
   const fewestFirst = rested.toSorted(
     (a, b) => (failures.get(a.id)?.failures ?? 0) - (failures.get(b.id)?.failures ?? 0),
   )
   const live = fewestFirst.filter(({ link }) => link === 'direct').slice(0, MAX_ASKED)
-  const dials = !carriers.some(({ id }) => id === target)
-  const others = fewestFirst.filter(({ link, addressed }) => dials && link === 'none' && addressed)
+  const others = fewestFirst.filter(({ link, addressed }) => !target.carries && link === 'none' && addressed)
   return {
     live: live.map(({ id }) => id),
     others: others.slice(0, MAX_ASKED - live.length).map(({ id }) => id),

@@ -37,7 +37,9 @@ export interface PeerContext {
   }
   /** Peers that carry for others; absent where nobody asks them. */
   readonly pipes?: {
+    /** Those that we have a session with, and some of the others. */
     carriers(): readonly Carrier[]
+    carries(peer: PeerId): boolean
     /** Opens a stream there over a direct path, which it may take a call to get. */
     open(via: PeerId, service: string, signal: AbortSignal): Promise<SessionStream>
   }

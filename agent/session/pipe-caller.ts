@@ -32,7 +32,12 @@ export class PipeCaller {
   async call(signal: AbortSignal, use: (pipe: PeerPipe, signal: AbortSignal) => Promise<void>): Promise<boolean> {
     const { clock, pipes } = this.#context
     if (!pipes) return false
-    const { live, others } = carriersFor(this.#target, pipes.carriers(), this.#failures, clock.now())
+    const { live, others } = carriersFor(
+      { id: this.#target, carries: pipes.carries(this.#target) },
+      pipes.carriers(),
+      this.#failures,
+      clock.now(),
+    )
     const over = new AbortController()
     const stop = () => over.abort()
     signal.addEventListener('abort', stop, { once: true })

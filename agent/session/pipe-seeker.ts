@@ -30,6 +30,7 @@ export class PipeSeeker {
     const { clock, wanted, smaller } = this.#options
     if (!wanted()) {
       this.stop()
+      this.#tries = 0
       return
     }
     if (this.#timer || this.#seeking) return

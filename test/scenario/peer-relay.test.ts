@@ -69,12 +69,15 @@ rootTest(
         await agent.process?.waitForOutput(told)
       }),
     )
-    const [alice, bob, carol] = agents as [TestAgent, TestAgent, TestAgent]
+    const [alice, bob, carol, dave] = agents as [TestAgent, TestAgent, TestAgent, TestAgent]
 
     await Promise.all(agents.map(agent => agent.stop()))
     await world.relay?.stop('SIGKILL', 10_000)
     for (const name of homes) await rm(join(world.directory, name, 'state', 'paths.json'), { force: true })
     await Promise.all(agents.map(agent => agent.start()))
+
+    // Whom nobody can call is found where it has gone by itself.
+    await Promise.all([bob, dave].map(agent => agent.waitForPeer('mike', 'at home', ({ path }) => path !== null)))
 
     const punched = (async () => {
       const { socket } = await carol.client.connect('dave', 'web')

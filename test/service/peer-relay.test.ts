@@ -1,6 +1,7 @@
 import test from 'ava'
 import { PeerRelay, type PeerRelayLimits } from '../../agent/service/peer-relay.ts'
 import { PipeCalls } from '../../agent/service/pipe-calls.ts'
+import type { Link } from '../../agent/session/carriers.ts'
 import type { SessionStream } from '../../agent/session/stream.ts'
 import { CulvertError } from '../../common/errors.ts'
 import { systemClock } from '../../common/platform/clock.ts'
@@ -27,6 +28,7 @@ async function startThree({ limits = {}, relay: hasRelay = false }: SceneOptions
   const at = relay ? [{ port: relay.http.port }] : []
   const [one, two, third] = [generateKeyPair(), generateKeyPair(), generateKeyPair()]
   const strangers = new Set<PeerId>()
+  const links = new Map<PeerId, Link>()
   let now: PeerRelayLimits = { ...LIMITS, ...limits }
   const mike = await startLoopbackPeer({
     relay: at,
@@ -41,7 +43,7 @@ async function startThree({ limits = {}, relay: hasRelay = false }: SceneOptions
     log: QUIET,
     limits: () => now,
     mayMeet: (a, b) => [a, b].every(id => (id === one.id || id === two.id) && !strangers.has(id)),
-    link: linkOf(mike),
+    link: id => links.get(id) ?? linkOf(mike)(id),
     ring: (id, signal) => mike.peer(id).openStream(CALL_SERVICE, signal),
     nameOf: id => id,
     onChange: () => undefined,
@@ -55,6 +57,7 @@ async function startThree({ limits = {}, relay: hasRelay = false }: SceneOptions
       trusts: [other, third.id],
       remembers,
       pipes: {
+        carries: () => false,
         carriers: () => [{ id: third.id, link: linkOf(home)(third.id), addressed: true }],
         open: (via, service, signal) => home.peer(via).openStream(service, signal),
       },
@@ -79,6 +82,8 @@ async function startThree({ limits = {}, relay: hasRelay = false }: SceneOptions
     mike,
     carrier,
     strangers,
+    /** What mike takes his sessions for, where it differs. */
+    links,
     set limits(change: Partial<PeerRelayLimits>) {
       now = { ...now, ...change }
     },
@@ -141,6 +146,26 @@ test('asks for itself, for nobody, for strangers, and one pipe too many are refu
   t.is(await codeOf(ask(alice, mike.key.id, generateKeyPair().id)), 'not-authorized')
   await alice.peer(bob.key.id).ready(never)
   t.is(await codeOf(ask(alice, mike.key.id, bob.key.id)), 'busy')
+})
+
+test('nobody carries over a relay, and no pipe goes over a pipe: one that would come to that ends', async t => {
+  await using scene = await startThree()
+  const { alice, bob, mike, carrier, links } = scene
+  for (const end of [alice, bob]) {
+    for (const link of ['relayed', 'piped'] as const) {
+      links.set(end.key.id, link)
+      t.is(await codeOf(ask(alice, mike.key.id, bob.key.id)), 'busy')
+    }
+    links.clear()
+  }
+  await alice.peer(bob.key.id).ready(never)
+  links.set(bob.key.id, 'relayed')
+  carrier.check()
+  t.is(carrier.pipes.length, 1, 'a path that is lost for a moment ends none')
+  links.set(bob.key.id, 'piped')
+  await alice.peer(bob.key.id).session?.ping()
+  await alice.until(() => alice.peer(bob.key.id).link === 'none')
+  t.deepEqual(carrier.pipes, [])
 })
 
 test('who calls and is no peer of the one that it calls is told so', async t => {

@@ -15,7 +15,8 @@ import { lanAnnouncementsOf, lanBinding, lanQuestionOf } from '../../../../commo
 import { decodeDetails, encodeDetails } from '../../../../common/wire/member-details.ts'
 import { decodeStatement, encodeStatement } from '../../../../common/wire/member-statement.ts'
 import { decodeChain, encodeChain } from '../../../../common/wire/membership.ts'
-import { parsePeerId } from '../../../../common/wire/peer-id.ts'
+import { parsePeerId, peerIdToBytes } from '../../../../common/wire/peer-id.ts'
+import { decodePipeHead } from '../../../../common/wire/peer-pipe.ts'
 import { decodeProbe } from '../../../../common/wire/probe.ts'
 import { decodePunch } from '../../../../common/wire/punch-signal.ts'
 import { decodeAgentMessage, decodeRelayMessage } from '../../../../common/wire/relay-message.ts'
@@ -38,6 +39,7 @@ import { ALICE, BOB, fromHex, RELAY } from '../../../vectors/keys.ts'
 import { KNOCK } from '../../../vectors/knock.ts'
 import { ANNOUNCEMENT, ANNOUNCEMENT_HEX, QUERY_HEX } from '../../../vectors/lan.ts'
 import { ADMIN, DETAILS, DETAILS_HEX, MEMBER, REMOVED } from '../../../vectors/membership.ts'
+import { PIPE_HEAD_HEX } from '../../../vectors/peer-pipes.ts'
 import { PROBES } from '../../../vectors/probes.ts'
 import { AGENT_MESSAGES, AGENT_PROOF, AGENT_SIGNATURE, RELAY_MESSAGES } from '../../../vectors/relay-messages.ts'
 import { CANDIDATES_HEX, FRAMES } from '../../../vectors/session-frames.ts'
@@ -170,6 +172,7 @@ survives(
   },
   20_000,
 )
+survives('heads of pipes', [fromHex(PIPE_HEAD_HEX)], bytes => peerIdToBytes(decodePipeHead(bytes)))
 const records = [RECORD_HEX, EMPTY_RECORD_HEX, CARRYING_RECORD_HEX].map(fromHex)
 survives('address records', records, bytes => usable(readAddressRecord(bytes)))
 survives(
