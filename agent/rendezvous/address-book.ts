@@ -1,4 +1,4 @@
-import { openAddressRecord } from '../../common/platform/address-record-proof.ts'
+import { openAddressRecord, openAddressRecordSoon } from '../../common/platform/address-record-proof.ts'
 import { type AddressRecord, readAddressRecord } from '../../common/wire/address-record.ts'
 import { sameBytes } from '../../common/wire/bytes.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
@@ -65,17 +65,36 @@ export class AddressBook {
    */
   take(bytes: Uint8Array, from: RecordFrom): boolean {
     // The signature last: it costs the most, and what is known already comes most often.
+    if (!this.#wants(bytes)) return false
+    this.#keep(openAddressRecord(bytes), bytes, from)
+    return true
+  }
+
+  /** As `take`, while everything else goes on. */
+  async takeSoon(bytes: Uint8Array, from: RecordFrom): Promise<boolean> {
+    if (!this.#wants(bytes)) return false
+    const record = await openAddressRecordSoon(bytes)
+    // A newer one may have come meanwhile.
+    if (!this.#wants(bytes)) return false
+    this.#keep(record, bytes, from)
+    return true
+  }
+
+  /** Whether it is about somebody we trust and newer than what is known, whoever signed it. Throws `wire-malformed`. */
+  #wants(bytes: Uint8Array): boolean {
     const { peer, sequence } = readAddressRecord(bytes)
     const known = this.#kept.get(peer)
-    if (!this.#options.isTrusted(peer) || (known && !isNewer(bytes, sequence, known))) return false
-    openAddressRecord(bytes)
+    return this.#options.isTrusted(peer) && (!known || isNewer(bytes, sequence, known))
+  }
+
+  #keep({ peer, sequence }: AddressRecord, bytes: Uint8Array, from: RecordFrom): void {
+    const known = this.#kept.get(peer)
     const kept: KeptRecord = { peer, sequence, bytes: Uint8Array.from(bytes), from, heardAt: this.#options.wallNow() }
     this.#kept.delete(peer)
     this.#kept.set(peer, kept)
     this.#revision++
     if (this.#kept.size > MAX_RECORDS) this.#dropOne(peer)
     this.#options.onNew(kept, !known || !saysTheSame(known.bytes, bytes))
-    return true
   }
 
   #dropOne(newest: PeerId): void {

@@ -19,6 +19,7 @@ import { dialledBy, isNear } from './dialled-by.ts'
 import type { PeerHomes } from './foreign-relays.ts'
 import { type OwnPlace, OwnRecord } from './own-record.ts'
 import { readOwnRecord, writeOwnRecord } from './own-record-file.ts'
+import { RecordBudget } from './record-budget.ts'
 
 /** By then a router has opened what it opens, and somebody has looked at it from outside. */
 const CERTAIN_MS = 60_000
@@ -46,6 +47,7 @@ export class AddressRecords {
   readonly source: AddressSource
   readonly #ownId: PeerId
   readonly #places: () => readonly number[]
+  readonly #budget: RecordBudget
   readonly #close: () => Promise<void>
   #carriers: { readonly revision: number; readonly ids: readonly PeerId[] } | undefined
 
@@ -59,6 +61,7 @@ export class AddressRecords {
     this.source = parts.source
     this.#ownId = options.identity.id
     this.#places = options.places
+    this.#budget = new RecordBudget(options.clock)
     this.#close = close
   }
 
@@ -156,6 +159,18 @@ export class AddressRecords {
     if (peer !== this.#ownId) return this.book.take(bytes, from)
     this.own.heard(sequence)
     return false
+  }
+
+  /**
+   * As `take`, while everything else goes on, and of one peer no more in a period than it makes: a member can sign as many
+   * of its own as it likes. What is passed over comes again, as its last one, by the next exchange.
+   */
+  async takeSoon(bytes: Uint8Array, from: Exclude<RecordFrom, 'peer'>): Promise<boolean> {
+    const { peer } = readAddressRecord(bytes)
+    if (peer === this.#ownId) return this.take(bytes, from)
+    if (this.#budget.isOver(peer) || !(await this.book.takeSoon(bytes, from))) return false
+    this.#budget.took(peer)
+    return true
   }
 
   /** Writes what is not on the disk yet. */

@@ -11,7 +11,7 @@ export const RECORD_SET = 2
 const MAX_MEMBERS = 1_000
 
 /** Our own record, and the last one of each peer. */
-interface KnownRecords extends Pick<AddressRecords, 'take'> {
+interface KnownRecords extends Pick<AddressRecords, 'takeSoon'> {
   readonly own: Pick<AddressRecords['own'], 'bytes'>
   readonly book: Pick<AddressRecords['book'], 'list' | 'get' | 'revision'>
 }
@@ -42,9 +42,8 @@ export class RecordSet implements SyncSet {
     for (const { peer, bytes } of this.#records.book.list()) if (this.#network.isMember(peer)) yield recordItem(bytes)
   }
 
-  take(items: readonly Uint8Array[]): Promise<void> {
-    for (const item of items) this.#records.take(item, 'member')
-    return Promise.resolve()
+  async take(items: readonly Uint8Array[]): Promise<void> {
+    for (const item of items) await this.#records.takeSoon(item, 'member')
   }
 
   /** What is to be told of a peer that something was learnt of; undefined when that is nothing new, or not for members. */

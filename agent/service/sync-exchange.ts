@@ -16,6 +16,8 @@ import { bucketOf, digestOfSet, type SetDigest, type SyncItem, type SyncSet } fr
 /** No set is larger; who says so wants our memory. */
 const MAX_IDS = 65_536
 const MAX_ITEMS = 65_536
+/** A set of that size, in items as large as they may be, is told in some 5,000. */
+const MAX_MESSAGES = 16_384
 /** Of a message of items; the last one may go beyond. */
 const ITEMS_BYTES = MAX_SYNC_PAYLOAD_BYTES - 8 * 1024
 
@@ -30,20 +32,25 @@ export async function openExchange(stream: Duplex, sets: Iterable<SyncSet>, peer
   await line.end()
 }
 
-/** The other end of it; also takes items that nobody asked for: news. */
+/** The other end of it; also takes items that nobody asked for: news. Any other message that is not due ends it. */
 export async function serveExchange(stream: Duplex, sets: ReadonlyMap<number, SyncSet>, peer: PeerId): Promise<void> {
   const line = new SyncLine(stream)
+  const begun = new Set<number>()
   let asked: Asked | undefined
   for (let message = await line.next(); message; message = await line.next()) {
     const set = sets.get(message.set)
-    if (message.kind === 'digest') {
+    if (message.kind === 'digest' && !begun.has(message.set)) {
+      begun.add(message.set)
       asked = set && new Asked(set)
       // One that only the opener knows is as good as the same.
       if (!asked || sameBytes(asked.digest.all, message.digest)) await line.say({ kind: 'same', set: message.set })
       else await line.say({ kind: 'buckets', set: message.set, buckets: asked.digest.buckets })
-    } else if (message.kind === 'ids' && asked?.set === set) asked?.note(message.bucket, message.ids)
-    else if (message.kind === 'asked' && asked && asked.set === set) await answer(line, asked)
-    else if (message.kind === 'items' && set) await set.take(message.items, peer)
+    } else if (message.kind === 'ids' && asked && asked.set === set) asked.note(message.bucket, message.ids)
+    else if (message.kind === 'asked' && asked && asked.set === set) {
+      await answer(line, asked)
+      asked = undefined
+    } else if (message.kind === 'items') await set?.take(message.items, peer)
+    else throw new CulvertError('wire-malformed', `${message.kind} came, which is not due`)
   }
   stream.end()
 }
@@ -139,6 +146,7 @@ class SyncLine {
   #wake: (() => void) | undefined
   #have: Buffer = Buffer.alloc(0)
   #items = 0
+  #messages = 0
 
   constructor(stream: Duplex) {
     this.#stream = stream
@@ -182,6 +190,9 @@ class SyncLine {
     for (;;) {
       const head = await this.#take(SYNC_HEAD_BYTES, true)
       if (!head) return undefined
+      if (++this.#messages > MAX_MESSAGES) throw tooMuch()
+      // All that is here already would else be read before anything else gets its turn.
+      await new Promise(resolve => setImmediate(resolve))
       const payload = await this.#take(syncPayloadBytes(head), false)
       const message = decodeSync(Buffer.concat([head, payload ?? Buffer.alloc(0)]))
       if (message?.kind === 'items') this.#items += message.items.length

@@ -6,7 +6,8 @@ import {
   partsOfAddressRecord,
   readAddressRecord,
 } from '../wire/address-record.ts'
-import { type KeyPair, signBytes, verifyBytes } from './ed25519.ts'
+import type { PeerId } from '../wire/peer-id.ts'
+import { type KeyPair, publicKeyOf, signBytes, verifyBytes, verifySoon } from './ed25519.ts'
 
 /** A whole record of the key's own peer. */
 export function signAddressRecord(record: Omit<AddressRecord, 'peer'>, key: KeyPair): Uint8Array {
@@ -19,5 +20,26 @@ export function openAddressRecord(bytes: Uint8Array): AddressRecord {
   const record = readAddressRecord(bytes)
   const { body, signature } = partsOfAddressRecord(bytes)
   if (verifyBytes(record.peer, addressRecordStatement(body), signature)) return record
-  throw new CulvertError('wire-malformed', 'an address record is not signed by its peer')
+  throw notSigned()
+}
+
+/** As `openAddressRecord`, with the signature looked at on another thread. */
+export async function openAddressRecordSoon(bytes: Uint8Array): Promise<AddressRecord> {
+  const record = readAddressRecord(bytes)
+  const { body, signature } = partsOfAddressRecord(bytes)
+  if (await verifySoon(keyOf(record.peer), addressRecordStatement(body), signature)) return record
+  throw notSigned()
+}
+
+/** Not every 32 bytes are a key. */
+function keyOf(peer: PeerId): ReturnType<typeof publicKeyOf> {
+  try {
+    return publicKeyOf(peer)
+  } catch {
+    throw notSigned()
+  }
+}
+
+function notSigned(): CulvertError {
+  return new CulvertError('wire-malformed', 'an address record is not signed by its peer')
 }

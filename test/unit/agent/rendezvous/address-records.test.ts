@@ -97,6 +97,23 @@ test('a peer tells its own record and no other; its word on ours makes a later o
   await records.close()
 })
 
+test('of one peer others bring six records in ten seconds, and those that are forged keep out none', async t => {
+  const { records, clock } = await open(await temporary(t))
+  const forged = Buffer.from(bobs(100))
+  forged[forged.length - 1] = (forged.at(-1) ?? 0) ^ 1
+  for (let n = 0; n < 10; n++) await t.throwsAsync(records.takeSoon(forged, 'member'), malformed)
+  for (let sequence = 1; sequence <= 50; sequence++) await records.takeSoon(bobs(sequence), 'member')
+  t.is(records.book.get(BOB.id)?.sequence, 6)
+  clock.advance(10_000)
+  t.true(await records.takeSoon(bobs(60), 'member'))
+  t.false(await records.takeSoon(bobs(50), 'member'), 'an older one')
+  t.false(await records.takeSoon(signAddressRecord(RECORD, RELAY), 'member'), 'of a stranger')
+  // Of two that come at once the newer stays.
+  await Promise.all([62, 61].map(sequence => records.takeSoon(bobs(sequence), 'member')))
+  t.is(records.book.get(BOB.id)?.sequence, 62)
+  await records.close()
+})
+
 test('by a record from afar nothing is dialled but public addresses, and loopback never', t => {
   const candidates = [
     tcp('192.168.1.1'),

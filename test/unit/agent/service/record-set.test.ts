@@ -18,14 +18,14 @@ function scene(count = 3) {
     isPinned: peer => peer === PINNED.id,
     onNew: () => undefined,
   })
-  const take = (bytes: Uint8Array, from: RecordFrom) => book.take(bytes, from)
+  const takeSoon = (bytes: Uint8Array, from: RecordFrom) => book.takeSoon(bytes, from)
   const network = {
     roster: { revision: 1, size: 0, statements: () => [][Symbol.iterator]() },
     count,
     isMember: (peer: PeerId) => peer === MEMBER.id,
   }
   const own = { bytes: recordOf(OWN, 1) }
-  return { set: new RecordSet(network, { own, book, take }), book, own }
+  return { set: new RecordSet(network, { own, book, takeSoon }), book, own }
 }
 const texts = (set: RecordSet) => [...set.items()].map(item => Buffer.from(item.encode()).toString('hex'))
 const hexOf = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')

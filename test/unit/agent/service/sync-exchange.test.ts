@@ -187,3 +187,39 @@ test('the other end does not keep ids without end, and ends when a message is cu
   c.end(encodeSync({ kind: 'digest', set: 1, digest: new Uint8Array(16) }).subarray(0, 9))
   await t.throwsAsync(cut, { code: 'wire-malformed' })
 })
+
+const digest: SyncMessage = { kind: 'digest', set: 1, digest: new Uint8Array(16) }
+const undue: readonly (readonly [words: string, messages: readonly SyncMessage[]])[] = [
+  ['what only the answer says', [{ kind: 'done', set: 1 }]],
+  ['ids of a set that was not begun', [{ kind: 'ids', set: 1, bucket: 0, ids: [] }]],
+  ['the end of ids of another set', [digest, { kind: 'asked', set: 2 }]],
+  ['the same question a second time', [digest, { kind: 'asked', set: 1 }, { kind: 'asked', set: 1 }]],
+  ['a set begun a second time', [digest, digest]],
+  ['more messages than a set can take', Array.from({ length: 16_385 }, () => ({ kind: 'items', set: 1, items: [] }))],
+]
+for (const [words, messages] of undue) {
+  test(`the other end ends with an error: ${words}`, async t => {
+    const [a, b] = duplexPair()
+    a.resume()
+    a.write(Buffer.concat(messages.map(encodeSync)))
+    a.end()
+    await t.throwsAsync(serveExchange(b, new Map([[1, new TextSet(['a'])]]), PEER), { code: 'wire-malformed' })
+    b.destroy()
+  })
+}
+
+test('however many messages are here already, all else gets its turn between them', async t => {
+  const [a, b] = duplexPair()
+  a.resume()
+  let turns = 0
+  let served = false
+  const turn = () => {
+    turns++
+    if (!served) setImmediate(turn)
+  }
+  setImmediate(turn)
+  a.end(Buffer.concat(Array.from({ length: 1_000 }, () => encodeSync({ kind: 'items', set: 9, items: [] }))))
+  await serveExchange(b, new Map([[1, new TextSet(['a'])]]), PEER)
+  served = true
+  t.true(turns >= 1_000, `${turns}`)
+})
