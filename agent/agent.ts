@@ -311,6 +311,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
   })
   strangers.onNote = () => sync.doubt()
   const network = new NetworkDesk({
+    ownId: identity.id,
     clock,
     log: log.area('network'),
     trust,

@@ -2,12 +2,14 @@ import { CulvertError } from '../common/errors.ts'
 import type { Clock, Timer } from '../common/platform/clock.ts'
 import { createRateGate, type Log } from '../common/platform/log.ts'
 import { type PeerId, shortPeerId } from '../common/wire/peer-id.ts'
+import type { RemoveReply } from './control/control-target.ts'
 import type { NetworkStatus } from './control/status.ts'
 import { ROSTER_SET, rosterItem } from './service/roster-set.ts'
 import type { Sync } from './service/sync.ts'
 import type { Peers } from './session/peers.ts'
 import type { HomeNetwork } from './trust/home-network.ts'
 import type { Member, NetworkChange, OwnStanding } from './trust/network.ts'
+import type { DevicesOfAdmin } from './trust/signing.ts'
 import type { Trust } from './trust/trust.ts'
 
 /** A clock that is set, or set back, is noticed by then. */
@@ -20,6 +22,7 @@ const OUT_WORDS: Readonly<Record<Exclude<OwnStanding, 'member'>, string>> = {
 }
 
 export interface NetworkDeskOptions {
+  readonly ownId: PeerId
   readonly clock: Clock
   readonly log: Log
   readonly trust: Trust
@@ -64,8 +67,8 @@ export class NetworkDesk {
   }
 
   /** Signs that a peer is removed; resolves when its session here is cut and that is on the disk. */
-  async remove(nameOrId: string): Promise<{ readonly id: PeerId; readonly name: string }> {
-    const { trust, home } = this.#options
+  async remove(nameOrId: string, devices: DevicesOfAdmin): Promise<RemoveReply> {
+    const { trust, home, ownId } = this.#options
     const network = home.current
     if (!network) throw new CulvertError('not-authorized', 'this device is in no network; "culvert init" makes one')
     const id = trust.idOf(nameOrId)
@@ -78,9 +81,11 @@ export class NetworkDesk {
         `${name} is no member of the network but is named by the config; ${remedy}`,
       )
     }
-    network.remove(id)
+    const takenIn = network.takenInBy(id).map(peer => ({ id: peer, name: trust.nameOf(peer) ?? peer }))
+    network.remove(id, devices)
     await home.save()
-    return { id, name }
+    const isIn = ({ id: peer }: { readonly id: PeerId }) => peer === ownId || network.isMember(peer)
+    return { id, name, stay: takenIn.filter(isIn), gone: takenIn.filter(peer => !isIn(peer)) }
   }
 
   member(id: PeerId): Member | undefined {

@@ -11,6 +11,8 @@ import type { Kept } from './trust/register.ts'
 /** As many removals of late are told to a relay that comes up: it may have been away when they were made. */
 const MAX_TOLD = 16
 const TOLD_FOR_S = 7 * 86_400
+/** What the root signs anew, of members whom a removed admin let in: a relay takes 32 statements at once. */
+const MAX_ANEW = 24
 /** Of what relays said, remembered so that it is not said to them again. */
 const MAX_HEARD = 256
 
@@ -67,7 +69,7 @@ export class RelayVoice implements LineNetwork {
   }
 
   /** After each change of the network: relays are told who was removed, and who we are now. */
-  onChange({ taken }: Pick<NetworkChange, 'taken'>): void {
+  onChange({ taken, from }: Pick<NetworkChange, 'taken'> & Partial<Pick<NetworkChange, 'from'>>): void {
     const { home, rendezvous } = this.#options
     const network = home.current
     if (!network) return
@@ -75,9 +77,20 @@ export class RelayVoice implements LineNetwork {
       const chain = statement.entry.removed ? chainOf(network, statement) : undefined
       if (chain && !this.#heard.has(keyOf(chain))) rendezvous().announce(chain)
     }
+    // Else a relay that heard that an admin is none any more turns away whom he had let in.
+    const anew = from === undefined ? taken.filter(({ entry }) => isSaidAnew(entry, taken.length, network.id)) : []
+    for (const statement of anew.slice(0, MAX_ANEW)) {
+      const chain = chainOf(network, statement)
+      if (chain) rendezvous().announce(chain)
+    }
     const own = ownChain(network)
     if (own && keyOf(own) !== this.#shown) rendezvous().introduce()
   }
+}
+
+/** By the root, of a peer of whom something else was said before. */
+function isSaidAnew({ signer, removed, admin, version }: Chain['entry'], taken: number, root: PeerId): boolean {
+  return signer === root && !removed && !admin && (version > 1 || taken > 1)
 }
 
 function ownChain(network: Network | undefined): Uint8Array | undefined {

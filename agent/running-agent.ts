@@ -34,6 +34,7 @@ import type { Peer } from './session/peer.ts'
 import type { Peers } from './session/peers.ts'
 import { settled } from './session/settled.ts'
 import type { SessionStream } from './session/stream.ts'
+import type { DevicesOfAdmin } from './trust/signing.ts'
 import type { Strangers } from './trust/strangers.ts'
 import type { Trust } from './trust/trust.ts'
 import { VERSION } from './version.ts'
@@ -318,8 +319,8 @@ export class RunningAgent implements ControlTarget {
     return joined
   }
 
-  remove(peer: string): Promise<RemoveReply> {
-    return this.#parts.network.remove(peer)
+  remove(peer: string, devices: DevicesOfAdmin): Promise<RemoveReply> {
+    return this.#parts.network.remove(peer, devices)
   }
 
   addForward(listen: string, to: string | undefined): Promise<ForwardReply> {

@@ -99,7 +99,11 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: 'remove',
     operands: ['PEER'],
     summary: 'remove a member from the network; its sessions end at once',
-    options: { json, ...toAgent },
+    options: {
+      'with-devices': { summary: 'with an admin, the devices that it let in, too (else they stay, and are listed)' },
+      json,
+      ...toAgent,
+    },
     notes: 'Only an admin may, and only a device with the network key removes an admin. Exit code 4: not allowed.',
     load: () => import('./remove.ts'),
   },

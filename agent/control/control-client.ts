@@ -5,6 +5,7 @@ import { SYSTEM_CONTROL_SOCKET } from '../config/config-basics.ts'
 import { isInstalled } from '../config/installed-service.ts'
 import type { InviteReply, InviteWish, JoinReply } from '../join/joining.ts'
 import type { BenchWish } from '../service/bench.ts'
+import type { DevicesOfAdmin } from '../trust/signing.ts'
 import { errorFromBody } from './control-error.ts'
 import type { BenchReply, ForwardReply, PingReply, RemoveReply } from './control-target.ts'
 import type { DoctorReport } from './doctor/report.ts'
@@ -31,7 +32,7 @@ export interface ControlClient {
   bench(peer: string, wish: BenchWish, signal?: AbortSignal): Promise<BenchReply>
   doctor(peer: string | undefined, signal?: AbortSignal): Promise<DoctorReport>
   /** Removes a member from the network. */
-  remove(peer: string, signal?: AbortSignal): Promise<RemoveReply>
+  remove(peer: string, devices: DevicesOfAdmin, signal?: AbortSignal): Promise<RemoveReply>
   /** Makes a join code. */
   invite(wish: InviteWish, signal?: AbortSignal): Promise<InviteReply>
   /** Gets the agent into the network that a code is from. */
@@ -55,7 +56,8 @@ export function createControlClient(socketPath: string): ControlClient {
     bench: async (peer, wish, signal) => (await ask('POST', '/v1/bench', { peer, ...wish }, signal)) as BenchReply,
     doctor: async (peer, signal) =>
       (await ask('POST', '/v1/doctor', peer === undefined ? {} : { peer }, signal)) as DoctorReport,
-    remove: async (peer, signal) => (await ask('POST', '/v1/remove', { peer }, signal)) as RemoveReply,
+    remove: async (peer, devices, signal) =>
+      (await ask('POST', '/v1/remove', { peer, devices }, signal)) as RemoveReply,
     invite: async (wish, signal) => (await ask('POST', '/v1/invites', wish, signal)) as InviteReply,
     join: async (code, name, signal) => (await ask('POST', '/v1/join', { code, name }, signal)) as JoinReply,
     reload: async signal => void (await ask('POST', '/v1/reload', undefined, signal)),

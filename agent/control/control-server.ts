@@ -12,7 +12,7 @@ import { type InviteWish, MAX_INVITE_S } from '../join/joining.ts'
 import { MAX_BENCH_MS } from '../service/bench-service.ts'
 import { errorBody, httpStatusOf } from './control-error.ts'
 import { listenOnControlSocket } from './control-socket.ts'
-import type { ControlTarget } from './control-target.ts'
+import type { ControlTarget, RemoveReply } from './control-target.ts'
 import { feedStatus } from './status-feed.ts'
 import { StreamDesk } from './stream-desk.ts'
 
@@ -45,7 +45,7 @@ export interface ControlServer extends AsyncDisposable {
  *   POST   /v1/ping      { peer }             one round trip
  *   POST   /v1/bench     { peer, direction, durationMs, overRelay }   what one direction carries
  *   POST   /v1/doctor    { peer? }            what is wrong, and what would be better, after some seconds
- *   POST   /v1/remove    { peer }             removes a member from the network
+ *   POST   /v1/remove    { peer, devices? }   removes a member from the network
  *   POST   /v1/invites   { name?, roles, forS }   makes a join code
  *   POST   /v1/join      { code, name }       joins the network that it is from
  *   POST   /v1/reload                         reads the config again
@@ -112,7 +112,7 @@ async function answer(offer: Offer, request: IncomingMessage, response: ServerRe
     case 'POST /v1/doctor':
       return reply(response, await doctor(target, await readBody(request), goneSignal(response)))
     case 'POST /v1/remove':
-      return reply(response, await target.remove(peerIn(await readBody(request))))
+      return reply(response, await remove(target, await readBody(request)))
     case 'POST /v1/invites':
       return reply(response, await target.invite(inviteWishIn(await readBody(request))))
     case 'POST /v1/join':
@@ -146,6 +146,10 @@ async function bench(target: ControlTarget, body: unknown, signal: AbortSignal) 
 
 function doctor(target: ControlTarget, body: unknown, signal: AbortSignal) {
   return target.doctor(valueIn(body, 'peer') === undefined ? undefined : peerIn(body), signal)
+}
+
+function remove(target: ControlTarget, body: unknown): Promise<RemoveReply> {
+  return target.remove(peerIn(body), valueIn(body, 'devices') === 'go' ? 'go' : 'stay')
 }
 
 function peerIn(body: unknown): string {

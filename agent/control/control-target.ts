@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream'
 import type { InviteReply, InviteWish, JoinReply } from '../join/joining.ts'
 import type { BenchWish } from '../service/bench.ts'
 import type { RoundTrips } from '../service/round-trips.ts'
+import type { DevicesOfAdmin } from '../trust/signing.ts'
 import type { DoctorReport } from './doctor/report.ts'
 import type { AgentStatus, PathStatus } from './status.ts'
 
@@ -27,10 +28,15 @@ export interface BenchReply {
   readonly limitedByRelay: boolean
 }
 
-/** Who was removed from the network. */
-export interface RemoveReply {
+interface Removed {
   readonly id: string
   readonly name: string
+}
+
+/** Who was removed from the network; of an admin, what became of those whom he took in. */
+export interface RemoveReply extends Removed {
+  readonly stay: readonly Removed[]
+  readonly gone: readonly Removed[]
 }
 
 export interface ForwardReply {
@@ -56,7 +62,7 @@ export interface ControlTarget {
   /** Looks at everything that paths depend on; a peer that is named is called for it. */
   doctor(peer: string | undefined, signal: AbortSignal): Promise<DoctorReport>
   /** Removes a member from the network: not-authorized when this device may not, peer-unknown when there is no such one. */
-  remove(peer: string): Promise<RemoveReply>
+  remove(peer: string, devices: DevicesOfAdmin): Promise<RemoveReply>
   /** Makes a join code: usage without a network, not-authorized without the right. */
   invite(wish: InviteWish): Promise<InviteReply>
   /** Joins the network of a code: invite-refused when the inviter says no, not-authorized when it seems not to know it. */

@@ -10,7 +10,7 @@ import type { NetworkKeys } from './network-file.ts'
 import { type Proven, prove } from './prove.ts'
 import type { Kept } from './register.ts'
 import { Roster } from './roster.ts'
-import { type Admission, Signing } from './signing.ts'
+import { type Admission, type DevicesOfAdmin, Signing } from './signing.ts'
 
 /** A peer that is in our network now. */
 export interface Member {
@@ -172,9 +172,17 @@ export class Network {
   }
 
   /** Signs that a peer is no member any more. Throws `not-authorized` or `peer-unknown`. */
-  remove(peer: PeerId): readonly Kept[] {
+  remove(peer: PeerId, devices: DevicesOfAdmin = 'stay'): readonly Kept[] {
     this.#requireMembership()
-    return this.#say(this.#signing.remove(peer))
+    return this.#say(this.#signing.remove(peer, devices))
+  }
+
+  /** Members because this admin says so. */
+  takenInBy(admin: PeerId): readonly PeerId[] {
+    return this.#roster.signedBy(admin).flatMap(({ entry, id }) => {
+      const standing = this.#roster.standing(entry.peer)
+      return standing?.member && standing.by.id === id ? [entry.peer] : []
+    })
   }
 
   /** Takes over what is new and proven of what somebody tells. */
@@ -188,6 +196,11 @@ export class Network {
   #say(statements: readonly Kept[]): readonly Kept[] {
     const { taken, touched } = this.#roster.merge(statements)
     this.#changed(taken, touched, undefined)
+    const asked = statements.at(-1)
+    if (asked && !taken.some(({ id }) => id === asked.id)) {
+      const message = 'the roster is full: remove who is not needed, or sign this with the network key'
+      throw new CulvertError('over-quota', message)
+    }
     return taken
   }
 

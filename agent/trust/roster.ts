@@ -4,6 +4,10 @@ import { compareEntries, compareInRegister, type EntryKind, type Kept, kindOf } 
 
 /** Ours. Admins may not fill our memory; a network that is larger needs another program. */
 export const MAX_ROSTER_PEERS = 16_384
+/** Of these the root alone fills the last ones, so that no admins keep it from taking a peer in. */
+const ROOM_OF_ROOT = 2_048
+/** Peers that one admin takes in, and as many that he removes. */
+export const MAX_BY_ADMIN = 1_024
 /** Three by the root and by each of ten admins. */
 const MAX_KEPT_PER_PEER = 33
 
@@ -45,6 +49,8 @@ export class Roster {
   readonly network: PeerId
   readonly #kept = new Map<PeerId, readonly Kept[]>()
   readonly #standings = new Map<PeerId, Standing>()
+  /** By signer and kind, of those that are not the root's. */
+  readonly #byAdmins = new Map<string, number>()
   #count = 0
   #revision = 0
 
@@ -151,9 +157,11 @@ export class Roster {
 
   #hasRoom(entry: Entry, known: Kept | undefined): boolean {
     if (known) return true
+    const byRoot = isByRoot(entry)
+    if (!byRoot && (this.#byAdmins.get(sideOf(entry)) ?? 0) >= MAX_BY_ADMIN) return false
     const kept = this.#kept.get(entry.peer)
-    if (!kept) return this.#kept.size < MAX_ROSTER_PEERS
-    return kept.length < MAX_KEPT_PER_PEER || isByRoot(entry)
+    if (!kept) return this.#kept.size < MAX_ROSTER_PEERS - (byRoot ? 0 : ROOM_OF_ROOT)
+    return kept.length < MAX_KEPT_PER_PEER || byRoot
   }
 
   #put(statement: Kept, taken: Set<Kept>, touched: Set<PeerId>): void {
@@ -163,6 +171,7 @@ export class Roster {
     const others = kept.filter(other => other.entry.signer !== entry.signer || kindOf(other.entry) !== kind)
     this.#kept.set(entry.peer, [...others, statement])
     this.#count += others.length + 1 - kept.length
+    if (others.length === kept.length) this.#countSide(entry, 1)
     taken.add(statement)
     touched.add(entry.peer)
   }
@@ -176,10 +185,19 @@ export class Roster {
       const good = kept.filter(({ entry }) => !signers.has(entry.signer) || this.#maySign(entry))
       if (good.length === kept.length) continue
       this.#count -= kept.length - good.length
+      for (const { entry } of kept) if (signers.has(entry.signer) && !this.#maySign(entry)) this.#countSide(entry, -1)
       touched.add(peer)
       if (good.length > 0) this.#kept.set(peer, good)
       else this.#kept.delete(peer)
     }
+  }
+
+  #countSide(entry: Entry, by: number): void {
+    if (isByRoot(entry)) return
+    const side = sideOf(entry)
+    const count = (this.#byAdmins.get(side) ?? 0) + by
+    if (count > 0) this.#byAdmins.set(side, count)
+    else this.#byAdmins.delete(side)
   }
 
   #judge(peer: PeerId): void {
@@ -201,6 +219,10 @@ export class Roster {
     const by = highest(lives)
     return by && { member: true, admin, by }
   }
+}
+
+function sideOf(entry: Entry): string {
+  return `${entry.signer} ${kindOf(entry)}`
 }
 
 function highestVersion(kept: readonly Kept[]): number {

@@ -35,6 +35,9 @@ export interface SigningOptions {
 /** Nobody gets here by counting. Above, the root has room for what is to hold in spite of an admin's numbers. */
 const MAX_VERSION = 2 ** 52
 
+/** What becomes of the members whom a removed admin took in. */
+export type DevicesOfAdmin = 'stay' | 'go'
+
 interface Body {
   readonly version: number
   readonly removed: boolean
@@ -83,8 +86,8 @@ export class Signing {
     return [...anew, this.#sign(peer, { version, removed: false, admin, grant, notAfter, details })]
   }
 
-  /** Removes a peer; what an admin signed stays, for the root signs it anew. */
-  remove(peer: PeerId): readonly Kept[] {
+  /** Removes a peer. What an admin signed stays, for the root signs it anew; but not the members whom he took in when they are to go, too. */
+  remove(peer: PeerId, devices: DevicesOfAdmin = 'stay'): readonly Kept[] {
     const { roster, root, identity } = this.#options
     this.#requireRight()
     if (peer === identity.id) throw denied('a device does not remove itself; another admin can')
@@ -96,7 +99,7 @@ export class Signing {
     }
     const version = this.#requireVersion(peer, true)
     const removal: Body = { version, removed: true, admin: false, grant: 0, notAfter: 0, details: undefined }
-    return [...this.#signAnew(peer), this.#sign(peer, removal)]
+    return [...this.#signAnew(peer, devices), this.#sign(peer, removal)]
   }
 
   #requireRight(): void {
@@ -108,12 +111,13 @@ export class Signing {
   }
 
   /** By the root, what holds now and holds only because this admin says so. */
-  #signAnew(admin: PeerId): readonly Kept[] {
-    const { roster } = this.#options
+  #signAnew(admin: PeerId, devices: DevicesOfAdmin = 'stay'): readonly Kept[] {
+    const { roster, identity } = this.#options
     return roster.signedBy(admin).flatMap(({ entry, id }) => {
       const standing = roster.standing(entry.peer)
       if (standing?.by.id !== id) return []
       const { removed, notAfter } = entry
+      if (devices === 'go' && !removed && entry.peer !== identity.id) return []
       const { details } = standing.by
       // What he signed is about to go: he must not be able to leave the root no higher version.
       const version = this.#nextVersion(entry.peer, removed, admin)

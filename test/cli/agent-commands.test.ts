@@ -229,3 +229,13 @@ test.serial('connect ends quietly when nobody reads its output any more', async 
   await closed
   t.is(child.exitCode, 1)
 })
+
+test.serial('who removes an admin is told whom it had let in, and whether they stay', async t => {
+  const { socketPath } = await createScene(t)
+  const env = { CULVERT_SOCKET: socketPath }
+  const kept = await culvert(['remove', 'laptop'], env)
+  t.regex(kept.out, /laptop \(b+\) is removed.*\ntv, which it had let in, stay members: remove those you do not know\n/)
+  const gone = await culvert(['remove', 'laptop', '--with-devices', '--json'], env)
+  t.deepEqual(JSON.parse(gone.out).gone, [{ id: 'c'.repeat(52), name: 'tv' }])
+  t.deepEqual(JSON.parse(gone.out).stay, [])
+})

@@ -62,8 +62,10 @@ export function createDriver(): Driver {
       listeners.add(listener)
       return () => listeners.delete(listener)
     },
-    remove(peer) {
-      if (peer === 'laptop') return Promise.resolve({ id: 'b'.repeat(52), name: 'laptop' })
+    remove(peer, devices) {
+      const tv = [{ id: 'c'.repeat(52), name: 'tv' }]
+      const fates = devices === 'go' ? { stay: [], gone: tv } : { stay: tv, gone: [] }
+      if (peer === 'laptop') return Promise.resolve({ id: 'b'.repeat(52), name: 'laptop', ...fates })
       return Promise.reject(new CulvertError('not-authorized', 'this device is no admin of the network'))
     },
     invite: ({ name, roles }) =>

@@ -86,6 +86,23 @@ test('a removal of which members tell goes to the relays, with its proof', async
   t.is(announced.length, 1, 'and nothing else does')
 })
 
+test('relays are told of the members whom the root keeps when it removes the admin who let them in, and of no new ones', async t => {
+  const { home, voice, announced } = await scene(t)
+  const { current } = home
+  if (!current) throw new Error('it is a member')
+  voice.onChange({ taken: [say(ROOT, { peer: DORA.id, version: 1 })], from: undefined })
+  t.deepEqual(announced, [])
+  const removal = say(ROOT, { peer: ADMIN.id, version: 2, removed: true })
+  const anew = say(ROOT, { peer: ME.id, version: 1 })
+  const demoted = say(ROOT, { peer: ADMIN.id, version: 2 })
+  voice.onChange({ taken: [anew, removal], from: undefined })
+  t.deepEqual(announced, [chainOf(removal.entry), chainOf(anew.entry)])
+  voice.onChange({ taken: [demoted], from: undefined })
+  t.deepEqual(announced.slice(2), [chainOf(demoted.entry)])
+  voice.onChange({ taken: [anew, demoted], from: CARL.id })
+  t.is(announced.length, 3, 'who heard of it leaves it to who signed it')
+})
+
 test('forged, foreign and malformed statements, and such that remove nobody, change nothing', async t => {
   const { home, voice, changes } = await scene(t)
   const removal = say(ROOT, { peer: CARL.id, version: 2, removed: true })

@@ -4,6 +4,7 @@ import { FIRST_SENSIBLE_S, isOver, knownTime } from '../../../../agent/trust/kno
 import { memberNames } from '../../../../agent/trust/member-names.ts'
 import { Network, type NetworkChange } from '../../../../agent/trust/network.ts'
 import type { Kept } from '../../../../agent/trust/register.ts'
+import { MAX_BY_ADMIN } from '../../../../agent/trust/roster.ts'
 import { createTrust } from '../../../../agent/trust/trust.ts'
 import type { KeyPair } from '../../../../common/platform/ed25519.ts'
 import { isProven } from '../../../../common/platform/membership-proof.ts'
@@ -116,6 +117,47 @@ test('who is an admin again, or gets another name, keeps what he signed; who bec
   root.admit({ peer: ANNA.id, name: 'anna-2', roles: [], notAfter: 0 })
   t.false(root.member(ANNA.id)?.admin)
   t.true(root.isMember(BERT.id))
+})
+
+test('the members whom a removed admin let in stay and are known, or go with him; whom he removed stays out', async t => {
+  for (const devices of ['stay', 'go'] as const) {
+    const root = founder()
+    root.admit({ peer: ANNA.id, name: 'anna', roles: ['admin'], notAfter: 0 })
+    for (const n of [20, 21]) root.admit({ peer: keyOf(n).id, name: `by-root-${n}`, roles: [], notAfter: 0 })
+    const anna = networkOf(ANNA, [...root.roster.statements()]).network
+    for (const { id } of [BERT, CARL]) anna.admit({ peer: id, name: 'puppet', roles: [], notAfter: 0 })
+    anna.remove(keyOf(20).id)
+    await meet(anna, root)
+    t.deepEqual(new Set(root.takenInBy(ANNA.id)), new Set([BERT.id, CARL.id]))
+    root.remove(ANNA.id, devices)
+    t.deepEqual(root.takenInBy(ANNA.id), [])
+    for (const { id } of [BERT, CARL]) t.is(root.isMember(id), devices === 'stay', devices)
+    t.true(root.wasRemoved(keyOf(20).id))
+    t.true(root.isMember(keyOf(21).id))
+    await meet(root, anna)
+    t.is(anna.own, 'removed')
+  }
+})
+
+test('an admin who has let in as many as the roster takes of one is told so, may still remove, and keeps the root from nothing', async t => {
+  const root = founder()
+  root.admit({ peer: ANNA.id, name: 'anna', roles: ['admin'], notAfter: 0 })
+  const anna = networkOf(ANNA, [...root.roster.statements()]).network
+  const idOf = (n: number) => peerIdFromBytes(createHash('sha256').update(String(n)).digest())
+  for (let n = 0; n < MAX_BY_ADMIN; n++) anna.admit({ peer: idOf(n), name: `puppet-${n}`, roles: [], notAfter: 0 })
+  const one = { peer: BERT.id, name: 'bert', roles: [], notAfter: 0 }
+  t.throws(() => anna.admit(one), { code: 'over-quota' })
+  anna.remove(idOf(0))
+  t.true(anna.wasRemoved(idOf(0)))
+  await meet(anna, root)
+  root.admit(one)
+  t.true(root.isMember(BERT.id))
+  root.remove(ANNA.id, 'go')
+  t.is(root.count, 2)
+  // What went makes room again.
+  root.admit({ peer: CARL.id, name: 'carl', roles: ['admin'], notAfter: 0 })
+  const carl = networkOf(CARL, [...root.roster.statements()]).network
+  t.notThrows(() => carl.admit({ peer: idOf(1), name: 'one', roles: [], notAfter: 0 }))
 })
 
 test('a device that was removed trusts nobody of the network, and speaks no more for it', async t => {

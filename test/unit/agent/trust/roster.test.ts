@@ -1,7 +1,8 @@
+import { createHash } from 'node:crypto'
 import test from 'ava'
 import fc from 'fast-check'
 import { type Kept, keep } from '../../../../agent/trust/register.ts'
-import { MAX_ROSTER_PEERS, Roster } from '../../../../agent/trust/roster.ts'
+import { MAX_BY_ADMIN, MAX_ROSTER_PEERS, Roster } from '../../../../agent/trust/roster.ts'
 import { decodeStatement, encodeStatement } from '../../../../common/wire/member-statement.ts'
 import { type PeerId, peerIdFromBytes } from '../../../../common/wire/peer-id.ts'
 import { liveBytes } from '../../collect-garbage.ts'
@@ -258,6 +259,15 @@ test('no admin can fill the memory', t => {
     }
   }
   t.is(roster.size, 3 + 2 * 3)
+  const idOf = (n: number) => peerIdFromBytes(createHash('sha256').update(String(n)).digest())
+  const many = Array.from({ length: MAX_BY_ADMIN }, (_, n) => byAnna({ peer: idOf(n), version: 1 }))
+  t.is(roster.merge(many).refused.full, 1)
+  t.is(roster.merge([byAnna({ peer: idOf(1), version: 2 })]).refused.full, 0)
+  t.is(roster.merge([byAnna({ peer: idOf(0), version: 2, removed: true })]).refused.full, 0)
+  t.is(roster.merge([byBert({ peer: idOf(MAX_BY_ADMIN), version: 1 })]).refused.full, 0)
+  // With his right goes all of it, and who is an admin again begins anew.
+  roster.merge([byRoot({ peer: ANNA.id, version: 2 }), byRoot({ peer: ANNA.id, version: 3, admin: true })])
+  t.is(roster.merge(many.slice(0, 9).map((_, n) => say(ANNA, { peer: idOf(n), version: 1, grant: 3 }))).refused.full, 0)
 })
 
 test('10,000 members take less than 40 MB, and a peer more than there is room for is not taken', t => {
