@@ -24,3 +24,9 @@ test('a Node that does not take it runs the bundle as well', async t => {
   const { stdout } = await run(process.execPath, ['--no-opt', BUNDLE, 'version'])
   t.regex(stdout, /^culvert \d/)
 })
+
+test('nothing is compiled for speed while the bundle begins', async t => {
+  const { stdout } = await run(process.execPath, ['--trace-opt', BUNDLE, 'version'])
+  t.regex(stdout, /^culvert \d/)
+  t.notRegex(stdout, /compiling method/)
+})
