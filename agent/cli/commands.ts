@@ -145,12 +145,16 @@ export const COMMANDS: readonly CommandSpec[] = [
     operands: ['NAME', 'TARGET'],
     summary: 'offer a service of this machine to peers, from now on',
     options: {
-      allow: { value: 'WHO', multiple: true, summary: 'who may use it: "*" (all peers; else), peer:NAME, role:ROLE' },
+      allow: {
+        value: 'WHO',
+        multiple: true,
+        summary: 'who may use it: "*" (all peers), peer:NAME, role:ROLE (else as before, or all)',
+      },
       json,
       ...toAgent,
     },
     notes:
-      'TARGET is tcp://HOST:PORT, udp://HOST:PORT, unix:/PATH, HOST:PORT, or a PORT on 127.0.0.1. It goes into the config\nfile, in place of a service of that name, and a running agent takes it over.',
+      'TARGET is tcp://HOST:PORT, udp://HOST:PORT, unix:/PATH, HOST:PORT, or a PORT on 127.0.0.1. It goes into the config\nfile, in place of the target of a service of that name, and a running agent takes it over.',
     load: () => import('./share.ts'),
   },
   {

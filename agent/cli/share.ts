@@ -2,7 +2,7 @@ import { isName } from '../../common/wire/name.ts'
 import { formatAddress, parseTarget } from '../config/address.ts'
 import { formatFault } from '../config/config-fault.ts'
 import { editConfig } from '../config/edit-config.ts'
-import { withEntry } from '../config/written-config.ts'
+import { entryOf, withEntry } from '../config/written-config.ts'
 import type { Arguments, CommandIo } from './command.ts'
 import { configPathOf } from './config-path.ts'
 import { EXIT_DONE } from './exit-code.ts'
@@ -13,16 +13,26 @@ export async function run(args: Arguments, io: CommandIo): Promise<number> {
   const name = serviceName(args.operand(0))
   const target = targetAddress(args.operand(1))
   const allow = args.values('allow')
-  const service = { target, ...(allow.length > 0 ? { allow } : {}) }
   const path = configPathOf(args, io)
-  const { warnings } = await editConfig(path, written => withEntry(written, 'services', name, service))
+  const { warnings, config } = await editConfig(path, written => {
+    // A service that some may use is not opened to all by another target.
+    const before = entryOf(written, 'services', name)
+    return withEntry(written, 'services', name, { ...before, target, ...(allow.length > 0 ? { allow } : {}) })
+  })
   for (const warning of warnings.filter(({ place }) => place.startsWith(`services.${name}`))) {
     io.err(line(`${path}: warning: ${formatFault(warning)}`))
   }
   const running = await takeOver(args, io)
-  if (args.flag('json')) printJson(io, { name, target, allow: allow.length > 0 ? allow : ['*'], running })
-  else io.out(line(`${name} leads to ${target}${running ? '' : ' as soon as the agent runs'}`))
+  const may = config.services[name]?.allow ?? []
+  if (args.flag('json')) printJson(io, { name, target, allow: may, running })
+  else
+    io.out(line(`${name} leads to ${target}${running ? '' : ' as soon as the agent runs'}; ${whoOf(may)} may use it`))
   return EXIT_DONE
+}
+
+function whoOf(allow: readonly string[]): string {
+  if (allow.includes('*')) return 'all peers'
+  return allow.length === 0 ? 'nobody' : allow.join(', ')
 }
 
 export function serviceName(written: string): string {

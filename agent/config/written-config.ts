@@ -15,6 +15,12 @@ export function withEntry(written: WrittenConfig, table: string, name: string, v
   return { ...written, [table]: Object.fromEntries(entries) }
 }
 
+/** An entry of the table under a key; undefined when there is none. */
+export function entryOf(written: WrittenConfig, table: string, name: string): WrittenConfig | undefined {
+  const there = Object.hasOwn(written, table) ? (written[table] as WrittenConfig) : {}
+  return Object.hasOwn(there, name) ? (there[name] as WrittenConfig) : undefined
+}
+
 /** The list in a config, with those behind it that are not in it. */
 export function withRelays(written: WrittenConfig, relays: readonly InviteRelay[]): WrittenConfig {
   const there: readonly unknown[] = Array.isArray(written.relays) ? written.relays : []

@@ -19,7 +19,7 @@ test.serial(
     const run = (...args: string[]) => culvert([...args, '--config', file])
 
     const shared = await run('share', 'web', '8080')
-    t.deepEqual([shared.code, shared.out], [0, 'web leads to tcp://127.0.0.1:8080\n'], shared.err)
+    t.deepEqual([shared.code, shared.out], [0, 'web leads to tcp://127.0.0.1:8080; all peers may use it\n'], shared.err)
     t.deepEqual(await services(), [{ name: 'web', target: 'tcp://127.0.0.1:8080' }])
     t.is((await run('share', 'ssh', 'localhost:22', '--allow', 'role:family', '--json')).code, 0)
     t.deepEqual(JSON.parse((await run('share', 'web', 'unix:/run/web.sock', '--json')).out), {
@@ -54,8 +54,21 @@ test.serial('without an agent the file alone changes, and a link to it stays one
   await writeFile(file, JSON.stringify(QUIET))
   await symlink(file, link)
   const shared = await culvert(['share', 'dns', 'udp://127.0.0.1:53', '--config', link])
-  t.deepEqual([shared.code, shared.out], [0, 'dns leads to udp://127.0.0.1:53 as soon as the agent runs\n'])
+  t.is(shared.out, 'dns leads to udp://127.0.0.1:53 as soon as the agent runs; all peers may use it\n')
   t.like(JSON.parse(await readFile(file, 'utf8')), { services: { dns: { target: 'udp://127.0.0.1:53' } } })
+})
+
+test.serial('another target opens a service to nobody who was not let in before', async t => {
+  const file = join(await temporaryHome(t), 'agent.json')
+  await writeFile(file, JSON.stringify(QUIET))
+  const run = (...args: string[]) => culvert(['share', 'web', ...args, '--config', file])
+  await run('8080', '--allow', 'role:family', '--allow', 'peer:laptop')
+  const moved = await run('9090')
+  t.is(moved.out, 'web leads to tcp://127.0.0.1:9090 as soon as the agent runs; role:family, peer:laptop may use it\n')
+  const { services } = JSON.parse(await readFile(file, 'utf8'))
+  t.deepEqual(services.web, { target: 'tcp://127.0.0.1:9090', allow: ['role:family', 'peer:laptop'] })
+  t.deepEqual(JSON.parse((await run('9091', '--json')).out).allow, ['role:family', 'peer:laptop'])
+  t.deepEqual(JSON.parse((await run('9091', '--allow', '*', '--json')).out).allow, ['*'])
 })
 
 test.serial('what would make a fault is refused, and the file stays as it was', async t => {
