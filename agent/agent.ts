@@ -123,6 +123,11 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     looksOnLan: () => agent.config.lan.discovery,
     endpoints: () => nat.candidates().flatMap(({ kind, endpoint }) => (kind === 'tcp' ? [endpoint] : [])),
     addresses: () => listInterfaceAddresses().map(({ address }) => address),
+    isTaken: (name, peer) => {
+      const holder = trust.idOf(name)
+      if (holder !== undefined) return holder !== peer
+      return Object.values(agent.config.services).some(({ allow }) => allow.includes(`peer:${name}`))
+    },
     onChange: () => {
       lan.keysChanged()
       agent.rendezvous.tellGuests()

@@ -104,6 +104,7 @@ async function joinHere({ stateDir, identity, looksOnLan }: Here, io: CommandIo,
     relays: () => [],
     looksOnLan: () => looksOnLan,
     endpoints: () => [],
+    isTaken: () => false,
     addresses: () => listInterfaceAddresses().map(({ address }) => address),
   })
   try {

@@ -18,7 +18,8 @@ import type { Sealer } from '../path/seal.ts'
 import type { IncomingCall } from '../rendezvous/rendezvous.ts'
 import type { HomeNetwork } from '../trust/home-network.ts'
 import type { InviteBook } from '../trust/invite-book.ts'
-import type { Invite } from '../trust/invites.ts'
+import type { GuestStanding, Invite } from '../trust/invites.ts'
+import { freeName } from '../trust/member-names.ts'
 import type { Network } from '../trust/network.ts'
 import { formatDate } from './join-errors.ts'
 import { JOIN_MS, type JoinLine, joinExporter, readMessage, sendMessage } from './join-stream.ts'
@@ -32,6 +33,8 @@ const MAX_FULL_LINES = 8
 const FAREWELL_MS = 5_000
 
 export interface JoinDeskOptions {
+  /** Who is called that may do something here, or is somebody already: nobody gets the name by choosing it himself. */
+  readonly isTaken: (name: string, by: PeerId) => boolean
   readonly ownId: PeerId
   readonly sealer: Sealer
   readonly clock: Clock
@@ -135,7 +138,7 @@ export class JoinDesk {
   }
 
   async #judge(guest: PeerId, request: JoinRequest, exporter: Uint8Array): Promise<JoinAnswer> {
-    const { ownId, invites, home, log } = this.#options
+    const { ownId, invites, home, log, isTaken } = this.#options
     const network = home.current
     const invite = invites.find(guest)
     if (!network?.isAdmin || !invite) return refused('not-admin')
@@ -143,12 +146,13 @@ export class JoinDesk {
     const proof = joinProof({ network: network.id, inviter: ownId, guest, peer, exporter })
     if (!verifyBytes(peer, proof, request.signature)) return refused('proof')
     if (network.wasRemoved(peer)) return refused('removed')
-    const verdict = invites.judge(guest, peer)
+    const verdict = invites.judge(guest, peer, standingOf(peer, network))
     if (verdict === 'used' || verdict === 'expired') return refused(verdict, invite)
     if (verdict === 'clock' || verdict === 'unknown') return refused('later')
     try {
       if (verdict === 'open') await invites.use(guest, peer)
-      const name = invite.name ?? request.name
+      const name =
+        invite.name ?? freeName(request.name, peer, wished => network.hasNamed(wished, peer) || isTaken(wished, peer))
       if (!network.isMember(peer)) {
         network.admit({ peer, name, roles: invite.roles, notAfter: 0 })
         log.info('a device joined the network', { id: peer, name, guest: shortPeerId(guest) })
@@ -173,6 +177,11 @@ async function farewell(stream: JoinLine['stream'], answer: JoinAnswer): Promise
   stream.end()
   stream.resume()
   if (!stream.destroyed) await closed
+}
+
+function standingOf(peer: PeerId, network: Network): GuestStanding {
+  if (network.isMember(peer)) return 'member'
+  return network.hasEnded(peer) ? 'ended' : 'none'
 }
 
 /** What proves that this peer is a member, then others, as far as they fit: the rest comes as to all members. */

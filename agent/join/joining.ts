@@ -73,6 +73,8 @@ export interface JoiningOptions {
   /** Where this device may be reached directly. */
   readonly endpoints: () => readonly Endpoint[]
   readonly addresses: () => readonly string[]
+  /** What a guest may not call itself. */
+  readonly isTaken: (name: string, by: PeerId) => boolean
   /** Guests are others, or there is a network: relays have to know, and who looks for us on the LAN. */
   readonly onChange: () => void
 }
@@ -88,13 +90,14 @@ export class Joining {
   private constructor(options: JoiningOptions, book: InviteBook) {
     this.#options = options
     this.#book = book
-    const { identity, sealer, clock, log, home } = options
+    const { identity, sealer, clock, log, home, isTaken } = options
     this.#desk = new JoinDesk({
       ownId: identity.id,
       sealer,
       clock,
       log,
       home,
+      isTaken,
       invites: book,
       signal: this.#closing.signal,
     })

@@ -10,6 +10,7 @@ import { isName } from '../../common/wire/name.ts'
 import { type PeerId, parsePeerId } from '../../common/wire/peer-id.ts'
 import type { Guest } from '../../common/wire/relay-message.ts'
 import {
+  type GuestStanding,
   guestsOf,
   type Invite,
   type InviteVerdict,
@@ -102,8 +103,8 @@ export class InviteBook {
       .toReversed()
   }
 
-  judge(guest: PeerId, peer: PeerId): InviteVerdict {
-    return judgeInvite(this.#find(guest), peer, this.#now())
+  judge(guest: PeerId, peer: PeerId, standing: GuestStanding): InviteVerdict {
+    return judgeInvite(this.#find(guest), peer, this.#now(), standing)
   }
 
   find(guest: PeerId): Invite | undefined {

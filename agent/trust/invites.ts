@@ -29,9 +29,21 @@ export interface Invite {
  */
 export type InviteVerdict = 'open' | 'again' | 'used' | 'expired' | 'clock' | 'unknown'
 
-export function judgeInvite(invite: Invite | undefined, peer: PeerId, now: number): InviteVerdict {
+/** Whether who comes is a member already, or was one for a time: no code is good for a second time. */
+export type GuestStanding = 'member' | 'ended' | 'none'
+
+export function judgeInvite(
+  invite: Invite | undefined,
+  peer: PeerId,
+  now: number,
+  standing: GuestStanding = 'none',
+): InviteVerdict {
   if (!invite) return 'unknown'
-  if (invite.usedBy !== undefined) return invite.usedBy === peer ? 'again' : 'used'
+  if (invite.usedBy !== undefined) {
+    if (invite.usedBy !== peer) return 'used'
+    if (standing === 'member') return 'again'
+    return standing === 'ended' || now >= invite.expiresAt ? 'expired' : 'again'
+  }
   if (now < invite.createdAt) return 'clock'
   return now >= invite.expiresAt ? 'expired' : 'open'
 }

@@ -37,6 +37,15 @@ export function memberNames(members: Iterable<Named>, pinned: ReadonlySet<string
   return new Map(all.map(({ id }) => [id, names.get(id) ?? id]))
 }
 
+/** A name that is not taken, for one who chose this one himself. */
+export function freeName(name: string, id: PeerId, isTaken: (name: string) => boolean): string {
+  for (let letters = 0; letters < ID_LETTERS; letters += LETTERS) {
+    const free = suffixed({ member: { id, name }, letters })
+    if (!isTaken(free)) return free
+  }
+  return suffixed({ member: { id, name }, letters: ID_LETTERS })
+}
+
 interface Holder {
   readonly member: Named
   /** Of the id, behind the name. */

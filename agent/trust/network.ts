@@ -140,6 +140,20 @@ export class Network {
     return this.#roster.standing(peer)?.member === false
   }
 
+  /** Somebody else is called that, or was before he was removed, as it is signed. */
+  hasNamed(name: string, but: PeerId): boolean {
+    for (const { entry, details } of this.#roster.statements()) {
+      if (details?.name === name && entry.peer !== but) return true
+    }
+    return false
+  }
+
+  /** It was a member for a time, which is over. */
+  hasEnded(peer: PeerId): boolean {
+    const standing = this.#roster.standing(peer)
+    return standing?.member === true && isOver(standing.by.entry.notAfter, this.now())
+  }
+
   /** When the next membership ends, s since 1970, of those that have not ended. */
   nextEnd(): number | undefined {
     const now = this.now().s

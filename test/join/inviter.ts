@@ -58,6 +58,7 @@ export async function startInviter(t: ExecutionContext, relayPort?: number): Pro
     log,
     invites: book,
     home,
+    isTaken: name => name === 'in-allow',
     signal: stop.signal,
   })
   const knows = (id: PeerId) => book.knows(id)

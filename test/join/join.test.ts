@@ -15,7 +15,7 @@ import type { InviteCode } from '../../common/wire/invite-code.ts'
 import { peerIdToBytes } from '../../common/wire/peer-id.ts'
 import { RelayInTheMiddle } from '../scenario/relay-in-the-middle.ts'
 import { startLoopbackRelay } from '../session/loopback-peers.ts'
-import { joinAs, startInviter } from './inviter.ts'
+import { joinAs, NOW, startInviter } from './inviter.ts'
 
 const over = (code: InviteCode, port: number): InviteCode => ({
   ...code,
@@ -276,4 +276,34 @@ test('a guest who asks for nothing that is known is cut off', async t => {
     t.is((await stream.toArray()).length, 0)
   }
   t.is([...inviter.network.members()].length, 0)
+})
+
+test('who chooses its name itself gets none that another has, had, or that a service is open to', async t => {
+  const inviter = await startInviter(t)
+  const { network, port } = inviter
+  const [cellar, phone] = [generateKeyPair(), generateKeyPair()]
+  network.admit({ peer: cellar.id, name: 'cellar', roles: [], notAfter: 0 })
+  network.admit({ peer: phone.id, name: 'phone', roles: [], notAfter: 0 })
+  network.remove(phone.id)
+  const join = async (name: string, wish: { readonly name?: string } = {}) => {
+    const device = generateKeyPair()
+    await joinAs(device, over(await inviter.invite(wish), port), { name })
+    return { id: device.id, called: network.member(device.id)?.name }
+  }
+  for (const name of ['founder', 'cellar', 'phone', 'in-allow']) {
+    const { id, called } = await join(name)
+    t.is(called, `${name}-${id.slice(0, 4)}`)
+  }
+  t.is((await join('garden')).called, 'garden')
+  t.is((await join('attic', { name: 'phone' })).called, 'phone', 'who invites may give any name')
+})
+
+test('a membership that has ended does not begin anew by the code that began it', async t => {
+  const inviter = await startInviter(t)
+  const device = generateKeyPair()
+  const code = over(await inviter.invite(), inviter.port)
+  await joinAs(device, code)
+  inviter.network.admit({ peer: device.id, name: 'pi', roles: [], notAfter: NOW - 1 })
+  await t.throwsAsync(joinAs(device, code), { code: 'invite-refused', message: /expired/ })
+  t.false(inviter.network.isMember(device.id))
 })

@@ -31,6 +31,7 @@ async function device(t: ExecutionContext) {
       relays: () => [],
       looksOnLan: () => false,
       endpoints: () => [],
+      isTaken: () => false,
       addresses: () => ['127.0.0.1'],
     })
     const joinBy = (code: InviteCode) => joining.join(encodeInvite(code), 'pi', new AbortController().signal)

@@ -28,7 +28,11 @@ test('it ends with its time, which a device without a clock cannot tell', t => {
   t.is(judgeInvite(OPEN, ALICE.id, OPEN.expiresAt), 'expired')
   t.is(judgeInvite(OPEN, ALICE.id, 17), 'clock')
   // Whom it let in is in, however late he comes for the answer.
-  t.is(judgeInvite(USED, ALICE.id, OPEN.expiresAt), 'again')
+  t.is(judgeInvite(USED, ALICE.id, OPEN.expiresAt, 'member'), 'again')
+  // The power went before it was let in: until the code ends.
+  t.is(judgeInvite(USED, ALICE.id, OPEN.expiresAt - 1, 'none'), 'again')
+  t.is(judgeInvite(USED, ALICE.id, OPEN.expiresAt, 'none'), 'expired')
+  t.is(judgeInvite(USED, ALICE.id, OPEN.createdAt, 'ended'), 'expired')
   t.is(judgeInvite(USED, BOB.id, OPEN.expiresAt), 'used')
 })
 
