@@ -98,7 +98,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
   })
   cleanup.defer(() => home.save())
   const guests = () => joining.guests()
-  const voice = new RelayVoice({ home, log: log.area('network'), rendezvous: () => agent.rendezvous, guests })
+  const voice = new RelayVoice({ clock, home, log: log.area('network'), rendezvous: () => agent.rendezvous, guests })
   const trust = createTrust(config.peers, identity.id, () => home.current)
   const strangers = new Strangers()
   const admits = (id: PeerId) => {

@@ -1,9 +1,11 @@
+import type { Clock } from '../common/platform/clock.ts'
 import type { Log } from '../common/platform/log.ts'
 import { type Chain, decodeChain, encodeChain } from '../common/wire/membership.ts'
 import type { PeerId } from '../common/wire/peer-id.ts'
 import type { Guest } from '../common/wire/relay-message.ts'
 import type { LineNetwork } from './rendezvous/line-words.ts'
 import type { Rendezvous } from './rendezvous/rendezvous.ts'
+import { StatementQueue } from './statement-queue.ts'
 import type { HomeNetwork } from './trust/home-network.ts'
 import type { Network, NetworkChange } from './trust/network.ts'
 import type { Kept } from './trust/register.ts'
@@ -17,20 +19,32 @@ const MAX_ANEW = 24
 const MAX_HEARD = 256
 
 export interface RelayVoiceOptions {
+  readonly clock: Pick<Clock, 'now'>
   readonly home: HomeNetwork
   readonly log: Log
   readonly rendezvous: () => Pick<Rendezvous, 'introduce' | 'announce'>
   readonly guests: () => readonly Guest[]
 }
 
+/** A removal that a relay told. */
+interface Told {
+  readonly entry: Chain['entry']
+  readonly key: string
+}
+
 /** What this device and its relays tell each other about its network: who it is, whom it expects, and who is out. */
 export class RelayVoice implements LineNetwork {
   readonly #options: RelayVoiceOptions
+  /** Those that were proven, and changed something. */
   readonly #heard = new Set<string>()
+  readonly #queue: StatementQueue<Told>
+  /** The one that is being merged: that may change the network before it is known to be proven. */
+  #looksAt: string | undefined
   #shown: string | undefined
 
   constructor(options: RelayVoiceOptions) {
     this.#options = options
+    this.#queue = new StatementQueue({ clock: options.clock, take: (told, relay) => this.#take(told, relay) })
   }
 
   membership(): Uint8Array | undefined {
@@ -56,16 +70,27 @@ export class RelayVoice implements LineNetwork {
 
   /** Only removals are taken from a relay: names and roles come from members. */
   onStatement(bytes: Uint8Array, relay: PeerId): void {
-    const { home, log } = this.#options
-    const network = home.current
+    const network = this.#options.home.current
     const entry = removalIn(bytes)
     if (!network || entry?.network !== network.id) return
-    this.#heard.add(keyOf(bytes))
-    const [oldest] = this.#heard
-    if (this.#heard.size > MAX_HEARD && oldest !== undefined) this.#heard.delete(oldest)
-    network.merge([{ entry, details: undefined }], relay).catch((thrown: unknown) => {
+    this.#queue.add({ entry, key: keyOf(bytes) }, relay)
+  }
+
+  async #take({ entry, key }: Told, relay: PeerId): Promise<void> {
+    const { home, log } = this.#options
+    const network = home.current
+    if (entry.network !== network?.id) return
+    this.#looksAt = key
+    try {
+      const { taken } = await network.merge([{ entry, details: undefined }], relay)
+      if (taken > 0) this.#heard.add(key)
+      const [oldest] = this.#heard
+      if (this.#heard.size > MAX_HEARD && oldest !== undefined) this.#heard.delete(oldest)
+    } catch (thrown) {
       log.error('what a relay told was not taken over', { why: String(thrown) })
-    })
+    } finally {
+      this.#looksAt = undefined
+    }
   }
 
   /** After each change of the network: relays are told who was removed, and who we are now. */
@@ -75,7 +100,8 @@ export class RelayVoice implements LineNetwork {
     if (!network) return
     for (const statement of taken) {
       const chain = statement.entry.removed ? chainOf(network, statement) : undefined
-      if (chain && !this.#heard.has(keyOf(chain))) rendezvous().announce(chain)
+      const key = chain && keyOf(chain)
+      if (chain && key !== undefined && key !== this.#looksAt && !this.#heard.has(key)) rendezvous().announce(chain)
     }
     // Else a relay that heard that an admin is none any more turns away whom he had let in.
     const anew = from === undefined ? taken.filter(({ entry }) => isSaidAnew(entry, taken.length, network.id)) : []

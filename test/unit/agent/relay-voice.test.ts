@@ -46,12 +46,13 @@ async function scene(t: ExecutionContext, statements: readonly Kept[] = [admin, 
   })
   t.teardown(() => home.save())
   const voice = new RelayVoice({
+    clock,
     home,
     log,
     rendezvous: () => ({ introduce: () => introduced++, announce: chain => announced.push(chain) }),
     guests: () => [{ id: ROOT.id, notAfter: 1 }],
   })
-  return { home, voice, changes, announced, introduced: () => introduced, nextChange: () => changed.promise }
+  return { clock, home, voice, changes, announced, introduced: () => introduced, nextChange: () => changed.promise }
 }
 
 test('a member shows its entry, and that of the admin who signed it; without a network nothing', async t => {
@@ -124,6 +125,48 @@ test('forged, foreign and malformed statements, and such that remove nobody, cha
   t.is(changes.length, 1)
   t.deepEqual([...(changes[0]?.touched ?? [])], [CARL.id])
   t.false(home.current?.isMember(DORA.id))
+})
+
+test('a relay that tells forged removals without end has few of them looked at, and keeps out none that another tells', async t => {
+  const { clock, home, voice, announced, nextChange } = await scene(t)
+  const network = home.current
+  if (!network) throw new Error('there is one')
+  const merge = network.merge.bind(network)
+  let looked = 0
+  let atOnce = 0
+  let most = 0
+  network.merge = async (...args) => {
+    looked++
+    most = Math.max(most, ++atOnce)
+    try {
+      return await merge(...args)
+    } finally {
+      atOnce--
+    }
+  }
+  const removal = say(ROOT, { peer: CARL.id, version: 2, removed: true }).entry
+  const signature = Uint8Array.from(removal.signature, byte => byte ^ 1)
+  const forged = Array.from({ length: 1_000 }, (_, n) => chainOf({ ...removal, version: 2 + n, signature }))
+  for (const bytes of forged) voice.onStatement(bytes, RELAY.id)
+  // A good one is behind them: from another relay, and it is told to all relays when a member tells it.
+  const change = nextChange()
+  voice.onStatement(chainOf(removal), ROOT.id)
+  await change
+  t.true(looked <= 64, `${looked}`)
+  t.is(most, 1)
+  t.false(network.isMember(CARL.id))
+  t.deepEqual(announced, [])
+
+  const before = looked
+  clock.advance(10_000)
+  for (const bytes of forged) voice.onStatement(bytes, RELAY.id)
+  const dora = say(ROOT, { peer: DORA.id, version: 2, removed: true })
+  const next = nextChange()
+  voice.onStatement(chainOf({ ...dora.entry, signature }), ROOT.id)
+  await network.merge([dora], CARL.id)
+  await next
+  t.true(looked - before <= 22, `${looked - before}`)
+  t.deepEqual(announced, [chainOf(dora.entry)], 'one that a relay forged is not taken for heard')
 })
 
 test('lines are made anew when the own entry is another one than was shown', async t => {
