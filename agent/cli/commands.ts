@@ -123,12 +123,12 @@ export const COMMANDS: readonly CommandSpec[] = [
       json,
       ...toAgent,
     },
-    notes: 'On the other device: culvert join CODE. This one has to be running then.',
+    notes: 'On the other device: culvert join, and the code there. This one has to be running then.',
     load: () => import('./invite.ts'),
   },
   {
     name: 'join',
-    operands: ['CODE'],
+    operands: ['[CODE]'],
     summary: 'get this device into the network that the code is from',
     options: {
       name: { value: 'NAME', summary: "what others call it (else as in its config, else the host's name)" },
@@ -137,7 +137,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       ...toAgent,
     },
     notes:
-      'Makes identity and config file where there are none, and adds the relays of the code to a config that is there. A\nrunning agent is in the network at once. Exit code 4: the code lets nobody in; 3: who made it was not reached.',
+      'Without CODE, or with "-", it is read from standard input: a command line is seen by ps, and kept in a history.\nMakes identity and config file where there are none, and adds the relays of the code to a config that is there. A\nrunning agent is in the network at once. Exit code 4: the code lets nobody in; 3: who made it was not reached.',
     load: () => import('./join.ts'),
   },
   {

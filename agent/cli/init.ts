@@ -82,6 +82,6 @@ This machine is "${name}":
 ${key}
 
 ${relay}${starts ? 'Its agent runs.' : `Have its agent run:\n  ${howToRun(path)}`}
-Then, for each device that is to come in, run here "culvert invite", and "culvert join CODE" there.
+Then, for each device that is to come in, run here "culvert invite", and "culvert join" there.
 `
 }

@@ -25,7 +25,7 @@ export async function run(args: Arguments, io: CommandIo): Promise<number> {
   io.out(line(invite.code))
   const until = invite.expiresAt.slice(0, 16).replace('T', ' ')
   io.err(
-    `On the other device, run: sudo culvert join CODE\nIt lets one device in, until ${until} UTC. Whoever has it can be that device.\n`,
+    `On the other device, run "sudo culvert join", and enter it there.\nIt lets one device in, until ${until} UTC. Whoever has it can be that device.\n`,
   )
   return EXIT_DONE
 }

@@ -30,12 +30,14 @@ import { EXIT_DONE } from './exit-code.ts'
 import { howToRun } from './how-to-run.ts'
 import { newConfigText, writeNewConfig } from './new-config.ts'
 import { asUsage, line, printJson } from './output.ts'
+import { readCode } from './read-code.ts'
 import { agentOf } from './running-agent.ts'
 import { refuseStart, startService } from './start-service.ts'
 import { takeOver } from './take-over.ts'
 
 export async function run(args: Arguments, io: CommandIo): Promise<number> {
-  const written = args.operand(0)
+  const operand = args.operand(0)
+  const written = operand === '' || operand === '-' ? await readCode(io) : operand
   const code = decodeInvite(written)
   refuseExpired(code, systemClock)
   const path = resolve(configPathOf(args, io))

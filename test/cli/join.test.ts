@@ -13,7 +13,10 @@ async function founder(t: ExecutionContext) {
   const relay = await startLoopbackRelay()
   const home = await temporaryHome(t)
   const config = join(home, 'founder', 'agent.json')
-  const on = (file: string) => (args: readonly string[]) => culvert([...args, '--config', file])
+  const on =
+    (file: string) =>
+    (args: readonly string[], input = '') =>
+      culvert([...args, '--config', file], {}, input)
   const made = await on(config)(['init', '--name', 'attic', '--relay', `http://127.0.0.1:${relay.http.port}`, '--json'])
   await writeFile(config, JSON.stringify({ ...JSON.parse(await readFile(config, 'utf8')), ...QUIET }))
   const child = startCulvert(['agent', '--config', config])
@@ -42,6 +45,7 @@ test.serial('each code that lets nobody in says why and ends with 4, and one who
   const join_ = (name: string, text: string) => device(name)(['join', text, '--name', name])
 
   refused(t, await join_('other', 'culvert'), 2, /"culvert" is no join code/)
+  refused(t, await device('other')(['join']), 2, /no join code came on standard input/)
   refused(t, await join_('other', invite.code.slice(0, -1)), 4, /damaged: its check sum does not fit/)
   refused(
     t,
@@ -56,7 +60,7 @@ test.serial('each code that lets nobody in says why and ends with 4, and one who
     /does not know this join code/,
   )
 
-  const joined = await device('one')(['join', invite.code, '--json'])
+  const joined = await device('one')(['join', '-', '--json'], `${invite.code}\nnot read\n`)
   t.is(joined.code, 0, joined.err)
   const { id } = JSON.parse(joined.out)
   t.like(JSON.parse(joined.out), { network: made.network, name: 'pi', already: false, running: false })
