@@ -95,7 +95,7 @@ export class TestAgent {
   run(args: readonly string[], options: ExecOptions): Promise<ExecResult> {
     return this.host.exec(...culvertCommand(...args), {
       ...options,
-      env: { CULVERT_SOCKET: this.socketPath, ...options.env },
+      env: { CULVERT_SOCKET: this.socketPath, CULVERT_CONFIG: this.configPath, ...options.env },
     })
   }
 
