@@ -325,6 +325,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     sync,
     onChange: () => {
       pipes.check()
+      services.review()
       agent.changed()
     },
   })

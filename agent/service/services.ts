@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net'
 import { asCulvertError, CulvertError, reasonOf } from '../../common/errors.ts'
-import { type Clock, deadline } from '../../common/platform/clock.ts'
+import { type Clock, deadline, type Timer } from '../../common/platform/clock.ts'
 import { createRateGate, type Log } from '../../common/platform/log.ts'
 import { type PeerId, shortPeerId } from '../../common/wire/peer-id.ts'
 import { formatAddress, type Target } from '../config/address.ts'
@@ -10,6 +10,9 @@ import { ServedFlows } from './served-flows.ts'
 
 /** A service of this machine that takes longer to accept a connection is as good as down. */
 const CONNECT_MS = 10_000
+
+/** Changes of a network come in swarms, and each may give thousands of members other names: one look for all of them. */
+const REVIEW_MS = 200
 
 /** What is offered under one name. */
 export interface Service {
@@ -31,7 +34,10 @@ export class Services {
   readonly #options: ServicesOptions
   readonly #mayLog: (key: string) => boolean
   readonly #flows: ServedFlows
+  /** By whom what is used, as long as it is. */
+  readonly #uses = new Map<SessionStream, { readonly peer: PeerId; readonly name: string }>()
   #services: ReadonlyMap<string, Service> = new Map()
+  #review: Timer | undefined
 
   constructor(options: ServicesOptions) {
     this.#options = options
@@ -41,6 +47,25 @@ export class Services {
 
   set offered(services: readonly Service[]) {
     this.#services = new Map(services.map(service => [service.name, service]))
+    this.#cutOthers()
+  }
+
+  /** Who a peer is, or what it may, has changed: what it may not use any more is cut, soon. */
+  review(): void {
+    if (this.#uses.size === 0) return
+    this.#review ??= this.#options.clock.after(REVIEW_MS, () => {
+      this.#review = undefined
+      this.#cutOthers()
+    })
+  }
+
+  #cutOthers(): void {
+    for (const [stream, { peer, name }] of this.#uses) {
+      const service = this.#services.get(name)
+      if (service && this.#options.mayUse(peer, service.allow)) continue
+      stream.reset('not-authorized', `the service ${name} is not for this peer any more`)
+      this.#options.log.info('cut off a service', { peer: shortPeerId(peer), service: name })
+    }
   }
 
   list(): readonly Service[] {
@@ -72,6 +97,8 @@ export class Services {
       stream.reset('service-unknown', wrongKind(service))
       return
     }
+    this.#uses.set(stream, { peer, name: service.name })
+    stream.once('close', () => this.#uses.delete(stream))
     try {
       await this.#connect(peer, stream, service)
     } catch (thrown) {

@@ -26,6 +26,8 @@ export interface ServiceScene {
   readonly attic: LoopbackPeer
   readonly lines: readonly string[]
   readonly services: Services
+  /** Roles of the peer, of which `role:family` may be in an offer's `allow`. */
+  readonly roles: Set<string>
   /** Adds a forward on a free port; gives the port. */
   forward(kind: 'tcp' | 'udp' | 'socks5', to?: string): Promise<number>
 }
@@ -38,12 +40,13 @@ export async function createServiceScene(
   const keys = [generateKeyPair(), generateKeyPair()] as const
   const relay = await startLoopbackRelay()
   const lines: string[] = []
+  const roles = new Set(['role:family'])
   const log = createLog({ level: 'debug', style: 'words', write: line => lines.push(line) })
   const services = new Services({
     clock: systemClock,
     log,
     builtIn: new Map(),
-    mayUse: (_id, allow) => allow.includes('*'),
+    mayUse: (_id, allow) => allow.some(entry => entry === '*' || roles.has(entry)),
   })
   services.offered = Object.entries(offers).map(([name, { target, allow = ['*'] }]) => ({
     name,
@@ -80,7 +83,7 @@ export async function createServiceScene(
     await forwards.add({ listen, to: to === undefined ? undefined : parsePeerService(to) }, false)
     return port
   }
-  return { forwards, office, attic, lines, services, forward }
+  return { forwards, office, attic, lines, services, roles, forward }
 }
 
 export async function startTcpService(onConnection: (socket: Socket) => void) {
