@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ExecutionContext } from 'ava'
+import type { PeerStatus } from '../../agent/control/status.ts'
 import type { LabHost } from '../lab/lab-host.ts'
 import type { ExecResult } from '../lab/lab-process.ts'
 import { rootTest } from '../lab/root-test.ts'
@@ -151,25 +152,33 @@ rootTest('a device on the same LAN joins with no relay anywhere, while its agent
 })
 
 rootTest(
-  'with the relay gone after they joined, devices that started anew reach each other on the LAN and at a mapped port',
+  'with the relay gone after they joined, devices that started anew reach each other on the LAN, at a mapped port, and through a member ' +
+    'that carries',
   async t => {
-    const sites = { attic: { kind: 'eim-apdf', upnp: true, hosts: 2 }, office: 'edm' } as const
+    const sites = { attic: { kind: 'eim-apdf', upnp: true, hosts: 2 }, office: 'edm', shed: 'edm' } as const
     await using world = await World.start({ lab: { sites }, agents: {} })
     const attic = new Device(world, 'attic')
-    const others = [new Device(world, 'attic.2', 'pi'), new Device(world, 'office')]
-    const all = [attic, ...others]
+    const [office, shed] = [new Device(world, 'office'), new Device(world, 'shed')]
+    const others = [new Device(world, 'attic.2', 'pi'), office]
+    const all = [attic, ...others, shed]
     const { url, id } = await relayOf(world)
     await attic.run(t, 'init', '--name', 'attic', '--relay', `${url}#${id}`)
+    const config = JSON.parse(await readFile(attic.configPath, 'utf8'))
+    await writeFile(attic.configPath, JSON.stringify({ ...config, peerRelay: { enabled: true } }))
     await attic.agent.start()
     await attic.serveWeb(t)
     await attic.agent.waitFor('a port that is open', ({ nat }) => nat.portMapping.verified)
-    for (const device of others) {
+    for (const device of [...others, shed]) {
       const code = (await attic.run(t, 'invite', '--name', device.name)).trim()
       await device.run(t, 'join', code)
       await device.agent.start()
       await attic.curl(t, device, 8001)
     }
-    await others[1]?.agent.waitForPeer('attic', 'at its port', ({ path }) => path?.how === 'mapped')
+    await shed.serveWeb(t)
+    // Who carries, and where, is in a record, which is made some seconds after the start.
+    const byRecord = ({ knownFrom }: PeerStatus) => knownFrom.some(({ source }) => source === 'record')
+    await Promise.all([office, shed].map(({ agent }) => agent.waitForPeer('attic', 'known by its record', byRecord)))
+    await office.agent.waitForPeer('attic', 'at its port', ({ path }) => path?.how === 'mapped')
 
     await world.relay?.stop('SIGKILL', 10_000)
     await Promise.all(all.map(({ agent }) => agent.stop()))
@@ -183,5 +192,11 @@ rootTest(
       }),
     )
     t.deepEqual(hows, ['lan', 'mapped'])
+
+    // Behind its router nobody finds it but where it has gone by itself.
+    await shed.agent.start()
+    await shed.agent.waitForPeer('attic', 'at home', isDirect)
+    await shed.curl(t, office, 8003)
+    t.is((await office.agent.peer('shed')).path?.via, 'attic')
   },
 )
