@@ -13,7 +13,7 @@ test.serial('status, peers and ping print one JSON document each', async t => {
   t.deepEqual(JSON.parse((await culvert(['peers', '--json', '--socket', socketPath])).out), status.peers)
   const ping = await culvert(['ping', 'laptop', '--count', '2', '--json'], env)
   t.is(ping.code, 0)
-  const path = { kind: 'tcp', transport: 'tcp', how: 'lan', local: '10.0.0.1:1', remote: '10.0.0.2:2' }
+  const path = { kind: 'tcp', transport: 'tcp', how: 'lan', local: '10.0.0.1:1', remote: '10.0.0.2:2', via: null }
   const replies = [
     { seq: 1, rttMs: 3, path },
     { seq: 2, rttMs: 3, path },
