@@ -67,9 +67,9 @@ export class Standings {
       forget(network, isOver)
     }
     if (network.size > MAX_PER_NETWORK) forgetOne(network)
-    if (this.#size + network.size - before > MAX_IN_ALL) forgetOne(network)
     this.#size += network.size - before
-    return true
+    if (this.#size > MAX_IN_ALL) this.#forgetOfLargest()
+    return told.get(slot) === chain
   }
 
   /** A member shows this: it is taken if its peer was removed before, which the root has then taken back. */
@@ -104,6 +104,16 @@ export class Standings {
 
   get size(): number {
     return this.#size
+  }
+
+  /** A network that tells much must not keep out what one tells that has told little. */
+  #forgetOfLargest(): void {
+    let largest: Network | undefined
+    for (const network of this.#networks.values()) if (network.size > (largest?.size ?? 0)) largest = network
+    if (!largest) return
+    const before = largest.size
+    forgetOne(largest)
+    this.#size += largest.size - before
   }
 }
 
@@ -146,18 +156,26 @@ function lastRemovalIn(network: Network, told: Told, admin: boolean): number {
   return last
 }
 
-/** The oldest that an admin signed, if there is one: who may only sign removals must not wipe out those of the root. */
+/**
+ * The oldest of the admin who has told most: who may only sign removals must wipe out neither those of the root nor those of
+ * another admin. The root's oldest where there is nothing else.
+ */
 function forgetOne(network: Network): void {
+  const bySigner = new Map<PeerId, { readonly oldest: Chain; count: number }>()
   let first: Chain | undefined
   for (const told of network.peers.values()) {
     for (const chain of told.values()) {
       first ??= chain
       if (isByRoot(chain.entry)) continue
-      forget(network, other => other === chain)
-      return
+      const { signer } = chain.entry
+      const known = bySigner.get(signer)
+      if (known) known.count++
+      else bySigner.set(signer, { oldest: chain, count: 1 })
     }
   }
-  forget(network, other => other === first)
+  const [most] = [...bySigner.values()].toSorted((a, b) => b.count - a.count)
+  const gone = most?.oldest ?? first
+  forget(network, other => other === gone)
 }
 
 function forget(network: Network, which: (chain: Chain) => boolean): void {

@@ -133,5 +133,25 @@ test('1,024 removals of a network are kept, those of the root longest; and 16,38
   }
   t.is(standings.size, 16_384)
   standings.keepOnly(id => id === network.id)
+  t.true(standings.size > 700 && standings.size <= 1_024, `${standings.size}`)
+})
+
+test('an admin who tells removals without end wipes out its own, not those of another one', t => {
+  const byBob = network.byAdmin(bob, bobsProof, dora.id, { version: 2, removed: true })
+  const byAnn = network.byAdmin(ann, annsProof, carl.id, { version: 2, removed: true })
+  const standings = told(byBob, ...many(byAnn, 1_500))
   t.is(standings.size, 1_024)
+  t.is(standings.faultOf(network.byRoot(dora.id)), 'removed')
+})
+
+test('what a network tells for the first time is kept also when others fill the memory', t => {
+  const standings = told()
+  for (let n = 0; n < 16; n++) {
+    const other = new TestNetwork()
+    for (const chain of many(other.removal(carl.id), 1_024)) standings.take(chain)
+  }
+  t.is(standings.size, 16_384)
+  t.true(standings.take(network.removal(carl.id)))
+  t.is(standings.size, 16_384)
+  t.is(standings.faultOf(network.byRoot(carl.id)), 'removed')
 })
