@@ -137,45 +137,9 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
   const reachBook = new ReachBook(identity.id, random)
   const look: LookFromOutside = (...wish) => agent.rendezvous.lookFromOutside(...wish)
   const reach = { book: reachBook, look }
-  const listener = await openTcpPort(config, ports, {
-    ownId: identity.id,
-    sealer,
-    clock,
-    log: log.area('path'),
-    isTrusted: admits,
-    onPath: path => (joining.isGuest(path.peer) ? joining.serve(path) : peers.attach(path)),
-    answerToProbe: bytes => reachBook.answerTo('tcp', bytes),
-  })
-  cleanup.defer(() => listener.close())
   const mark = await markMachine(identity.id)
   cleanup.defer(() => mark?.[Symbol.dispose]())
   const thisMachine = new ThisMachine({ clock, interfaces: listInterfaceAddresses, marks: marksHere })
-  const udpPorts = await openUdpPort(config, ports, {
-    clock,
-    random,
-    log: log.area('path'),
-    answerToReach: content => reachBook.answerTo('udp', content),
-  })
-  cleanup.defer(() => udpPorts?.close())
-  const udpPort = udpPorts?.number ?? (config.listen.udp || ports.port('udp'))
-
-  const nat = await startNat({
-    clock,
-    random,
-    log: log.area('nat'),
-    tcpPort: listener.port,
-    udpPort,
-    acceptsUdp: udpPorts !== undefined,
-    portMapping: config.nat.portMapping,
-    interfaces: listInterfaceAddresses,
-    ownId: identity.id,
-    wanted: () => peers.list().some(peer => peer.wantsDirect),
-    online: versions => agent.rendezvous.isReachedOver(versions),
-    mappingSecret: deriveSecret(identity, 'port mapping'),
-    reach,
-  })
-  cleanup.defer(() => nat.close())
-
   const paths = await openPathMemory({
     stateDir: config.stateDir,
     clock,
@@ -196,7 +160,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     log,
     trust,
     home,
-    nat,
+    nat: () => nat,
     memory: paths.memory,
     config: () => agent.config,
     rendezvous: () => agent.rendezvous,
@@ -204,6 +168,44 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
   })
   const { sources, records } = whereabouts
   cleanup.defer(() => whereabouts.close())
+  const udpPorts = await openUdpPort(config, ports, {
+    clock,
+    random,
+    log: log.area('path'),
+    answerToReach: content => reachBook.answerTo('udp', content),
+  })
+  cleanup.defer(() => udpPorts?.close())
+  const udpPort = udpPorts?.number ?? (config.listen.udp || ports.port('udp'))
+
+  // What comes in from here on, and the router's first answer, must find all parts there: nothing more is waited for until
+  // they are.
+  const listener = await openTcpPort(config, ports, {
+    ownId: identity.id,
+    sealer,
+    clock,
+    log: log.area('path'),
+    isTrusted: admits,
+    onPath: path => (joining.isGuest(path.peer) ? joining.serve(path) : peers.attach(path)),
+    answerToProbe: bytes => reachBook.answerTo('tcp', bytes),
+  })
+  cleanup.defer(() => listener.close())
+  const nat = await startNat({
+    clock,
+    random,
+    log: log.area('nat'),
+    tcpPort: listener.port,
+    udpPort,
+    acceptsUdp: udpPorts !== undefined,
+    portMapping: config.nat.portMapping,
+    interfaces: listInterfaceAddresses,
+    ownId: identity.id,
+    wanted: () => peers.list().some(peer => peer.wantsDirect),
+    online: versions => agent.rendezvous.isReachedOver(versions),
+    mappingSecret: deriveSecret(identity, 'port mapping'),
+    reach,
+  })
+  cleanup.defer(() => nat.close())
+  nat.onChange(() => records.own.changed())
 
   const instance = random.bytes(8)
   const rendezvousOf = (relays: AgentConfig['relays']) =>

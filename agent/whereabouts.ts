@@ -31,7 +31,7 @@ export interface WhereaboutsOptions {
   readonly log: Log
   readonly trust: Trust
   readonly home: HomeNetwork
-  readonly nat: Nat
+  readonly nat: () => Nat
   readonly memory: PathMemory
   readonly config: () => AgentConfig
   readonly rendezvous: () => Rendezvous
@@ -63,7 +63,7 @@ export async function openWhereabouts(options: WhereaboutsOptions): Promise<Wher
     places: remembered(clock, () => placesOf(readDefaultGateways(), readArpTable())),
     look: () => ({
       relays: rendezvous().homeRelays(),
-      candidates: nat.candidates(),
+      candidates: nat().candidates(),
       carries: config().peerRelay.enabled,
       certain: rendezvous().connected,
     }),
@@ -74,7 +74,6 @@ export async function openWhereabouts(options: WhereaboutsOptions): Promise<Wher
     onLearnt: id => sources.learnt(id),
   })
   sources.add(records.source)
-  nat.onChange(() => records.own.changed())
   const dht = startDht({
     stateDir,
     identity,
