@@ -1,6 +1,7 @@
 import { CulvertError } from '../../common/errors.ts'
 import { decodeInvite, type InviteCode } from '../../common/wire/invite-code.ts'
 import type { AgentConfig } from './agent-config.ts'
+import { usualStateDir } from './config-basics.ts'
 import { type ConfigFault, textFault } from './config-fault.ts'
 import { parseJsonText } from './json-text.ts'
 import { parseConfig, repeatedKeyFault } from './parse-config.ts'
@@ -38,7 +39,7 @@ export function mergeBootFile(part: string, present: string | undefined, path: s
   const written = readObject(part)
   if ('faults' in written) return { ok: false, file: 'part', faults: written.faults }
   if (isRelayConfig(written.value)) return { ok: false, file: 'part', faults: [IS_RELAY_CONFIG] }
-  let base: JsonObject = { stateDir: '/var/lib/culvert' }
+  let base: JsonObject = { stateDir: usualStateDir(path) }
   if (present !== undefined) {
     const before = parseConfig(present, path)
     if (!before.ok) return { ok: false, file: 'present', faults: before.faults }

@@ -21,6 +21,8 @@ test('a part alone becomes a whole config', t => {
     peers: { office: { id: ID } },
   })
   t.deepEqual(merged('\uFEFF{\r\n}\r\n'), { stateDir: '/var/lib/culvert' })
+  const elsewhere = mergeBootFile('{}', undefined, '/home/pi/agent.json')
+  t.is(elsewhere.ok && elsewhere.config.stateDir, '/home/pi/state')
 })
 
 test('objects go into each other, and all else is replaced', t => {
