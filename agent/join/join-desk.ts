@@ -145,12 +145,16 @@ export class JoinDesk {
     const { peer } = request
     const proof = joinProof({ network: network.id, inviter: ownId, guest, peer, exporter })
     if (!verifyBytes(peer, proof, request.signature)) return refused('proof')
-    if (network.wasRemoved(peer)) return refused('removed')
+    const removedAt = network.removedAt(peer)
+    if (removedAt !== undefined && !network.isRoot) return { admitted: false, refusal: 'removed', words: ROOT_ALONE }
+    // A code that lay about when it was removed is not meant for it.
+    if (removedAt !== undefined && invite.createdAt <= removedAt) return refused('removed')
     const verdict = invites.judge(guest, peer, standingOf(peer, network))
     if (verdict === 'used' || verdict === 'expired') return refused(verdict, invite)
     if (verdict === 'clock' || verdict === 'unknown') return refused('later')
     try {
-      if (verdict === 'open') await invites.use(guest, peer)
+      // A member that asks whether it is one uses nothing up.
+      if (verdict === 'open' && !network.isMember(peer)) await invites.use(guest, peer)
       const name =
         invite.name ?? freeName(request.name, peer, wished => network.hasNamed(wished, peer) || isTaken(wished, peer))
       if (!network.isMember(peer)) {
@@ -181,7 +185,7 @@ async function farewell(stream: JoinLine['stream'], answer: JoinAnswer): Promise
 
 function standingOf(peer: PeerId, network: Network): GuestStanding {
   if (network.isMember(peer)) return 'member'
-  return network.hasEnded(peer) ? 'ended' : 'none'
+  return network.hasEnded(peer) || network.wasRemoved(peer) ? 'ended' : 'none'
 }
 
 /** What proves that this peer is a member, then others, as far as they fit: the rest comes as to all members. */
@@ -196,10 +200,13 @@ const WORDS: Readonly<Record<JoinRefusal, string>> = {
   used: 'another device has used this join code already, and each is good for one',
   expired: 'this join code has expired',
   'not-admin': 'who made this join code may not let devices into the network any more',
-  removed: 'this device was removed from the network',
+  removed: 'this device was removed from the network after this join code was made',
   proof: 'this device could not prove its identity',
   later: 'the device that made this join code cannot take anybody in just now (its clock or its disk)',
 }
+
+const ROOT_ALONE =
+  'this device was removed from the network, and only a device with the network key, as its founder has it, takes it in again'
 
 const FULL: JoinAnswer = {
   admitted: false,
@@ -220,5 +227,5 @@ export function isForNow(refusal: JoinRefusal): boolean {
 export function refusalError(refusal: JoinRefusal, words: string): CulvertError {
   return isForNow(refusal)
     ? new CulvertError('busy', words)
-    : new CulvertError('invite-refused', `${words}; ask for a new one`)
+    : new CulvertError('invite-refused', `${words}; ask ${words === ROOT_ALONE ? 'there' : 'for a new one'}`)
 }

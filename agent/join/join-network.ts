@@ -101,8 +101,10 @@ async function ask({ stream }: JoinLine, guest: KeyPair, options: JoinOptions): 
   const answer = decodeJoinAnswer(await readMessage(stream, MAX_JOIN_ANSWER_BYTES, { clock, signal }).catch(unanswered))
   if (!answer.admitted) throw refusalError(answer.refusal, answer.words)
   const statements = answer.statements.map(bytes => decodeStatement(bytes))
-  const own = statements.find(({ entry }) => entry.peer === peer)
-  if (!own || own.entry.removed || !isProvenBy(statements, own, network)) {
+  // With one that was removed and is back comes its removal, too.
+  const lives = statements.filter(({ entry }) => entry.peer === peer && !entry.removed)
+  const own = lives.toSorted((a, b) => b.entry.version - a.entry.version)[0]
+  if (!own || !isProvenBy(statements, own, network)) {
     throw new CulvertError('wire-malformed', 'the answer of the inviter does not make this device a member')
   }
   return { network, secret: answer.secret, statements: [own, ...statements.filter(other => other !== own)] }

@@ -1,5 +1,5 @@
 import { CulvertError } from '../../common/errors.ts'
-import type { Clock } from '../../common/platform/clock.ts'
+import { type Clock, pause } from '../../common/platform/clock.ts'
 import type { KeyPair } from '../../common/platform/ed25519.ts'
 import { openLinkSocket } from '../../common/platform/link-socket.ts'
 import type { Log } from '../../common/platform/log.ts'
@@ -23,6 +23,7 @@ import type { IncomingCall } from '../rendezvous/rendezvous.ts'
 import type { HomeNetwork } from '../trust/home-network.ts'
 import { InviteBook } from '../trust/invite-book.ts'
 import { FIRST_SENSIBLE_S } from '../trust/known-time.ts'
+import { memberNames } from '../trust/member-names.ts'
 import type { Network } from '../trust/network.ts'
 import { guestOf, lanKeyOf } from './guest-key.ts'
 import { JoinDesk } from './join-desk.ts'
@@ -52,8 +53,9 @@ export interface JoinReply {
   readonly network: string
   /** This device's. */
   readonly id: string
+  /** As the network calls it. */
   readonly name: string
-  /** It was a member of this network before. */
+  /** It was a member of this network before, and the inviter says so, too. */
   readonly already: boolean
 }
 
@@ -141,6 +143,8 @@ export class Joining {
     if (now < FIRST_SENSIBLE_S) {
       throw new CulvertError('busy', "this machine's clock is not set, so it cannot say until when a code is good")
     }
+    // It takes back who was removed only when it is younger than that.
+    if (network.removedIn(now)) await pause(clock, 1000, this.#closing.signal)
     const secret = random.bytes(INVITE_SECRET_BYTES)
     const expiresAt = now + forS
     await this.#book.add({ guest: guestOf(secret).id, lanKey: lanKeyOf(secret), name, roles, expiresAt })
@@ -161,11 +165,9 @@ export class Joining {
     const { identity, home, stateDir, clock, random, log, software, env, addresses, looksOnLan, onChange } =
       this.#options
     const code = decodeInvite(text)
-    const reply = { network: code.network, id: identity.id, name }
-    const network = home.current
-    if (network?.id === code.network && network.own === 'member') return { ...reply, already: true }
+    const present = home.current?.own === 'member' ? home.current : undefined
     // One that it is out of, or that it knows nothing of any more, is in nobody's way.
-    if (network?.own === 'member') throw inAnother(network.id, stateDir)
+    if (present && present.id !== code.network) throw inAnother(present.id, stateDir)
     if (this.#joining) throw new CulvertError('busy', 'this device is joining a network just now')
     this.#joining = true
     try {
@@ -182,10 +184,18 @@ export class Joining {
         ...(looksOnLan() ? { seek: (found, stop) => this.#seek(code, found, stop) } : {}),
         signal: AbortSignal.any([signal, this.#closing.signal]),
       })
-      await home.join({ network: code.network, secret }, statements)
-      log.info('joined a network', { network: code.network })
-      onChange()
-      return { ...reply, name: statements[0]?.details?.name ?? name, already: false }
+      // Whether it is a member is for the inviter to say: who let it in may have been removed, and so may itself.
+      const before = present?.ownChain?.at(-1)?.id
+      const network = present
+        ? await home.renew(present, statements, code.inviter)
+        : await home.join({ network: code.network, secret }, statements)
+      const already = before !== undefined && network.ownChain?.at(-1)?.id === before
+      if (!already) {
+        log.info('joined a network', { network: code.network })
+        onChange()
+      }
+      const names = memberNames(network.members(true), new Set())
+      return { network: code.network, id: identity.id, name: names.get(identity.id) ?? name, already }
     } finally {
       this.#joining = false
     }

@@ -3,6 +3,7 @@ import type { Clock } from '../../common/platform/clock.ts'
 import type { Log } from '../../common/platform/log.ts'
 import type { Random } from '../../common/platform/random.ts'
 import type { Statement } from '../../common/wire/member-statement.ts'
+import type { PeerId } from '../../common/wire/peer-id.ts'
 import { Network, type NetworkChange } from './network.ts'
 import type { NetworkKeys } from './network-file.ts'
 import {
@@ -104,6 +105,14 @@ export class HomeNetwork {
     if (!this.#network) throw new CulvertError('io', 'the network went away while it was kept')
     this.#options.onChange({ taken: [], touched: new Set(), from: undefined })
     return this.#network
+  }
+
+  /** Takes over what a member says who was asked whether this device still is one. Rejects with `wire-malformed` if not. */
+  async renew(network: Network, statements: readonly Statement[], from: PeerId): Promise<Network> {
+    await network.merge(statements, from)
+    await this.save()
+    if (network.own === 'member') return network
+    throw new CulvertError('wire-malformed', 'what the answer proves is that this device is no member')
   }
 
   /** Why the last change of the roster is not on the disk. */

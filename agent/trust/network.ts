@@ -137,7 +137,19 @@ export class Network {
   }
 
   wasRemoved(peer: PeerId): boolean {
-    return this.#roster.standing(peer)?.member === false
+    return this.removedAt(peer) !== undefined
+  }
+
+  /** When, s since 1970, by the clock of who signed it. */
+  removedAt(peer: PeerId): number | undefined {
+    const standing = this.#roster.standing(peer)
+    return standing?.member === false ? standing.by.entry.issuedAt : undefined
+  }
+
+  /** Somebody was, in this very second. */
+  removedIn(second: number): boolean {
+    for (const [, { member, by }] of this.#roster.standings()) if (!member && by.entry.issuedAt === second) return true
+    return false
   }
 
   /** Somebody else is called that, or was before he was removed, as it is signed. */

@@ -109,8 +109,25 @@ test('each code that lets nobody in says why', async t => {
   inviter.skew.s = 0
   inviter.network.remove(device.id)
   await refused(code, /this device was removed/)
-  await refused(used, /this device was removed/)
+  await refused(used, /this device was removed from the network after this join code was made; ask for a new one/)
   t.deepEqual([...inviter.network.members()], [])
+})
+
+test('a device that was removed is taken back by a code that the network key made after that, and by no other', async t => {
+  const inviter = await startInviter(t)
+  const device = generateKeyPair()
+  await joinAs(device, over(await inviter.invite(), inviter.port))
+  const old = await inviter.invite()
+  inviter.network.remove(device.id)
+  inviter.skew.s = 1
+  const fresh = await inviter.invite()
+  await t.throwsAsync(joinAs(device, over(old, inviter.port)), { code: 'invite-refused', message: /was removed/ })
+  const { statements } = await joinAs(device, over(fresh, inviter.port))
+  t.like(statements[0]?.entry, { peer: device.id, removed: false, version: 3, signer: inviter.network.id })
+  t.true(inviter.network.isMember(device.id))
+  inviter.network.remove(device.id)
+  await t.throwsAsync(joinAs(device, over(fresh, inviter.port)), { code: 'invite-refused', message: /was removed/ })
+  t.false(inviter.network.isMember(device.id))
 })
 
 test('an inviter whose clock is not set takes nobody in, and refuses no code for good', async t => {

@@ -65,6 +65,28 @@ test('a device joins one network, and once; what it lost of the roster another c
   t.is((await start()).home.current?.own, 'member')
 })
 
+test('whether a device is a member is for its inviter to say, who may take it back and say what it is called', async t => {
+  const inviter = await startInviter(t)
+  const invite = async (name?: string) => ({
+    ...(await inviter.invite({ name })),
+    endpoints: [{ address: '127.0.0.1', port: inviter.port }],
+  })
+  const { start } = await device(t)
+  const { home, joinBy } = await start()
+  t.like(await joinBy(await invite('vm')), { name: 'vm', already: false })
+  const open = await invite()
+  t.like(await joinBy(open), { name: 'vm', already: true })
+  const [own] = inviter.network.memberIds()
+  if (own === undefined) throw new Error('nobody is in')
+  inviter.network.remove(own)
+  t.is(home.current?.own, 'member')
+  await t.throwsAsync(joinBy(open), { code: 'invite-refused', message: /this device was removed from the network/ })
+  inviter.skew.s = 1
+  t.like(await joinBy(await invite('vm')), { name: 'vm', already: false })
+  t.is(home.current?.own, 'member')
+  t.is(home.current?.ownChain?.[0]?.entry.version, 3)
+})
+
 test('who is in no network, or may not let others in, makes no code', async t => {
   const inviter = await startInviter(t)
   const { start } = await device(t)
