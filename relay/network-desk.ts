@@ -32,6 +32,8 @@ export interface NetworkDeskParts<L> {
   isAdmitted(network: PeerId): boolean
   /** As for handshakes. */
   mayVerify(from: Endpoint, tokens: number): boolean
+  /** A member is out of its network; its line ends. */
+  onRemoved(peer: PeerId): void
   /** What is to be remembered has changed. */
   onChange(): void
 }
@@ -161,8 +163,10 @@ export class NetworkDesk<L extends MemberLine> {
     } else if (standing?.name === 'member') {
       const { membership } = standing
       if (isOver(membership, this.#now())) this.#expel(line, 'the membership of this device has ended')
-      else if (this.standings.faultOf(membership) === 'removed') this.#expel(line, WAS_REMOVED)
-      else if (this.standings.faultOf(membership))
+      else if (this.standings.faultOf(membership) === 'removed') {
+        this.#expel(line, WAS_REMOVED)
+        if (peer !== undefined) this.#parts.onRemoved(peer)
+      } else if (this.standings.faultOf(membership))
         this.#expel(line, 'the admin who signed the membership of this device was removed')
     }
   }

@@ -103,6 +103,13 @@ export class PipeDesk {
     }
   }
 
+  /** Ends all pipes of a peer that has no business here any more. */
+  cutAll(peer: PeerId, why: string): void {
+    const isIts = ({ caller, callee }: Pipe<AttachedEnd>) => caller === peer || callee === peer
+    for (const pipe of this.#table.waitingPipes()) if (isIts(pipe)) this.#close(pipe)
+    for (const [joined, pipe] of [...this.#splices]) if (isIts(pipe)) joined.cut(why)
+  }
+
   /** The pipe that `by` refused, with its caller still to be told; undefined for a ticket that is not his. */
   refuse(ticket: Uint8Array, by: PeerId): Pipe<AttachedEnd> | undefined {
     const pipe = this.#table.refuse(ticket, by)

@@ -143,6 +143,7 @@ export async function startRelay(initial: RelayOptions, doors: RelayDoors): Prom
     lines: () => switchboard.directory.lines(),
     isAdmitted: network => options.admit !== 'anyone' && options.admit.includes(network),
     mayVerify: mayShakeHands,
+    onRemoved: peer => pipes.cutAll(peer, 'removed from its network'),
     onChange: () => standings?.changed(),
   })
   const standings =

@@ -69,11 +69,17 @@ test('members of an admitted network have lines, and nobody else has', async t =
 test('who is removed has no line any more, at once, with no old entry, and not after a restart of the relay', async t => {
   const { http, network, relay, directory, ann, bob, chains } = await scene(t)
   const [a, b] = [await member(http, ann, chains.ann), await member(http, bob, chains.bob)]
+  const ends = await pipeBetween(http, a, b)
+  const closed = ends.map(
+    end => new Promise<void>(resolve => end.on('error', () => undefined).once('close', () => resolve())),
+  )
+  for (const end of ends) end.resume()
   const removal = bytesOf(network.removal(bob.id, 5))
   a.line.say({ type: 'statement', chain: removal })
   t.deepEqual((await b.line.next('statement')).chain, removal)
   t.regex((await b.line.next('refused')).reason, /removed from its network/)
   await b.line.whenClosed()
+  await Promise.all(closed)
   t.regex(await refusal(http, bob, chains.bob), /was removed from its network/)
   t.regex(await refusal(http, bob, network.byRoot(bob.id, { version: 5 })), /was removed from its network/)
   t.regex(await refusal(http, bob), /was removed from its network/)
