@@ -105,6 +105,7 @@ export async function runAgent(config: AgentConfig, context: AgentContext): Prom
     const trusted = trust.isTrusted(id)
     if (trusted || joining.isGuest(id)) return true
     strangers.note(id, clock.now())
+    voice.turnedAway(id)
     return false
   }
 

@@ -72,7 +72,14 @@ export class NetworkDesk {
     const network = home.current
     if (!network) throw new CulvertError('not-authorized', 'this device is in no network; "culvert init" makes one')
     const id = trust.idOf(nameOrId)
-    if (id === undefined) throw new CulvertError('peer-unknown', `no member of the network is called "${nameOrId}"`)
+    if (id === undefined) {
+      const ourselves = [...network.members(true)].find(member => member.id === ownId)
+      if (nameOrId !== ownId && nameOrId !== ourselves?.name)
+        throw new CulvertError('peer-unknown', `no member of the network is called "${nameOrId}"`)
+      const remedy =
+        'to leave the network, stop the agent, move "network" in its stateDir away, and have an admin remove it'
+      throw new CulvertError('usage', `${nameOrId} is this device itself; ${remedy}`)
+    }
     const name = trust.nameOf(id) ?? id
     if (!network.isMember(id)) {
       const remedy = `take it out of "peers" in the config`

@@ -1,5 +1,5 @@
 import type { Clock } from '../common/platform/clock.ts'
-import type { Log } from '../common/platform/log.ts'
+import { createRateGate, type Log } from '../common/platform/log.ts'
 import { type Chain, decodeChain, encodeChain } from '../common/wire/membership.ts'
 import type { PeerId } from '../common/wire/peer-id.ts'
 import type { Guest } from '../common/wire/relay-message.ts'
@@ -15,11 +15,13 @@ const MAX_TOLD = 16
 const TOLD_FOR_S = 7 * 86_400
 /** What the root signs anew, of members whom a removed admin let in: a relay takes 32 statements at once. */
 const MAX_ANEW = 24
+/** One who is out and does not know it tries more than one way, again and again. */
+const OUT_APART_MS = 60_000
 /** Of what relays said, remembered so that it is not said to them again. */
 const MAX_HEARD = 256
 
 export interface RelayVoiceOptions {
-  readonly clock: Pick<Clock, 'now'>
+  readonly clock: Clock
   readonly home: HomeNetwork
   readonly log: Log
   readonly rendezvous: () => Pick<Rendezvous, 'introduce' | 'announce'>
@@ -38,12 +40,14 @@ export class RelayVoice implements LineNetwork {
   /** Those that were proven, and changed something. */
   readonly #heard = new Set<string>()
   readonly #queue: StatementQueue<Told>
+  readonly #maySayOut: (peer: PeerId) => boolean
   /** The one that is being merged: that may change the network before it is known to be proven. */
   #looksAt: string | undefined
   #shown: string | undefined
 
   constructor(options: RelayVoiceOptions) {
     this.#options = options
+    this.#maySayOut = createRateGate(options.clock, OUT_APART_MS)
     this.#queue = new StatementQueue({ clock: options.clock, take: (told, relay) => this.#take(told, relay) })
   }
 
@@ -91,6 +95,14 @@ export class RelayVoice implements LineNetwork {
     } finally {
       this.#looksAt = undefined
     }
+  }
+
+  /** Somebody came who is not let in: if it was removed, it may not have heard of that, and hears it by our relays. */
+  turnedAway(peer: PeerId): void {
+    const network = this.#options.home.current
+    const removal = network?.own === 'member' ? network.removalOf(peer) : undefined
+    const chain = network && removal && chainOf(network, removal)
+    if (chain && this.#maySayOut(peer)) this.#options.rendezvous().announce(chain)
   }
 
   /** After each change of the network: relays are told who was removed, and who we are now. */

@@ -98,10 +98,17 @@ export class NetworkDesk<L extends MemberLine> {
       return
     }
     const key = Buffer.from(bytes).toString('base64')
-    if (this.#passedOn.has(key)) return
+    const isKnown = this.#passedOn.has(key)
+    // Whom it removes may have been away then.
+    const missed = isKnown ? this.#lineOf(chain) : undefined
+    if (isKnown && (!missed || missed === line)) return
     const allowed = this.#statements.take(peer, 1, clock.now()) && mayVerify(line.ends.remote, chains.cost(chain))
     if (!allowed) {
       counters.refuse('statement-rate')
+      return
+    }
+    if (missed) {
+      missed.tell({ type: 'statement', chain: bytes })
       return
     }
     if (!chains.prove(chain) || this.standings.faultOf(chain) === 'signer-removed') {
@@ -149,6 +156,15 @@ export class NetworkDesk<L extends MemberLine> {
   payerOf(peer: PeerId, line: L | undefined): PeerId {
     const [host] = (line && this.#hostsOf(line)) ?? []
     return host?.peer ?? peer
+  }
+
+  /** Of the very device that a removal is about. */
+  #lineOf({ entry: { network, peer, removed } }: Chain): L | undefined {
+    if (!removed) return undefined
+    for (const other of this.#parts.lines()) {
+      if (other.peer === peer && other.membership?.entry.network === network) return other
+    }
+    return undefined
   }
 
   #hostsOf(line: L): readonly L[] | undefined {

@@ -91,7 +91,7 @@ function callFailure(reason: CallFailure): CulvertError {
     case 'refused':
       return new CulvertError(
         'peer-refused',
-        'the peer refused: this device is not in its peers; add the id of this device (culvert id) there',
+        'the peer refused: this device is not in its peers (add its id, culvert id, there), or was removed from their network',
       )
     case 'busy':
       return new CulvertError('busy', 'the peer or the relay is busy; try again')

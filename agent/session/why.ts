@@ -78,7 +78,9 @@ export function explain(input: WhyInput): Why {
       }
       return {
         why: 'the peer refuses this device',
-        remedy: 'add the id of this device (culvert id) to "peers" on the other side',
+        remedy:
+          'add the id of this device (culvert id) to "peers" on the other side; ' +
+          'if both were members of one network, this device may have been removed: an admin of it knows',
       }
     case 'offline':
       return explainOffline(input)
@@ -103,8 +105,8 @@ function formatS(ms: number): string {
 function explainOffline({ lastError, hasRelay }: WhyInput): Why {
   if (!lastError || lastError.code === 'peer-offline') {
     return {
-      why: 'the peer is not connected to any relay that this device uses, or does not name this device in its peers',
-      remedy: 'start culvert there, and check that both name each other with the right id',
+      why: 'the peer is not connected to any relay that this device uses, or does not know this device',
+      remedy: 'start culvert there, and check that both are of one network, or name each other with the right id',
     }
   }
   if (lastError.code !== 'relay-unreachable') return { why: lastError.message, remedy: null }

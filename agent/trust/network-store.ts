@@ -58,7 +58,9 @@ export async function readNetwork({ stateDir, identity }: NetworkPlace, log: Log
   if (damage !== undefined) log.error(damage)
   const root = await readRootKey(stateDir)
   if (root && root.id !== keys.network) {
-    log.warn(`${join(stateDir, ROOT_KEY_FILE)} is the key of another network than the one this device belongs to`)
+    log.warn(
+      `${join(stateDir, ROOT_KEY_FILE)} is the key of another network than the one this device belongs to: it is of no use here; keep it safe elsewhere`,
+    )
   }
   return { ...keys, statements, root: root?.id === keys.network ? root : undefined, damage }
 }

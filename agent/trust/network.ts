@@ -142,8 +142,12 @@ export class Network {
 
   /** When, s since 1970, by the clock of who signed it. */
   removedAt(peer: PeerId): number | undefined {
+    return this.removalOf(peer)?.entry.issuedAt
+  }
+
+  removalOf(peer: PeerId): Kept | undefined {
     const standing = this.#roster.standing(peer)
-    return standing?.member === false ? standing.by.entry.issuedAt : undefined
+    return standing?.member === false ? standing.by : undefined
   }
 
   /** Somebody was, in this very second. */

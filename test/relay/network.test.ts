@@ -127,8 +127,11 @@ test('a relay that admits anyone passes statements on within a network, and turn
     t.deepEqual(line.pending, [])
   }
   b.line.socket.close()
-  await member(http, bob, chains.bob)
+  const back = await member(http, bob, chains.bob)
   t.is(relay.status().remembered, 0)
+  // It may not have heard of it.
+  a.line.say({ type: 'statement', chain: removal })
+  t.deepEqual((await back.line.next('statement')).chain, removal)
 })
 
 test('what is not proven, of another network, from no member, or said before is passed on to nobody', async t => {

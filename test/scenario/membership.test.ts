@@ -87,6 +87,10 @@ test.serial(
       const ping = await phone.cli('ping', peer, '--count', '1')
       t.not(ping.code, 0)
     }
+    await phone.waitFor(
+      'its removal, of which who turns it away tells',
+      ({ network }) => network?.standing === 'removed',
+    )
     for (const agent of all) {
       const { network, peers } = await agent.status()
       t.is(network?.members, 4)

@@ -66,6 +66,22 @@ test('a member shows its entry, and that of the admin who signed it; without a n
   t.notThrows(() => outside.voice.onStatement(chainOf(carl.entry), ROOT.id))
 })
 
+test('one who is out and comes all the same is told so by the relays, once a minute, and nobody else is', async t => {
+  const { clock, home, voice, announced } = await scene(t)
+  const removal = say(ADMIN, { peer: CARL.id, version: 2, grant: 1, removed: true })
+  for (const peer of [CARL, DORA]) voice.turnedAway(peer.id)
+  await home.current?.merge([removal], ADMIN.id)
+  announced.length = 0
+  for (const peer of [CARL, CARL, DORA]) voice.turnedAway(peer.id)
+  t.deepEqual(announced, [chainOf(removal.entry, admin.entry)])
+  clock.advance(60_000)
+  voice.turnedAway(CARL.id)
+  t.is(announced.length, 2)
+  const outside = await scene(t, [])
+  outside.voice.turnedAway(CARL.id)
+  t.deepEqual(outside.announced, [])
+})
+
 test('a removal that a relay passes on takes effect, and is not told to relays again', async t => {
   const { home, voice, changes, announced, nextChange } = await scene(t)
   t.true(home.current?.isMember(CARL.id))
