@@ -1,3 +1,4 @@
+import { reasonOf } from '../common/errors.ts'
 import type { Clock } from '../common/platform/clock.ts'
 import { createRateGate, type Log } from '../common/platform/log.ts'
 import { type Chain, decodeChain, encodeChain } from '../common/wire/membership.ts'
@@ -91,7 +92,7 @@ export class RelayVoice implements LineNetwork {
       const [oldest] = this.#heard
       if (this.#heard.size > MAX_HEARD && oldest !== undefined) this.#heard.delete(oldest)
     } catch (thrown) {
-      log.error('what a relay told was not taken over', { why: String(thrown) })
+      log.error('what a relay told was not taken over', { reason: reasonOf(thrown) })
     } finally {
       this.#looksAt = undefined
     }

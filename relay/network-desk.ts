@@ -28,6 +28,7 @@ export interface NetworkDeskParts<L> {
   readonly counters: Counters
   readonly chains: ProvenChains
   lines(): Iterable<L>
+  lineOf(peer: PeerId): L | undefined
   /** The relay's owner named this network, so that what it says is kept. */
   isAdmitted(network: PeerId): boolean
   /** As for handshakes. */
@@ -161,10 +162,8 @@ export class NetworkDesk<L extends MemberLine> {
   /** Of the very device that a removal is about. */
   #lineOf({ entry: { network, peer, removed } }: Chain): L | undefined {
     if (!removed) return undefined
-    for (const other of this.#parts.lines()) {
-      if (other.peer === peer && other.membership?.entry.network === network) return other
-    }
-    return undefined
+    const line = this.#parts.lineOf(peer)
+    return line?.membership?.entry.network === network ? line : undefined
   }
 
   #hostsOf(line: L): readonly L[] | undefined {

@@ -141,6 +141,7 @@ export async function startRelay(initial: RelayOptions, doors: RelayDoors): Prom
     counters,
     chains,
     lines: () => switchboard.directory.lines(),
+    lineOf: peer => switchboard.directory.get(peer),
     isAdmitted: network => options.admit !== 'anyone' && options.admit.includes(network),
     mayVerify: mayShakeHands,
     onRemoved: peer => pipes.cutAll(peer, 'removed from its network'),

@@ -8,6 +8,8 @@ import { asUsage } from './output.ts'
 
 /** Where this is, systemd is what runs services (sd_booted(3)). */
 const BOOTED = '/run/systemd/system'
+/** The unit gives a first start on a slow card two minutes. */
+const START_LIMIT_MS = 150_000
 
 /** Throws `usage` where `--start` cannot do what it says, before anything else is done. */
 export function refuseStart(configPath: string): void {
@@ -20,7 +22,9 @@ export function refuseStart(configPath: string): void {
 /** Has the agent run now and at every start of the machine; resolves when it is ready. */
 export async function startService(configPath: string): Promise<void> {
   try {
-    await promisify(execFile)('systemctl', ['--quiet', 'enable', '--now', 'culvert-agent'])
+    await promisify(execFile)('systemctl', ['--quiet', 'enable', '--now', 'culvert-agent'], {
+      timeout: START_LIMIT_MS,
+    })
   } catch (thrown) {
     const remedy = 'see "systemctl status culvert-agent", or "journalctl -u culvert-agent"'
     const message = `the agent of ${configPath} does not start (${reasonOf(thrown)}); ${remedy}`

@@ -128,7 +128,3 @@ export function recordAgeMs(
   const known = [sequence, heardAt].find(time => time >= FIRST_TIME_MS && time <= wallNow + CLOCK_SLACK_MS)
   return known === undefined ? undefined : Math.max(0, wallNow - known)
 }
-
-export function contentOf(kept: KeptRecord): AddressRecord {
-  return readAddressRecord(kept.bytes)
-}

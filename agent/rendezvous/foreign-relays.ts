@@ -1,6 +1,7 @@
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { CulvertError } from '../../common/errors.ts'
+import { aborting } from '../../common/platform/aborting.ts'
 import { type Clock, pause, type Timer } from '../../common/platform/clock.ts'
 import type { HomeRelay } from '../../common/wire/address-record.ts'
 import type { Endpoint } from '../../common/wire/endpoint.ts'
@@ -214,18 +215,5 @@ export class ForeignRelays<L extends KeptLine> {
     const patience = known.length > 0 ? DNS_PATIENCE_MS : CONNECT_MS
     const told = await Promise.race([asking, pause(clock, patience, signal)])
     return Array.isArray(told) && told.length > 0 ? told : known
-  }
-}
-
-async function aborting(work: Promise<void>, signal: AbortSignal): Promise<void> {
-  const aborted = Promise.withResolvers<never>()
-  aborted.promise.catch(() => undefined)
-  const abort = () => aborted.reject(new CulvertError('aborted', 'aborted', { cause: signal.reason }))
-  signal.addEventListener('abort', abort, { once: true })
-  if (signal.aborted) abort()
-  try {
-    await Promise.race([work, aborted.promise])
-  } finally {
-    signal.removeEventListener('abort', abort)
   }
 }

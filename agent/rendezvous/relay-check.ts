@@ -2,6 +2,7 @@ import { lookup } from 'node:dns/promises'
 import { isIP, type Socket } from 'node:net'
 import { WebSocket } from 'ws'
 import { CulvertError, reasonOf } from '../../common/errors.ts'
+import { aborting } from '../../common/platform/aborting.ts'
 import { type Clock, deadline } from '../../common/platform/clock.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
 import { decodeRelayMessage, MAX_RELAY_MESSAGE_BYTES } from '../../common/wire/relay-message.ts'
@@ -56,7 +57,7 @@ export async function checkRelay(
   }
   let socket: Socket | undefined
   try {
-    const names = await timed(() => untilAborted(addressesOf(relay.known.name), limit.signal))
+    const names = await timed(() => aborting(addressesOf(relay.known.name), limit.signal))
     found = { ...found, addresses: names.value, nameMs: isIP(relay.known.name) ? null : names.ms }
     step = 'tcp'
     const tcp = await timed(() => openRelayTcp(relay, clock, limit.signal))
@@ -95,16 +96,6 @@ export async function checkRelay(
 async function addressesOf(host: string): Promise<readonly string[]> {
   if (isIP(host)) return [host]
   return (await lookup(host, { all: true })).slice(0, 8).map(({ address }) => address)
-}
-
-/** Looking up a name cannot be stopped; one need not wait for it. */
-function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(new CulvertError('aborted', 'aborted', { cause: signal.reason }))
-    if (signal.aborted) abort()
-    signal.addEventListener('abort', abort, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
-  })
 }
 
 /** Opens a line as far as the relay's challenge, and gives the id in it. */

@@ -1,6 +1,7 @@
 import { lookup } from 'node:dns/promises'
 import { isIP, type Socket } from 'node:net'
 import { CulvertError } from '../../common/errors.ts'
+import { aborting } from '../../common/platform/aborting.ts'
 import { type Clock, pause, type Timer } from '../../common/platform/clock.ts'
 import { dialTcp } from '../../common/platform/tcp.ts'
 
@@ -89,13 +90,4 @@ async function addressesOf(known: KnownHost, clock: Clock, signal: AbortSignal):
   const last = [known.address]
   const told = await Promise.race([known.asking.catch(() => last), pause(clock, DNS_PATIENCE_MS, signal)])
   return Array.isArray(told) && told.length > 0 ? told : last
-}
-
-function aborting<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(new CulvertError('aborted', 'aborted', { cause: signal.reason }))
-    signal.addEventListener('abort', abort, { once: true })
-    if (signal.aborted) abort()
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
-  })
 }

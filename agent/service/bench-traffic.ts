@@ -64,7 +64,7 @@ export function readHead(stream: Duplex, length: number): Promise<Buffer> {
     }
     const fail = () => {
       settle()
-      reject(stream.errored ?? new CulvertError('stream-reset', 'the measurement broke off'))
+      reject(stream.errored ?? new CulvertError('stream-reset', 'the stream ended before its head'))
     }
     stream.on('readable', look)
     stream.once('end', fail)

@@ -130,6 +130,8 @@ export class PeerRelay {
       // Before the other one is rung for nothing.
       requireDirect(link(from))
       other = await ring(to, limit.signal)
+      // A session that stands opens a stream at once, whoever has gone meanwhile.
+      if (limit.signal.aborted) throw new CulvertError('stream-reset', 'the other side is gone')
       requireDirect(link(to))
       other.write(encodePipeHead(from))
       const ended = other

@@ -1,5 +1,5 @@
 import { asCulvertError, CulvertError } from '../../common/errors.ts'
-import { pause } from '../../common/platform/clock.ts'
+import { pause, type Timer } from '../../common/platform/clock.ts'
 import type { PeerId } from '../../common/wire/peer-id.ts'
 import { encodePipeHead, PIPE_SERVICE } from '../../common/wire/peer-pipe.ts'
 import { type CarrierFailure, carriersFor } from './carriers.ts'
@@ -10,6 +10,9 @@ import type { SessionStream } from './stream.ts'
 const NEXT_MS = 250
 /** A relay that is there is quicker than a session with a third peer. */
 const OTHERS_AFTER_MS = 500
+/** A carrier says itself after 12 s that the other peer does not answer; one that is silent is given up. */
+const ACCEPT_MS = 15_000
+const MAX_FAILURES = 64
 
 /** A stream to the peer that `via` carries; nothing on it is proven. */
 export interface PeerPipe {
@@ -68,12 +71,16 @@ export class PipeCaller {
   ): Promise<boolean> {
     const { clock } = this.#context
     let stream: SessionStream | undefined
+    let limit: Timer | undefined
     const abort = () => stream?.reset('aborted', 'the call is over')
     signal.addEventListener('abort', abort, { once: true })
     try {
       stream = await this.#open(via, signal)
       if (signal.aborted) abort()
+      const asked = stream
+      limit = clock.after(ACCEPT_MS, () => asked.reset('timed-out', 'the peer that carries does not answer'))
       await stream.accepted()
+      limit.cancel()
       await use({ via, stream }, signal)
       this.#failures.delete(via)
       return true
@@ -83,6 +90,7 @@ export class PipeCaller {
       if (!signal.aborted) this.#failed(via, clock.now())
       return false
     } finally {
+      limit?.cancel()
       signal.removeEventListener('abort', abort)
     }
   }
@@ -96,8 +104,11 @@ export class PipeCaller {
   }
 
   #failed(via: PeerId, now: number): void {
-    this.#failures.set(via, { failures: (this.#failures.get(via)?.failures ?? 0) + 1, at: now })
+    const failures = (this.#failures.get(via)?.failures ?? 0) + 1
+    this.#failures.delete(via)
+    this.#failures.set(via, { failures, at: now })
     // Carriers come and go; the oldest failure says least.
-    for (const [id] of this.#failures) if (this.#failures.size > 64) this.#failures.delete(id)
+    const [oldest] = this.#failures.keys()
+    if (this.#failures.size > MAX_FAILURES && oldest !== undefined) this.#failures.delete(oldest)
   }
 }

@@ -96,8 +96,8 @@ export class HomeNetwork {
     const known = isOut && before.id === keys.network ? [...before.roster.statements()] : []
     const all = [...statements, ...known]
     if (isOut) {
-      await this.#keeper?.retire()
       await provenMember(this.#options, keys, all)
+      await this.#keeper?.retire()
       await forgetNetwork(this.#options)
     }
     await keepJoinedNetwork(this.#options, keys, all)

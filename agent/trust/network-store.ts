@@ -174,6 +174,8 @@ export class RosterKeeper {
       await writeFileAtomic(this.#path, bytes, 0o600)
       this.#problem = undefined
     } catch (thrown) {
+      // The next save tries again; no timer, for a full disk stays full.
+      this.#dirty = true
       this.#problem = `cannot write ${this.#path}: ${reasonOf(thrown)}`
       this.#log.warn(this.#problem)
     }

@@ -4,7 +4,7 @@ import type { PeerId } from '../../common/wire/peer-id.ts'
 const MAX_STRANGERS = 4
 const FORGET_MS = 24 * 3_600_000
 
-/** One who called and is not in "peers"; `at` is monotonic, ms. */
+/** One who called and is neither in "peers" nor a member; `at` is monotonic, ms. */
 export interface Stranger {
   readonly id: PeerId
   readonly at: number

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { isIPv4 } from 'node:net'
 import { join } from 'node:path'
+import { aborting } from '../../../common/platform/aborting.ts'
 import { writeFileAtomic } from '../../../common/platform/atomic-file.ts'
 import type { Clock } from '../../../common/platform/clock.ts'
 import { openUdpSocket } from '../../../common/platform/udp-socket.ts'
@@ -37,7 +38,7 @@ export class DhtNodes {
   async run<T>(work: (dht: Dht) => Promise<T>, signal: AbortSignal): Promise<T> {
     const { clock, bootstrap, resolve } = this.#options
     this.#nodes ??= await this.#read()
-    const named = this.#nodes.length < ENOUGH ? await resolve(bootstrap()) : []
+    const named = this.#nodes.length < ENOUGH ? await aborting(resolve(bootstrap()), signal) : []
     const nodes = [...this.#nodes, ...named.filter(({ address }) => isIPv4(address))]
     if (nodes.length === 0) throw noNodes()
     const end = await runDht({ clock, open: () => openUdpSocket({ family: 4 }), nodes, signal }, work)

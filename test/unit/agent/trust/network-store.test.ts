@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, rmdir, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
@@ -102,6 +102,23 @@ test('a running agent enters a network, and what changes in it is on the disk so
   t.true((await open()).current?.wasRemoved(keyOf(4).id))
   const bytes = await readFile(roster)
   t.is(decodeRosterFile(bytes, new Uint8Array(32)).statements.length, 0)
+})
+
+test('what could not be written is written by the next save', async t => {
+  const { open, roster } = await scene(t)
+  const home = await open()
+  const network = await home.join({ network: ROOT.id, secret: SECRET }, STATEMENTS)
+  await network.merge([REMOVAL], keyOf(5).id)
+  const was = await readFile(roster)
+  await rm(roster)
+  await mkdir(roster)
+  await home.save()
+  t.regex(home.problem ?? '', /cannot write/)
+  await rmdir(roster)
+  await writeFile(roster, was)
+  await home.save()
+  t.is(home.problem, undefined)
+  t.true((await open()).current?.wasRemoved(keyOf(4).id))
 })
 
 test('who was removed and is taken in again by the root enters anew, and a lost roster is no hindrance', async t => {
