@@ -8,7 +8,7 @@ import { type Chain, encodeChain, MAX_CHAIN_BYTES } from '../common/wire/members
 import { chainIn } from './membership-claim.ts'
 
 export const STANDINGS_FILE = 'removals'
-/** One byte of length and less would do for neither form of a chain. */
+/** A chain is longer than one byte can tell. */
 const LENGTH_BYTES = 2
 /** A disk is not written to for each of many removals. */
 const WRITE_AFTER_MS = 1_000

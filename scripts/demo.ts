@@ -76,16 +76,12 @@ async function connect({ directory, alice, bob, relayUrl, names, network }: Stor
     lan: { discovery: network },
   })
   await editConfig(files.alice, {
-    controlSocket: own(first).controlSocket,
-    nat: { portMapping: network },
-    lan: { discovery: network },
+    ...own(first),
     peers: { [second]: { id: ids.bob } },
     forwards: [{ listen: `tcp://127.0.0.1:${forwardPort}`, to: `${second}/web` }],
   })
   await editConfig(files.bob, {
-    controlSocket: own(second).controlSocket,
-    nat: { portMapping: network },
-    lan: { discovery: network },
+    ...own(second),
     peers: { [first]: { id: ids.alice } },
     services: { web: { target: `tcp://127.0.0.1:${webPort}` } },
   })

@@ -53,8 +53,8 @@ export interface Patient {
   /** Has it look again at ports that may be forwarded by hand. */
   readonly lookAtForwards: () => Promise<ReachLook | undefined>
   readonly services: readonly Service[]
-  /** Why peers of the local network are not found; undefined when they are. */
   readonly dht: () => DhtState
+  /** Why peers of the local network are not found; undefined when they are. */
   readonly lanProblem: () => Parameters<typeof lanFinding>[0]
   /** Those to look at: the one asked for, or all. */
   readonly peers: readonly Peer[]
